@@ -1,0 +1,5 @@
+package understudy
+
+func controlCodes() []Explanation {
+	return []Explanation{}
+}

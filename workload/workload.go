@@ -1,0 +1,172 @@
+// Package workload is the contract between control and the engines: what a workload must answer, how a
+// kind of workload describes itself, and the registry of kinds. It must not know any particular engine,
+// nor when or in what order things are done; control does.
+package workload
+
+import (
+	"context"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// Workload is one protected thing, opened on the clusters that exist now.
+//
+// All methods may be called concurrently, except that at most one Do runs at a time. They return when ctx
+// ends. Errors are *understudy.Error; their kind decides what control does.
+type Workload interface {
+	// Observe reads all sites and changes nothing. A cluster that cannot be reached, or is absent by plan, is
+	// a fact in the answer, not an error.
+	Observe(ctx context.Context) (Observation, error)
+	// Decide turns one stage of an operation and what was seen into steps. It is pure: no clock, no network,
+	// no log. An error means that the stage must not begin, and says why.
+	Decide(stage understudy.Stage, seen Observation) ([]understudy.Step, error)
+	// Do performs one step. It may be called again with the same step after a crash, and then finishes or
+	// repeats it harmlessly. It sends nothing after run.Lease's deadline.
+	Do(ctx context.Context, step understudy.Step, run understudy.Run) (understudy.Receipt, error)
+	// Replicate follows one link until ctx ends, and returns only when nothing of it is in flight. Whatever
+	// report is given is stored when report returns. It returns nil only when ctx ended; shards that stopped
+	// are reported, and do not end it.
+	Replicate(ctx context.Context, a understudy.Assignment, report func(understudy.Progress)) error
+	// Verify compares the sites by content and says what matches, lags, diverged or cannot be known.
+	Verify(ctx context.Context, scope understudy.Scope) (understudy.Verdict, error)
+	// Close releases connections. Nothing of the workload runs when it returns.
+	Close() error
+}
+
+// Presence says whether a site's cluster is there.
+type Presence string
+
+// The presences.
+const (
+	// Present means that the cluster answered.
+	Present Presence = "present"
+	// Absent means that the plan says it does not exist now.
+	Absent Presence = "absent"
+	// Unreachable means that it did not answer; nothing is known about it.
+	Unreachable Presence = "unreachable"
+)
+
+// Observation is what a workload saw at all its sites. It can be kept as JSON, so that scenario goldens and
+// dry runs show exactly what was decided upon.
+type Observation struct {
+	At    time.Time                             `json:"at"`
+	Sites map[understudy.Site]SiteFacts         `json:"sites"`
+	Stamp map[understudy.Site]*understudy.Stamp `json:"stamp,omitempty"`
+	// HighestEpoch is the highest fencing token of ours that the engine has seen anywhere: the next role
+	// epoch must be above it.
+	HighestEpoch understudy.RoleEpoch `json:"highestEpoch"`
+	// Findings are what doctor, validate and status tell people. A finding that refuses makes Decide refuse.
+	Findings []Finding `json:"findings,omitempty"`
+	// Facts are the kind's own, known to its Decide only; a pointer to a JSON-serialisable struct.
+	Facts any `json:"facts,omitempty"`
+}
+
+// SiteFacts is what every kind can say about a site.
+type SiteFacts struct {
+	Presence Presence `json:"presence"`
+	// Identity is the engine's own name of the cluster, such as a Kafka cluster id.
+	Identity string `json:"identity,omitempty"`
+	// Version is the server's version as far as it tells.
+	Version string `json:"version,omitempty"`
+	// Error says why it is unreachable.
+	Error *understudy.Error `json:"error,omitempty"`
+	// ClockSkew is the server's clock minus ours, where the engine tells its time.
+	ClockSkew time.Duration `json:"clockSkew,omitempty"`
+	// Writable says what is known about ordinary writes there: open, fenced, guarded, unguarded or unknown.
+	Writable string `json:"writable,omitempty"`
+}
+
+// Finding is one thing a person should know about a workload.
+type Finding struct {
+	Code understudy.Code `json:"code,omitempty"`
+	// Level is "ok", "warning" or "refuse".
+	Level   string            `json:"level"`
+	Object  understudy.Object `json:"object,omitzero"`
+	Summary string            `json:"summary"`
+	Fix     string            `json:"fix,omitempty"`
+}
+
+// Spec is one workload of a plan, checked, in the form in which a kind opens it.
+type Spec struct {
+	Plan         understudy.PlanName
+	Name         understudy.WorkloadName
+	Kind         understudy.KindName
+	Architecture understudy.Architecture
+	Engine       understudy.Engine
+	// Home is the plan's home site, and Sites all of them, in the plan's order.
+	Home  understudy.Site
+	Sites []understudy.Site
+	RPO   time.Duration
+	RTO   time.Duration
+	// Config is the kind's own configuration: the pointer that Kind.NewConfig made, filled.
+	Config any
+	// Clusters gives the endpoint configuration of the workload's cluster at each site: the pointer that
+	// Kind.NewEndpoint made, filled. A site without an entry has no such cluster.
+	Clusters map[understudy.Site]any
+}
+
+// Opening is what a kind needs to open a workload, besides its Spec.
+type Opening struct {
+	// Secret reads a named secret. The value must not reach a log, an error, a journal or a process list.
+	Secret func(ctx context.Context, name string) ([]byte, error)
+	// FetchBudget bounds the memory of data in flight of one link, in bytes.
+	FetchBudget int64
+	// ControlPlane is the identity that stamps carry.
+	ControlPlane string
+}
+
+// Kind describes an engine to control, the command line, the schema and the documentation.
+type Kind struct {
+	Name understudy.KindName
+	// Doc is one paragraph for people.
+	Doc string
+	// Offers lists the architectures it implements, and the engines of each.
+	Offers []Offer
+	// Endpoint is the key of its endpoints in a site file, such as "kafka", and NewEndpoint makes a pointer to
+	// their configuration, to be filled strictly from YAML.
+	Endpoint    string
+	NewEndpoint func() any
+	// NewConfig makes a pointer to the kind's own keys of a plan's workload.
+	NewConfig func() any
+	// Validate checks a filled Spec without any network. Errors name the YAML path relative to the workload.
+	Validate func(Spec) []FieldError
+	// Links lists the links that should run under a role. It is pure.
+	Links func(Spec, understudy.Role) []understudy.Link
+	// Open connects lazily: it must succeed while clusters are down.
+	Open func(context.Context, Spec, Opening) (Workload, error)
+	// ExportLedger writes the records saved under a ledger folder as JSON lines.
+	ExportLedger func(ctx context.Context, dir string, write func(line []byte) error) error
+}
+
+// Offer is one architecture of a kind.
+type Offer struct {
+	Architecture understudy.Architecture
+	Engines      []understudy.Engine
+	Doc          string
+}
+
+// FieldError is a bad value at a YAML path, such as "topics[0]".
+type FieldError struct {
+	Path string
+	Err  *understudy.Error
+}
+
+// Registry is the list of kinds, by name. It is a value: there is no global one.
+type Registry struct{ kinds []Kind }
+
+// NewRegistry makes a registry of the kinds, in the given order.
+func NewRegistry(kinds ...Kind) Registry { return Registry{kinds: kinds} }
+
+// Kinds lists the kinds in order.
+func (r Registry) Kinds() []Kind { return r.kinds }
+
+// Kind finds a kind by name.
+func (r Registry) Kind(n understudy.KindName) (Kind, bool) {
+	for _, k := range r.kinds {
+		if k.Name == n {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
