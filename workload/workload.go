@@ -99,6 +99,8 @@ type Spec struct {
 	Sites []understudy.Site
 	RPO   time.Duration
 	RTO   time.Duration
+	// Directions are the plan's explicit links, if it names any; only kinds with ExplicitLinks see them.
+	Directions []Direction
 	// Config is the kind's own configuration: the pointer that Kind.NewConfig made, filled.
 	Config any
 	// Clusters gives the endpoint configuration of the workload's cluster at each site: the pointer that
@@ -125,10 +127,19 @@ type Kind struct {
 	Offers []Offer
 	// Endpoint is the key of its endpoints in a site file, such as "kafka", and NewEndpoint makes a pointer to
 	// their configuration, to be filled strictly from YAML.
+	//
+	// Both NewEndpoint and NewConfig give pointers to structs whose exported fields carry `yaml:"key"` tags. A key
+	// is required unless its tag says omitempty or its field is a pointer. Fields may be strings, booleans,
+	// integers, time.Duration ("30s"), understudy.Size, understudy.Pattern, understudy.SecretName, anything with
+	// UnmarshalText, and structs, pointers, slices and string-keyed maps of these. The tag `doc:"..."` explains
+	// a key in the schema, `enum:"a,b"` lists the values of a string, and `default:"..."` documents a default,
+	// which NewConfig itself fills in.
 	Endpoint    string
 	NewEndpoint func() any
 	// NewConfig makes a pointer to the kind's own keys of a plan's workload.
 	NewConfig func() any
+	// ExplicitLinks says that it honours Spec.Directions; plans with links are refused for other kinds.
+	ExplicitLinks bool
 	// Validate checks a filled Spec without any network. Errors name the YAML path relative to the workload.
 	Validate func(Spec) []FieldError
 	// Links lists the links that should run under a role. It is pure.
