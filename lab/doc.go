@@ -1,0 +1,24 @@
+// Package lab starts, stops, kills, pauses and probes real servers for tests, demonstrations and
+// benchmarks. It must not know the product: it imports none of it, and no part of the product imports it.
+//
+// One recipe per server lives in a folder beside this file, with pinned versions:
+//
+//	lab/kafka   Apache Kafka 3.9.1 and 4.4.0, MirrorMaker 2, and Kafka's own Java client
+//	lab/etcd    etcd, in this process or in one of its own that can be killed and paused
+//	lab/proxy   a TCP path between two sites that can be delayed, narrowed, frozen and cut
+//
+// A test writes
+//
+//	b := kafka.Boot(t, kafka.Options{Version: kafka.V44, Name: "east"})   // skips without Java or Maven, cleans up
+//	b.Addr()                    // 127.0.0.1:port
+//	b.Kill(); b.Restart(ctx)    // same data, same port
+//	b.Pause(); b.Resume()
+//
+// Jars, compiled helpers and class data archives are kept in the cache directory (see CacheDir), filled
+// once per machine under file locks, so that several test binaries may start at the same time. Every
+// server listens on loopback only, on ports that are reserved against other tests of the same user, and dies with the
+// process that started it, also when that one is killed.
+//
+// The environment: UNDERSTUDY_LAB_CACHE names the cache directory; JAVA_HOME the JDK;
+// UNDERSTUDY_LAB=required turns a skip for a missing JDK or Maven into a failure.
+package lab

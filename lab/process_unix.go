@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package lab
+
+import "syscall"
+
+// childAttributes gives the child a process group of its own; only Linux can tie its life to its parent's.
+func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
