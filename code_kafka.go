@@ -1,5 +1,49 @@
 package understudy
 
+import "slices"
+
 func kafkaCodes() []Explanation {
-	return []Explanation{}
+	return slices.Concat(kafkaClusterCodes(), kafkaFenceCodes(), kafkaReturnCodes(), kafkaMirrorCodes())
+}
+
+// kafkaClusterCodes are about reaching and reading clusters: US100 to US109.
+func kafkaClusterCodes() []Explanation {
+	return []Explanation{
+		{"US100", "Cluster did not answer", "None of the brokers named in the site file answered in time. Nothing is known about the cluster; what was proven before stays proven up to its time. Check that the brokers run and that this machine can reach the addresses they advertise."},
+		{"US101", "Another cluster answers at this address", "The cluster id that the brokers report is not the one seen when the workload was protected. Nothing was read or written. Correct the address in the site file; if the cluster was really rebuilt, unprotect and protect again."},
+		{"US102", "A right is missing", "The broker refused a request because the principal that understudy uses lacks the right that the error names. Grant it and retry."},
+		{"US103", "The broker refused a request", "The broker answered with the error code that the message shows. The step that met it stopped and can be retried."},
+		{"US104", "Stamp of another control plane", "The cluster carries the stamp of another understudy control plane for this workload. Two control planes must not steer one workload: the other one has to unprotect it, or this one adopts it by name."},
+		{"US105", "No topic matches", "None of the cluster's topics matches the workload's patterns, or a pattern names topics of Kafka itself. Patterns are RE2 and anchored at both ends."},
+		{"US106", "Broker too old", "The cluster does not offer a request that the proofs need (DescribeProducers and topic ids, Kafka 2.8; markers, Kafka 2.1)."},
+		{"US107", "Cluster id differs from the role's site", "Both sites of the workload answer with the same cluster id: they are one cluster. A link from a cluster to itself would never be a protection."},
+		{"US109", "Endpoint not usable", "The endpoint's configuration or one of its secrets cannot be used. No connection was made."},
+	}
+}
+
+// kafkaFenceCodes are about taking over: US110 to US124.
+func kafkaFenceCodes() []Explanation {
+	return []Explanation{
+		{"US110", "The mover would be fenced with the writers", "The principal that understudy uses is one of those that may write the topics, so a DENY for ordinary writers would stop the mirror as well. Give understudy its own principal on this cluster."},
+		{"US111", "Transactions stay open", "The old primary's topics were closed to new records, but transactions are still open after the broker's transaction.max.timeout.ms. Closing the topics completely now would leave them hanging for good. End the named transactional ids (stop their producers, or `kafka-transactions.sh --abort`) and retry."},
+		{"US112", "Fence not proven", "A write probe with an ordinary writer's credentials was not refused on every partition. The secondary stays closed."},
+		{"US113", "Source and target end differently", "After the fence, the secondary does not end where the primary ends. Nothing is promoted until they do."},
+		{"US114", "Halt not proven", "A partition of the secondary does not show the halt marker of the current role epoch, or an old-epoch probe was not refused with 47."},
+		{"US115", "Role changed", "The workload's role is no longer the one under which this step was decided. Nothing was changed."},
+		{"US116", "New side not open", "The write probe on the new side did not find every partition open, or the acknowledged write failed."},
+		{"US117", "Not at one common cut", "The role epoch is used up or not above what the log has seen. Control chooses a higher one."},
+		{"US118", "Topics changed since the step was decided", "Topics or partitions appeared or vanished between the plan of the step and its effect. Retry: the step is planned anew."},
+		{"US119", "Target holds data of its own", "A topic of that name on the secondary has records that understudy did not write. It is never overwritten; move or delete it, or leave it out."},
+	}
+}
+
+// kafkaReturnCodes are about bringing the old primary back: US125 to US139.
+func kafkaReturnCodes() []Explanation {
+	return []Explanation{
+		{"US125", "Topic not level after an abort", "The fenced source does not end exactly where the halted target ends. The topic is marked broken and is bootstrapped anew before it counts as protected."},
+		{"US126", "Divergent records not all readable", "The ledger could not save every offset between the cut and the old primary's end. Nothing was discarded."},
+		{"US127", "Not enough disk", "Making the topics anew on the old primary needs more disk space than the brokers report as free."},
+		{"US128", "The topic's name is taken again and again", "A producer that still retries makes the topic again as soon as it is deleted (auto.create.topics.enable). Stop the named producers or set auto.create.topics.enable=false on the old primary, and retry."},
+		{"US129", "Ledger incomplete", "The saved records do not add up to the divergent range, or a file's digest is not the one in the receipt. Nothing is discarded on this ground."},
+	}
 }

@@ -1,0 +1,108 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// The broker's error codes that callers decide upon (Kafka protocol, "Error Codes").
+const (
+	CodeOffsetOutOfRange   = 1
+	CodeCorruptMessage     = 2
+	CodeUnknownTopic       = 3
+	CodeNotLeader          = 6
+	CodeMessageTooLarge    = 10
+	CodeUnknownMember      = 25
+	CodeTopicDenied        = 29
+	CodeGroupDenied        = 30
+	CodeClusterDenied      = 31
+	CodeTopicExists        = 36
+	CodePolicyViolation    = 44
+	CodeOutOfOrderSequence = 45
+	CodeInvalidEpoch       = 47
+	CodeCoordinatorFenced  = 52
+	CodeSecurityDisabled   = 54
+	CodeUnknownProducer    = 59
+	CodeUnknownTopicID     = 100
+)
+
+func leaseOver(op string, o understudy.Object) *understudy.Error {
+	return &understudy.Error{
+		Code: "US003", Kind: understudy.KindFenced, Op: op, Object: o,
+		Summary: "the lease is over; nothing was sent",
+		Why:     "this process was paused or cut off for longer than its lease",
+		Fix:     "nothing: whoever holds the lease now goes on",
+	}
+}
+
+func invalid(op string, o understudy.Object, summary string, err error) *understudy.Error {
+	return &understudy.Error{Code: "US109", Kind: understudy.KindInvalid, Op: op, Object: o, Summary: summary, Err: err}
+}
+
+// failed turns a transport error into the product's: the lease is over, the caller gave up, or the cluster
+// did not answer.
+func (c *Cluster) failed(ctx context.Context, lease understudy.Lease, op string, err error) error {
+	var ours *understudy.Error
+	if errors.As(err, &ours) {
+		return ours
+	}
+	if lease.Deadline != nil && !time.Now().Before(lease.Deadline()) {
+		return &understudy.Error{
+			Code: "US003", Kind: understudy.KindFenced, Op: op, Object: c.cfg.Object,
+			Summary: "the lease ended before the answer came", Err: err,
+		}
+	}
+	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return &understudy.Error{Code: "US002", Kind: understudy.KindRetry, Op: op, Object: c.cfg.Object, Summary: "interrupted", Err: ctx.Err()}
+	}
+	var ke *kerr.Error
+	if errors.As(err, &ke) {
+		return c.Refused(op, "", ke.Code, "")
+	}
+	return &understudy.Error{
+		Code: "US100", Kind: understudy.KindUnreachable, Op: op, Object: c.cfg.Object,
+		Summary: "the cluster did not answer",
+		Why:     fmt.Sprintf("none of the brokers %v answered in time: %v", c.cfg.Brokers, err),
+		Fix:     "check that the brokers run and can be reached from here, and `understudy doctor`",
+		Err:     err,
+	}
+}
+
+// Refused turns a broker's error code about a shard into the product's error; nil for code 0. The right is
+// the one that the request needs, such as "ALTER_CONFIGS on topic orders"; it is named when it is missing.
+func (c *Cluster) Refused(op, shard string, code int16, right string) error {
+	if code == 0 {
+		return nil
+	}
+	o := c.cfg.Object
+	o.Shard = shard
+	ke := kerr.TypedErrorForCode(code)
+	if ke == nil {
+		ke = kerr.UnknownServerError
+	}
+	e := &understudy.Error{Code: "US103", Kind: understudy.KindRefused, Op: op, Object: o, Err: ke, Summary: "the broker refused the request"}
+	switch code {
+	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, 53, 58, 65:
+		e.Code, e.Kind = "US102", understudy.KindDenied
+		e.Summary = "a right is missing"
+		if right != "" {
+			e.Summary = "the right " + right + " is missing"
+			e.Fix = "grant " + right + " to the principal that understudy uses there"
+		}
+	case CodeUnknownTopic, CodeUnknownTopicID, 69:
+		e.Kind, e.Summary = understudy.KindNotFound, "it does not exist there"
+	case CodeInvalidEpoch, CodeCoordinatorFenced:
+		e.Kind, e.Summary = understudy.KindFenced, "a newer role epoch has been seen there"
+	default:
+		if ke.Retriable {
+			e.Kind, e.Summary = understudy.KindRetry, "the broker asks to try again"
+		}
+	}
+	return e
+}

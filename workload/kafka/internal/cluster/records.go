@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// Produced is a leader's answer to one produce request.
+type Produced struct {
+	// Code is the broker's error code; 0 means acknowledged by all in-sync replicas.
+	Code int16
+	// Base is the offset at which the batch was stored; -1 with an error.
+	Base int64
+}
+
+// Produce sends one record batch, as it is, to the partition's leader, once, with acks=all. A broker's error
+// code is an answer, not an error.
+func (c *Cluster) Produce(ctx context.Context, lease understudy.Lease, p Partition, batch []byte) (Produced, error) {
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks = -1
+	req.TimeoutMillis = int32(RequestTimeout.Milliseconds())
+	rt := kmsg.NewProduceRequestTopic()
+	rt.Topic, rt.TopicID = p.Topic, p.ID
+	rp := kmsg.NewProduceRequestTopicPartition()
+	rp.Partition, rp.Records = p.Partition, batch
+	rt.Partitions = append(rt.Partitions, rp)
+	req.Topics = append(req.Topics, rt)
+	resp, err := c.DoBroker(ctx, lease, p.Leader, req)
+	if err != nil {
+		return Produced{}, err
+	}
+	for _, t := range resp.(*kmsg.ProduceResponse).Topics {
+		for _, a := range t.Partitions {
+			return Produced{Code: a.ErrorCode, Base: a.BaseOffset}, nil
+		}
+	}
+	return Produced{}, c.Refused("kafka.produce", p.TP.String(), -1, "")
+}
+
+// Fetched is a leader's answer to one fetch request.
+type Fetched struct {
+	Code     int16
+	HW       int64
+	Stable   int64
+	LogStart int64
+	// Records holds whole and possibly one partial record batch, as stored.
+	Records []byte
+}
+
+// Fetch reads raw batches from the offset on, up to about max bytes and at least one batch, without waiting,
+// also those of open and aborted transactions. A broker's error code is an answer, not an error.
+func (c *Cluster) Fetch(ctx context.Context, lease understudy.Lease, p Partition, offset int64, maximum int32) (Fetched, error) {
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID = -1
+	req.MaxBytes = maximum
+	req.MinBytes = 0
+	req.MaxWaitMillis = 0
+	req.SessionEpoch = -1
+	rt := kmsg.NewFetchRequestTopic()
+	rt.Topic, rt.TopicID = p.Topic, p.ID
+	rp := kmsg.NewFetchRequestTopicPartition()
+	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes = p.Partition, offset, maximum
+	rp.CurrentLeaderEpoch, rp.LastFetchedEpoch, rp.LogStartOffset = -1, -1, -1
+	rt.Partitions = append(rt.Partitions, rp)
+	req.Topics = append(req.Topics, rt)
+	resp, err := c.DoBroker(ctx, lease, p.Leader, req)
+	if err != nil {
+		return Fetched{}, err
+	}
+	r := resp.(*kmsg.FetchResponse)
+	if r.ErrorCode != 0 {
+		return Fetched{Code: r.ErrorCode}, nil
+	}
+	for _, t := range r.Topics {
+		for _, a := range t.Partitions {
+			return Fetched{Code: a.ErrorCode, HW: a.HighWatermark, Stable: a.LastStableOffset, LogStart: a.LogStartOffset, Records: a.RecordBatches}, nil
+		}
+	}
+	return Fetched{}, c.Refused("kafka.fetch", p.TP.String(), -1, "")
+}

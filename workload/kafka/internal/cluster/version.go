@@ -1,0 +1,54 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// Version is what a broker says that it can do.
+type Version struct {
+	// Guess is the newest release whose abilities the broker has, such as "v3.9".
+	Guess string
+	// Max is the newest version of each request, by its key.
+	Max map[int16]int16
+}
+
+// Knows says whether the broker understands a request.
+func (v Version) Knows(key kmsg.Key) bool {
+	_, ok := v.Max[key.Int16()]
+	return ok
+}
+
+// Version asks one broker which requests it understands.
+func (c *Cluster) Version(ctx context.Context, lease understudy.Lease) (Version, error) {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "understudy", "1"
+	resp, err := c.Do(ctx, lease, req)
+	if err != nil {
+		return Version{}, err
+	}
+	r := resp.(*kmsg.ApiVersionsResponse)
+	v := Version{Max: map[int16]int16{}, Guess: kversion.FromApiVersionsResponse(r).VersionGuess()}
+	for _, k := range r.ApiKeys {
+		v.Max[k.ApiKey] = k.MaxVersion
+	}
+	return v, c.Refused("kafka.apiversions", "", r.ErrorCode, "")
+}
+
+// knows says whether the cluster understands a request; the answer is asked for once.
+func (c *Cluster) knows(ctx context.Context, lease understudy.Lease, key kmsg.Key) (bool, error) {
+	c.versionMu.Lock()
+	defer c.versionMu.Unlock()
+	if c.version == nil {
+		v, err := c.Version(ctx, lease)
+		if err != nil {
+			return false, err
+		}
+		c.version = &v
+	}
+	return c.version.Knows(key), nil
+}
