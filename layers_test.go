@@ -71,7 +71,7 @@ func workloadRows() []layer {
 			"github.com/Azure/azure-sdk-for-go/sdk/azidentity",
 			"github.com/Azure/azure-sdk-for-go/sdk/storage",
 		}},
-		{folder: "workload/all", ours: []string{"workload", "workload/*"}},
+		{folder: "workload/all", ours: []string{"workload", "workload/kafka", "workload/*"}},
 		{folder: "workload/kafka", internal: true, ours: member, third: []string{franz}},
 		{folder: "workload/*", internal: true, ours: member},
 		{folder: "workload", ours: []string{rootRow, "filecopy"}},
@@ -81,7 +81,7 @@ func workloadRows() []layer {
 // controlRows are the control plane: it knows contracts, never a member.
 func controlRows() []layer {
 	return []layer{
-		{folder: "provision/all", ours: []string{"provision", "provision/*"}},
+		{folder: "provision/all", ours: []string{"provision", "provision/azure", "provision/*"}},
 		{folder: "provision/azure", ours: []string{rootRow, "provision", "wire/*"}, third: []string{"github.com/Azure/azure-sdk-for-go"}},
 		{folder: "provision/*", ours: []string{rootRow, "provision", "wire/*"}},
 		{folder: "provision", ours: []string{rootRow}},

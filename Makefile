@@ -1,0 +1,76 @@
+# make help lists the targets. Everything runs through the Go toolchain; tools are pinned here and fetched as Go modules.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+# golangci-lint v2 bundles the analyzers that .golangci.yml enables; go run keeps the built tool in the build cache.
+GOLANGCI := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+SUMMARY := $(GO) run ./.ci/summary
+# Arguments for demo, such as ARGS="-o json"; patterns for single tests, such as RUN=TestLayers.
+ARGS ?=
+RUN ?=
+FUZZTIME ?= 20s
+# STRICT=1 makes a skipped test a failure.
+STRICT ?=
+
+# The race detector needs cgo, and cgo a C compiler.
+RACE ?= $(shell if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then echo -race; fi)
+# Packages that start real servers run one at a time, after all others: two brokers need both cores to keep their times.
+SERVERS := /lab($$|/)|/e2e$$|/bench$$|/workload/kafka$$|/journal/etcd$$
+TESTFLAGS := -json -count=1 $(RACE) $(if $(RUN),-run '$(RUN)')
+
+.PHONY: help build test unit e2e bench demo lint cover fuzz generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+build: ## build the product and the lab into bin/
+	@mkdir -p bin
+	$(GO) build -o bin/ ./cmd/...
+
+test: ## unit, conformance, lab and end-to-end tests; names what it skips
+	@$(if $(RACE),,echo "race detector off: no C compiler";) \
+	for tool in java mvn; do command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
+	@{ failed=0; \
+	  $(GO) test $(TESTFLAGS) -p 2 -timeout 10m $$($(GO) list ./... | grep -Ev '$(SERVERS)') || failed=1; \
+	  servers=$$($(GO) list ./... | grep -E '$(SERVERS)' || true); \
+	  if [ -n "$$servers" ]; then $(GO) test $(TESTFLAGS) -p 1 -timeout 30m $$servers || failed=1; fi; \
+	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
+
+unit: ## the tests that need no server, without the race detector, in under a minute
+	@$(GO) test -json -p 2 -timeout 5m $$($(GO) list ./... | grep -Ev '$(SERVERS)') | $(SUMMARY)
+
+e2e: ## the built binary against real clusters, one file per architecture
+	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...
+
+bench: ## benchmarks side by side with what a user would pick instead
+	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench . $(ARGS) ./bench/...
+
+demo: ## the whole story on this machine, in memory, in seconds
+	@mkdir -p bin
+	@$(GO) build -o bin/ ./cmd/understudy
+	@./bin/understudy demo $(ARGS)
+
+lint: ## gofmt, vet, staticcheck, errcheck, revive, exhaustive, bodyclose
+	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./... ./.ci/summary
+	$(GOLANGCI) run ./...
+
+cover: ## coverage of the tests that need no server
+	$(GO) test -p 2 -timeout 10m -coverprofile=cover.out -coverpkg=./... $$($(GO) list ./... | grep -Ev '$(SERVERS)')
+	@$(GO) tool cover -func=cover.out | tail -1
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . || true); do \
+	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+	    echo "$$name in $$file"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+	  done; \
+	done
+
+generate: ## rewrite generated files; a test fails when one is stale
+	$(GO) generate ./...
+
+clean: ## remove what was built here
+	rm -rf bin dist cover.out
