@@ -16,12 +16,14 @@ type ConfigValue struct {
 	Value string
 	// Source says where the value comes from (KIP-226).
 	Source kmsg.ConfigSource
+	// Inherited is the value in effect if the topic had none of its own; nil when the broker does not say.
+	Inherited *string
 	// Sensitive values are not told by the broker.
 	Sensitive bool
 }
 
-// Dynamic says whether the value was set on the topic or broker itself, rather than being a default.
-func (v ConfigValue) Dynamic() bool { return v.Source == kmsg.ConfigSourceDynamicTopicConfig }
+// Own says whether the value was set on the topic itself, rather than being a default.
+func (v ConfigValue) Own() bool { return v.Source == kmsg.ConfigSourceDynamicTopicConfig }
 
 // DescribeTopicConfigs gives every setting in effect of each topic, broker defaults included.
 func (c *Cluster) DescribeTopicConfigs(ctx context.Context, lease understudy.Lease, topics []string) (map[string]map[string]ConfigValue, error) {
@@ -40,6 +42,7 @@ func (c *Cluster) DescribeBrokerConfigs(ctx context.Context, lease understudy.Le
 
 func (c *Cluster) describeConfigs(ctx context.Context, lease understudy.Lease, kind kmsg.ConfigResourceType, names []string, right string) (map[string]map[string]ConfigValue, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
+	req.IncludeSynonyms = true
 	for _, n := range names {
 		rr := kmsg.NewDescribeConfigsRequestResource()
 		rr.ResourceType, rr.ResourceName = kind, n
@@ -56,15 +59,29 @@ func (c *Cluster) describeConfigs(ctx context.Context, lease understudy.Lease, k
 		}
 		values := map[string]ConfigValue{}
 		for _, v := range r.Configs {
-			value := ConfigValue{Source: v.Source, Sensitive: v.IsSensitive}
-			if v.Value != nil {
-				value.Value = *v.Value
-			}
-			values[v.Name] = value
+			values[v.Name] = readConfig(v)
 		}
 		out[r.ResourceName] = values
 	}
 	return out, nil
+}
+
+func readConfig(v kmsg.DescribeConfigsResponseResourceConfig) ConfigValue {
+	out := ConfigValue{Source: v.Source, Sensitive: v.IsSensitive}
+	if v.Value != nil {
+		out.Value = *v.Value
+	}
+	if !out.Own() {
+		out.Inherited = v.Value
+		return out
+	}
+	for _, s := range v.ConfigSynonyms {
+		if s.Source != kmsg.ConfigSourceDynamicTopicConfig {
+			out.Inherited = s.Value
+			break
+		}
+	}
+	return out
 }
 
 // AlterTopicConfigs sets the given values of a topic and removes those that are nil, and leaves all others as

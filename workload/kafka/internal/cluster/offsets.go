@@ -123,3 +123,30 @@ func (c *Cluster) DeleteRecords(ctx context.Context, lease understudy.Lease, p P
 	}
 	return 0, c.Refused("kafka.deleterecords", p.TP.String(), -1, "")
 }
+
+func (c *Cluster) endOffsets(ctx context.Context, lease understudy.Lease, leader int32, topics map[string][]Partition, out map[TP]int64) error {
+	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
+	req.ReplicaID = -1
+	for name, parts := range topics {
+		rt := kmsg.NewOffsetForLeaderEpochRequestTopic()
+		rt.Topic = name
+		for _, p := range parts {
+			rp := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+			rp.Partition, rp.CurrentLeaderEpoch, rp.LeaderEpoch = p.Partition, -1, p.LeaderEpoch
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := c.DoBroker(ctx, lease, leader, req)
+	if err != nil {
+		return err
+	}
+	for _, t := range resp.(*kmsg.OffsetForLeaderEpochResponse).Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode == 0 && p.EndOffset >= 0 {
+				out[TP{t.Topic, p.Partition}] = p.EndOffset
+			}
+		}
+	}
+	return nil
+}

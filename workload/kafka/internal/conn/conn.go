@@ -82,7 +82,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 		o.ClientID = "understudy"
 	}
 	if o.Dial == nil {
-		o.Dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+		o.Dial = TCP(10 * time.Second)
 	}
 	ctx, stop := context.WithTimeout(ctx, o.Timeout)
 	defer stop()
@@ -100,6 +100,11 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("greet %s: %w", o.Addr, err)
 	}
 	return c, nil
+}
+
+// TCP dials plain TCP and gives up after the limit.
+func TCP(limit time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: limit}).DialContext
 }
 
 func open(ctx context.Context, o Options) (net.Conn, error) {
