@@ -1,0 +1,35 @@
+package api
+
+import (
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
+)
+
+// StartRequest is the body that starts an operation. Who asks is not in it: the listener knows.
+type StartRequest struct {
+	Verb understudy.Verb     `json:"verb" enum:"protect,switchover,failover,commit,rollback,reprotect,failback,unprotect,verify"`
+	Plan understudy.PlanName `json:"plan"`
+	To   understudy.Site     `json:"to,omitempty" doc:"the site that is to take over; by default the only other one, and home for a failback"`
+	// Confirm must be the plan's name for verbs that move a role.
+	Confirm     string                 `json:"confirm,omitempty" doc:"the plan's name, for verbs that move the active side"`
+	MaxLoss     *time.Duration         `json:"maxLoss,omitempty" doc:"refuse when more than this may be lost, in nanoseconds"`
+	FenceFloor  understudy.FenceLevel  `json:"fenceFloor,omitempty" doc:"the lowest fence level that is enough; F2 by default"`
+	AcceptFence []understudy.Site      `json:"acceptFence,omitempty" doc:"sites for which the caller gives their word that nobody writes there"`
+	Supersede   understudy.OperationID `json:"supersede,omitempty" doc:"a stuck operation which a failover replaces"`
+	Shards      []string               `json:"shards,omitempty" doc:"narrow a verification to matching shards"`
+	Quick       bool                   `json:"quick,omitempty" doc:"compare the newest part of each shard only"`
+	Reason      string                 `json:"reason,omitempty"`
+	DryRun      bool                   `json:"dryRun,omitempty" doc:"show the stages and steps by today's facts and change nothing"`
+	// As repeats the caller's name for an acceptance; a different one is refused by control's record of who called.
+	As string `json:"as,omitempty" doc:"the name under which the word is given, recorded beside the caller"`
+}
+
+func (r StartRequest) control(by string) control.StartRequest {
+	if r.As != "" && r.As != by {
+		by = r.As + " (as " + by + ")"
+	}
+	return control.StartRequest{Verb: r.Verb, Plan: r.Plan, To: r.To, Confirm: r.Confirm, MaxLoss: r.MaxLoss, FenceFloor: r.FenceFloor,
+		AcceptFence: r.AcceptFence, Supersede: r.Supersede, Shards: r.Shards, Quick: r.Quick, Reason: r.Reason, DryRun: r.DryRun, By: by}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// app is what every command shares: the streams, the environment and the global flags.
+type app struct {
+	in        io.Reader
+	out, errs io.Writer
+	env       func(string) (string, bool)
+	version   string
+	// release gives the signals back to their default, so that a second Ctrl-C ends the process.
+	release func()
+
+	output  string
+	socket  string
+	noColor bool
+	noInput bool
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "understudy",
+		Short: "Keep Hadoop-family clusters ready in a second region, take over, prove it, come home",
+		Long: `understudy keeps Hadoop-family clusters ready in a second region, takes over when the first is lost,
+proves what was and was not lost, and comes home again.
+
+It answers four questions: what would I lose right now (status), how long would it take (report), has it
+been proved lately (verify), how do I get home (reprotect, failback).`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkOutput() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	f := root.PersistentFlags()
+	f.StringVarP(&a.output, "output", "o", "table", "how data is written: table, json, yaml or jsonl")
+	f.StringVar(&a.socket, "socket", "", "unix socket of understudy serve (default: $UNDERSTUDY_SOCKET, or understudy.sock in the data directory)")
+	f.BoolVar(&a.noColor, "no-color", false, "write no colours (also NO_COLOR, TERM=dumb, or not a terminal)")
+	f.BoolVar(&a.noInput, "no-input", false, "never ask; fail where a question would be needed")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
+	root.AddCommand(a.commands()...)
+	return root
+}
+
+func usageError(c *cobra.Command, err error) error {
+	return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: err.Error(), Fix: c.CommandPath() + " --help"}
+}
+
+// args wraps a cobra argument check, so that a wrong number of arguments is a usage error with a code.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, given []string) error {
+		if err := check(c, given); err != nil {
+			return usageError(c, err)
+		}
+		return nil
+	}
+}
+
+func (a *app) checkOutput() error {
+	switch a.output {
+	case "table", "json", "yaml", "jsonl":
+		return nil
+	}
+	return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid,
+		Summary: fmt.Sprintf("unknown output %q", a.output), Fix: "-o table|json|yaml|jsonl"}
+}
+
+// write puts data on stdout in the chosen form; table writes the form for people.
+func (a *app) write(data any, table func(io.Writer) error) error {
+	switch a.output {
+	case "json":
+		e := json.NewEncoder(a.out)
+		e.SetIndent("", "  ")
+		return e.Encode(data)
+	case "jsonl":
+		return json.NewEncoder(a.out).Encode(data)
+	case "yaml":
+		// Through JSON, so that both forms have the same keys.
+		b, err := json.Marshal(data)
+		if err != nil {
+			return err
+		}
+		y, err := yaml.JSONToYAML(b)
+		if err != nil {
+			return err
+		}
+		_, err = a.out.Write(y)
+		return err
+	default:
+		return table(a.out)
+	}
+}
+
+// say puts a message for people on stderr.
+func (a *app) say(format string, v ...any) { _, _ = fmt.Fprintf(a.errs, format+"\n", v...) }
+
+// terminal says whether stderr is a terminal on which progress may be drawn.
+func (a *app) terminal() bool {
+	f, ok := a.errs.(*os.File)
+	if !ok || a.noColor {
+		return false
+	}
+	if v, set := a.env("NO_COLOR"); set && v != "" {
+		return false
+	}
+	if v, _ := a.env("TERM"); v == "dumb" {
+		return false
+	}
+	return term.IsTerminal(int(f.Fd()))
+}
+
+// fail tells an error and gives the exit status.
+func (a *app) fail(ctx context.Context, err error) int {
+	status := exitStatus(ctx, err)
+	var x *exitError
+	if errors.As(err, &x) && x.quiet {
+		return status
+	}
+	if status == exitInterrupted {
+		a.say("interrupted")
+		return status
+	}
+	if strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "unknown flag") {
+		err = &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: err.Error(), Fix: "understudy --help"}
+		status = exitUsage
+	}
+	if a.output == "json" || a.output == "jsonl" {
+		_ = json.NewEncoder(a.errs).Encode(struct {
+			Error *understudy.Error `json:"error"`
+		}{understudy.AsError(err)})
+		return status
+	}
+	a.say("%s", strings.TrimRight(renderError(err), "\n"))
+	return status
+}
+
+// renderError gives an error as people read it: what, why, the fix, and where to read more.
+func renderError(err error) string {
+	e := understudy.AsError(err)
+	var b strings.Builder
+	fmt.Fprintf(&b, "error[%s]: ", e.Code)
+	if o := e.Object.String(); o != "" {
+		b.WriteString(o + ": ")
+	}
+	b.WriteString(e.Summary + "\n")
+	if e.Why != "" {
+		b.WriteString(" why: " + e.Why + "\n")
+	}
+	if e.Err != nil && e.Why == "" {
+		b.WriteString(" why: " + e.Err.Error() + "\n")
+	}
+	if e.Fix != "" {
+		b.WriteString(" fix: " + e.Fix + "\n")
+	}
+	if _, ok := understudy.Explain(e.Code); ok {
+		fmt.Fprintf(&b, " more: understudy explain %s\n", e.Code)
+	}
+	return b.String()
+}

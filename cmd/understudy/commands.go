@@ -1,0 +1,27 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+// commands lists every command; each is a plain function in a file of its own.
+func (a *app) commands() []*cobra.Command {
+	return slices.Concat(
+		[]*cobra.Command{a.statusCommand()},
+		a.operateCommands(),
+		a.actCommands(),
+		[]*cobra.Command{
+			a.ledgerCommand(),
+			a.getCommand(),
+			a.describeCommand(),
+			a.reportCommand(),
+			a.doctorCommand(),
+			a.explainCommand(),
+			a.versionCommand(),
+			a.manCommand(a.root),
+			a.completionCommand(a.root),
+		},
+	)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor [PLAN]", Short: "Look at clusters, versions, rights and clocks, and change nothing",
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			plan := ""
+			if len(given) == 1 {
+				plan = given[0]
+			}
+			return a.doctor(c.Context(), understudy.PlanName(plan))
+		},
+	}
+}
+
+func (a *app) doctor(ctx context.Context, plan understudy.PlanName) error {
+	cl := a.client()
+	defer cl.Close()
+	f, err := cl.Doctor(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if err := a.write(f, func(w io.Writer) error { return writeFindings(w, f) }); err != nil {
+		return err
+	}
+	return findingsOutcome(f)
+}
+
+func writeFindings(w io.Writer, f control.Findings) error {
+	p := &printer{w: w}
+	for _, x := range f.Workloads {
+		p.line("%s/%s", x.Plan, x.Workload)
+		for site, s := range x.Sites {
+			p.line("  %-10s %-11s %s %s, clock %+dms, writes: %s", site, s.Presence, s.Identity, s.Version, s.ClockSkew.Milliseconds(), s.Writable)
+			if s.Error != nil {
+				p.line("    %s", s.Error.Error())
+			}
+		}
+		for _, y := range x.Findings {
+			p.line("  %-7s %s %s", y.Level, y.Code, y.Summary)
+			if y.Fix != "" {
+				p.line("          fix: %s", y.Fix)
+			}
+		}
+		if x.Error != nil {
+			p.line("  %s", x.Error.Error())
+		}
+	}
+	return p.err
+}
+
+// findingsOutcome is 8 when a site does not answer, 5 when something would be refused, else 0.
+func findingsOutcome(f control.Findings) error {
+	status := exitOK
+	for _, x := range f.Workloads {
+		for _, y := range x.Findings {
+			if y.Level == "refuse" {
+				return &exitError{status: exitRefused, quiet: true, err: fmt.Errorf("%s", y.Summary)}
+			}
+		}
+		for _, s := range x.Sites {
+			if s.Presence == "unreachable" {
+				status = exitUnreachable
+			}
+		}
+		if x.Error != nil {
+			status = exitFailed
+		}
+	}
+	if status == exitOK {
+		return nil
+	}
+	return &exitError{status: status, quiet: true}
+}

@@ -1,0 +1,352 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/api"
+	"github.com/understudy-dr/understudy/control"
+)
+
+// operateFlags are what the verbs take.
+type operateFlags struct {
+	dryRun      bool
+	confirm     string
+	maxLoss     time.Duration
+	acceptFence string
+	as          string
+	fenceFloor  string
+	to          string
+	site        string
+	supersede   string
+	reason      string
+	wait        bool
+	timeout     time.Duration
+	shards      []string
+	quick       bool
+}
+
+// verbs lists the operations that the command line starts, with what help says of each.
+func verbs() []struct {
+	verb understudy.Verb
+	doc  string
+} {
+	return []struct {
+		verb understudy.Verb
+		doc  string
+	}{
+		{understudy.Protect, "Create what the secondary needs and begin to replicate"},
+		{understudy.Switchover, "Move the active side, planned: loses nothing and can be undone"},
+		{understudy.Failover, "Move the active side because the first is lost: its loss is bounded before and measured after"},
+		{understudy.Commit, "Make the last takeover final, and release what was kept for a rollback"},
+		{understudy.Rollback, "Undo the last takeover before it is committed"},
+		{understudy.Reprotect, "Bring the old primary back as the new secondary: fence, scan, ledger, resolve, follow"},
+		{understudy.Failback, "Switch home, after reprotect"},
+		{understudy.Unprotect, "End replication and remove what understudy put in place"},
+		{understudy.Verify, "Compare the sites by content"},
+	}
+}
+
+// severe says whether the verb asks for the plan's name.
+func severe(v understudy.Verb) bool {
+	return slices.Contains([]understudy.Verb{understudy.Switchover, understudy.Failover, understudy.Rollback,
+		understudy.Reprotect, understudy.Failback, understudy.Unprotect}, v)
+}
+
+func (a *app) operateCommands() []*cobra.Command {
+	var out []*cobra.Command
+	for _, v := range verbs() {
+		f := &operateFlags{}
+		c := &cobra.Command{
+			Use: string(v.verb) + " PLAN", Short: v.doc, Args: args(cobra.ExactArgs(1)),
+			RunE: func(c *cobra.Command, given []string) error {
+				return a.operate(c.Context(), v.verb, understudy.PlanName(given[0]), f)
+			},
+		}
+		if v.verb == understudy.Failover {
+			c.Use, c.Args = "failover PLAN | --site SITE", args(cobra.MaximumNArgs(1))
+			c.RunE = func(c *cobra.Command, given []string) error { return a.failover(c.Context(), given, f) }
+		}
+		f.bind(c, v.verb)
+		out = append(out, c)
+	}
+	return out
+}
+
+func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
+	fl := c.Flags()
+	fl.BoolVar(&f.dryRun, "dry-run", false, "show the stages and steps by today's facts and change nothing")
+	fl.BoolVar(&f.wait, "wait", true, "wait until the operation rests; Ctrl-C leaves it running")
+	fl.DurationVar(&f.timeout, "timeout", 0, "stop waiting after this time; the operation goes on (exit status 9)")
+	fl.StringVar(&f.reason, "reason", "", "why, for the record")
+	if severe(v) {
+		fl.StringVar(&f.confirm, "confirm", "", "the plan's name, instead of typing it")
+	}
+	switch v {
+	case understudy.Switchover, understudy.Failover:
+		fl.StringVar(&f.to, "to", "", "the site that takes over (default: the only other one)")
+		fl.StringVar(&f.fenceFloor, "fence-floor", "", "the lowest fence level that is enough, F2 to F5 (default F2)")
+	case understudy.Verify:
+		fl.StringSliceVar(&f.shards, "shard", nil, "compare only shards that match this anchored pattern (repeatable)")
+		fl.BoolVar(&f.quick, "quick", false, "compare only the newest part of each shard")
+	}
+	if v == understudy.Failover {
+		fl.DurationVar(&f.maxLoss, "max-loss", 0, "refuse when more than this may be lost, such as 5m")
+		fl.StringVar(&f.acceptFence, "accept-fence", "", "FA: take your word, given with --as, that nobody writes the unreachable old side")
+		fl.StringVar(&f.as, "as", "", "the name under which the word is given")
+		fl.StringVar(&f.site, "site", "", "fail over every plan whose active side is this site, in order")
+		fl.StringVar(&f.supersede, "supersede", "", "the id of a stuck switchover that this failover replaces")
+	}
+}
+
+// request builds the body that starts the verb.
+func (f *operateFlags) request(v understudy.Verb, p understudy.PlanName) api.StartRequest {
+	r := api.StartRequest{Verb: v, Plan: p, To: understudy.Site(f.to), FenceFloor: understudy.FenceLevel(f.fenceFloor),
+		Supersede: understudy.OperationID(f.supersede), Shards: f.shards, Quick: f.quick, Reason: f.reason, DryRun: f.dryRun, As: f.as}
+	if f.maxLoss > 0 {
+		r.MaxLoss = &f.maxLoss
+	}
+	return r
+}
+
+func (a *app) operate(ctx context.Context, v understudy.Verb, p understudy.PlanName, f *operateFlags) error {
+	cl := a.client()
+	defer cl.Close()
+	req := f.request(v, p)
+	if err := a.accept(ctx, cl, &req, f); err != nil {
+		return err
+	}
+	if severe(v) && !f.dryRun {
+		if err := a.confirm(v, p, f.confirm); err != nil {
+			return err
+		}
+		req.Confirm = string(p)
+	}
+	started, err := cl.Start(ctx, req)
+	if err != nil {
+		return err
+	}
+	if started.DryRun != nil {
+		return a.write(started.DryRun, func(w io.Writer) error { return writeDryRun(w, *started.DryRun) })
+	}
+	if !f.wait {
+		return a.write(started.Operation, func(w io.Writer) error {
+			_, err := fmt.Fprintln(w, started.Operation.ID)
+			return err
+		})
+	}
+	a.say("%s %s: operation %s", v, p, started.Operation.ID)
+	return a.follow(ctx, cl, *started.Operation, f.timeout)
+}
+
+// accept turns --accept-fence FA --as NAME into an acceptance for the site that is active now.
+func (a *app) accept(ctx context.Context, cl *api.Client, req *api.StartRequest, f *operateFlags) error {
+	if f.acceptFence == "" && f.as == "" {
+		return nil
+	}
+	if f.acceptFence != string(understudy.FA) || f.as == "" {
+		return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid,
+			Summary: "an acceptance needs the level FA and a name", Fix: "--accept-fence FA --as NAME"}
+	}
+	st, err := cl.Status(ctx, req.Plan)
+	if err != nil {
+		return err
+	}
+	for _, w := range st.Workloads {
+		if w.Role == nil {
+			continue
+		}
+		for _, s := range w.Role.Sources() {
+			if s != req.To && !slices.Contains(req.AcceptFence, s) {
+				req.AcceptFence = append(req.AcceptFence, s)
+			}
+		}
+	}
+	return nil
+}
+
+// confirm wants the plan's name: given by flag, or typed on a terminal.
+func (a *app) confirm(v understudy.Verb, p understudy.PlanName, given string) error {
+	missing := &understudy.Error{Code: "US506", Kind: understudy.KindRefused, Object: understudy.Object{Plan: p},
+		Summary: fmt.Sprintf("%s needs the plan's name as confirmation", v), Fix: fmt.Sprintf("understudy %s %s --confirm=%s", v, p, p)}
+	if given == string(p) {
+		return nil
+	}
+	if given != "" {
+		missing.Why = fmt.Sprintf("--confirm=%s is not the plan's name", given)
+		return missing
+	}
+	if a.noInput || !a.terminal() {
+		return missing
+	}
+	_, _ = fmt.Fprintf(a.errs, "%s moves the active side of %s. Type the plan's name to go on: ", v, p)
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(line) != string(p) {
+		return missing
+	}
+	return nil
+}
+
+// follow waits until the operation rests, telling what happens, and ends with its report.
+func (a *app) follow(ctx context.Context, cl *api.Client, op control.Operation, timeout time.Duration) error {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if timeout > 0 {
+		waiting, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	told := make(chan struct{})
+	watching, stop := context.WithCancel(waiting)
+	go func() {
+		defer close(told)
+		_ = a.tell(watching, cl, op.ID)
+	}()
+	rested, err := cl.Wait(waiting, op.ID)
+	stop()
+	<-told
+	if err != nil {
+		return a.left(ctx, waiting, op.ID, err)
+	}
+	rep, err := cl.Report(ctx, op.ID)
+	if err != nil {
+		return err
+	}
+	if err := a.write(rep, func(w io.Writer) error { return writeReport(w, rep) }); err != nil {
+		return err
+	}
+	return outcome(rested)
+}
+
+// left says that the operation goes on without this client.
+func (a *app) left(ctx, waiting context.Context, id understudy.OperationID, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		a.say("interrupted; operation %s goes on: understudy report %s", id, id)
+		return &exitError{status: exitInterrupted, quiet: true, err: err}
+	case waiting.Err() != nil:
+		return &understudy.Error{Code: "US507", Kind: understudy.KindTimeout,
+			Summary: fmt.Sprintf("stopped waiting; operation %s goes on", id), Fix: "understudy report " + string(id)}
+	}
+	return err
+}
+
+// outcome turns the state in which an operation rests into the exit status.
+func outcome(op control.Operation) error {
+	switch op.State {
+	case control.Committed, control.CommitWindow, control.RolledBack:
+		return verdictOutcome(op)
+	case control.AwaitingApproval:
+		return nil
+	}
+	e := &understudy.Error{Code: "US508", Kind: understudy.KindBug, Object: understudy.Object{Plan: op.Plan},
+		Summary: fmt.Sprintf("%s %s is %s at stage %s", op.Verb, op.ID, op.State, op.Stage), Fix: op.Next}
+	if op.Error != nil {
+		e.Kind, e.Why = op.Error.Kind, op.Error.Error()
+	}
+	return e
+}
+
+func verdictOutcome(op control.Operation) error {
+	status := exitOK
+	for _, p := range op.Parts {
+		if p.Verdict != nil {
+			status = worse(status, verdictStatus(p.Verdict.Outcome))
+		}
+		if p.State == control.Quarantined || p.State == control.Impaired {
+			status = worse(status, exitPartial)
+		}
+	}
+	if status == exitOK {
+		return nil
+	}
+	return &exitError{status: status, quiet: true}
+}
+
+func verdictStatus(o understudy.Outcome) int {
+	switch o {
+	case understudy.Match:
+		return exitOK
+	case understudy.Different:
+		return exitDiverged
+	case understudy.Lagging:
+		return exitPartial
+	default:
+		return exitFailed
+	}
+}
+
+// worse keeps the status that tells more: a proven difference before a failure before a part.
+func worse(a, b int) int {
+	rank := func(s int) int { return slices.Index([]int{exitOK, exitPartial, exitFailed, exitDiverged}, s) }
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+// failover starts one plan's failover, or with --site that of every plan whose active side is the lost site.
+func (a *app) failover(ctx context.Context, given []string, f *operateFlags) error {
+	if (len(given) == 1) == (f.site != "") {
+		return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: "failover takes a plan, or --site with a lost site", Fix: "understudy failover --help"}
+	}
+	if f.site == "" {
+		return a.operate(ctx, understudy.Failover, understudy.PlanName(given[0]), f)
+	}
+	cl := a.client()
+	defer cl.Close()
+	plans, err := cl.Plans(ctx)
+	if err != nil {
+		return err
+	}
+	if f.confirm != "" && f.confirm != f.site {
+		return &understudy.Error{Code: "US506", Kind: understudy.KindRefused, Summary: "failover --site needs the site's name as confirmation",
+			Fix: fmt.Sprintf("understudy failover --site %s --confirm=%s", f.site, f.site)}
+	}
+	moved := 0
+	for _, p := range plans {
+		on, err := activeOn(ctx, cl, p.Plan, understudy.Site(f.site))
+		if err != nil {
+			return err
+		}
+		if !on {
+			continue
+		}
+		each := *f
+		if f.confirm != "" {
+			each.confirm = string(p.Plan)
+		}
+		if err := a.operate(ctx, understudy.Failover, p.Plan, &each); err != nil {
+			return err
+		}
+		moved++
+	}
+	if moved == 0 {
+		return &understudy.Error{Code: "US511", Kind: understudy.KindNotFound, Summary: fmt.Sprintf("no plan is active at site %q", f.site), Fix: "understudy status"}
+	}
+	return nil
+}
+
+func activeOn(ctx context.Context, cl *api.Client, p understudy.PlanName, s understudy.Site) (bool, error) {
+	st, err := cl.Status(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	for _, w := range st.Workloads {
+		if w.Role != nil && slices.Contains(w.Role.Sources(), s) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

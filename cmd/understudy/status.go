@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/api"
+	"github.com/understudy-dr/understudy/control"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var watch, check bool
+	c := &cobra.Command{
+		Use: "status [PLAN]", Short: "What would be lost now, against the objective, and what to do next",
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			cl := a.client()
+			defer cl.Close()
+			if watch {
+				return a.watchStatus(c.Context(), cl, given)
+			}
+			return a.status(c.Context(), cl, given, check)
+		},
+	}
+	c.Flags().BoolVar(&watch, "watch", false, "write it again every two seconds until interrupted")
+	c.Flags().BoolVar(&check, "check", false, "exit with status 1 when an objective is breached")
+	return c
+}
+
+func (a *app) status(ctx context.Context, cl *api.Client, given []string, check bool) error {
+	all, err := statuses(ctx, cl, given)
+	if err != nil {
+		return err
+	}
+	if err := a.write(all, func(w io.Writer) error { return writeStatus(w, all) }); err != nil {
+		return err
+	}
+	if !check {
+		return nil
+	}
+	for _, s := range all {
+		if s.Verdict == "breach" {
+			return &understudy.Error{Code: "US509", Kind: understudy.KindBug, Object: understudy.Object{Plan: s.Plan}, Summary: "an objective is breached", Fix: s.Next}
+		}
+	}
+	return nil
+}
+
+func (a *app) watchStatus(ctx context.Context, cl *api.Client, given []string) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		if err := a.status(ctx, cl, given, false); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func statuses(ctx context.Context, cl *api.Client, given []string) ([]control.PlanStatus, error) {
+	if len(given) == 0 {
+		plans, err := cl.Plans(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range plans {
+			given = append(given, string(p.Plan))
+		}
+	}
+	out := []control.PlanStatus{}
+	for _, name := range given {
+		s, err := cl.Status(ctx, understudy.PlanName(name))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// writeStatus gives one table of workloads, then what a person should know and do.
+func writeStatus(w io.Writer, all []control.PlanStatus) error {
+	rows := [][]string{{"PLAN", "WORKLOAD", "ACTIVE", "PROTECTION", "EXPOSURE", "OBJECTIVE", "BACKLOG", "VERIFIED"}}
+	for _, p := range all {
+		for _, x := range p.Workloads {
+			rows = append(rows, statusRow(p, x))
+		}
+	}
+	if err := table(w, rows); err != nil {
+		return err
+	}
+	p := &printer{w: w}
+	for _, s := range all {
+		p.status(s)
+	}
+	return p.err
+}
+
+func statusRow(p control.PlanStatus, x control.WorkloadStatus) []string {
+	active, verified := "-", "never"
+	if x.Role != nil {
+		active = "none"
+		if !x.Role.None() {
+			active = strings.Trim(fmt.Sprint(x.Role.Active), "[]")
+		}
+	}
+	if x.Verified != nil {
+		verified = fmt.Sprintf("%s %s ago", x.Verified.Outcome, short(p.At.Sub(x.Verified.At)))
+	}
+	return []string{string(p.Plan), string(x.Workload), active, string(x.Protection), exposure(x.Exposure), short(x.Objective),
+		fmt.Sprintf("~%d records", x.Exposure.Records), verified}
+}
+
+func (p *printer) status(s control.PlanStatus) {
+	for _, x := range s.Workloads {
+		for _, o := range x.Old {
+			p.line("%s/%s: %s %s", s.Plan, x.Workload, o.Site, o.Text)
+		}
+		for _, l := range x.Links {
+			p.link(s.Plan, x.Workload, l)
+		}
+		for _, f := range x.Findings {
+			if f.Level != "ok" {
+				p.line("%s/%s: %s: %s", s.Plan, x.Workload, f.Level, f.Summary)
+			}
+		}
+		for _, n := range x.Notes {
+			p.line("%s/%s: %s", s.Plan, x.Workload, n)
+		}
+	}
+	if s.Current != nil {
+		p.line("%s: %s %s is %s at stage %s", s.Plan, s.Current.Verb, s.Current.ID, s.Current.State, s.Current.Stage)
+	}
+	if s.Next != "" {
+		p.line("%s: next: %s", s.Plan, s.Next)
+	}
+}
+
+func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l control.LinkStatus) {
+	if l.AcrossWAN {
+		p.line("%s/%s: %s>%s is produced across the wire: run serve at %s", plan, name, l.Link.From, l.Link.To, l.Link.To)
+	}
+	if l.Error != nil {
+		p.line("%s/%s: %s>%s: %s", plan, name, l.Link.From, l.Link.To, l.Error.Error())
+	}
+	if l.Progress == nil {
+		return
+	}
+	for _, s := range l.Progress.Shards {
+		if s.Error != nil {
+			p.line("%s/%s: %s %s: %s", plan, name, s.Shard, s.State, s.Error.Error())
+		}
+	}
+}
