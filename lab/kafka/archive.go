@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
-// rehearse starts a broker once so that the JVM writes down the classes that it loaded.
-func rehearse(ctx context.Context, in install, archive string) error {
+// rehearse runs a broker and a client once, so that their JVMs write down the classes that they loaded.
+func rehearse(ctx context.Context, in install, archives string) error {
+	if err := os.MkdirAll(archives, 0o755); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "understudy-lab-rehearsal-")
 	if err != nil {
 		return err
@@ -16,19 +20,54 @@ func rehearse(ctx context.Context, in install, archive string) error {
 	defer os.RemoveAll(dir)
 	b := newBroker(in, Options{
 		Version: in.version, Name: "rehearsal", Dir: dir, ClusterID: NewClusterID(),
-		JVM: []string{"-XX:ArchiveClassesAtExit=" + archive},
+		JVM: []string{"-XX:ArchiveClassesAtExit=" + filepath.Join(archives, brokerArchive)},
 	})
 	if err := b.reserve(); err != nil {
 		return err
 	}
-	if err := b.start(ctx); err != nil {
-		return errors.Join(err, b.Close())
+	err = b.start(ctx)
+	if err == nil {
+		err = rehearseClient(ctx, in, b, filepath.Join(archives, clientArchive))
 	}
-	if err := b.Stop(ctx); err != nil {
-		return errors.Join(err, b.Close())
+	if err == nil {
+		err = b.Stop(ctx)
 	}
-	if _, err := os.Stat(archive); err != nil {
-		return errors.Join(fmt.Errorf("the JVM wrote no class data archive, see its log: %w", err), b.Close())
+	if err := errors.Join(err, b.Close()); err != nil {
+		return err
 	}
-	return b.Close()
+	for _, name := range []string{brokerArchive, clientArchive} {
+		if _, err := os.Stat(filepath.Join(archives, name)); err != nil {
+			return fmt.Errorf("the JVM wrote no class data archive: %w", err)
+		}
+	}
+	return nil
+}
+
+// rehearseClient does a little of everything that tests do most.
+func rehearseClient(ctx context.Context, in install, b *Broker, archive string) error {
+	c, err := startClient(ctx, in, b.opts.Dir, "-XX:ArchiveClassesAtExit="+archive)
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		if err := c.CreateTopics(ctx, b.Access(), Topic{Name: "t", Partitions: 1}); err != nil {
+			return err
+		}
+		p, err := c.Producer(ctx, b.Access(), map[string]string{"transactional.id": "t"})
+		if err != nil {
+			return err
+		}
+		if err := p.Begin(ctx); err != nil {
+			return err
+		}
+		if _, err := p.Send(ctx, Out{Topic: "t", Value: []byte("v")}); err != nil {
+			return err
+		}
+		if err := p.Commit(ctx); err != nil {
+			return err
+		}
+		_, err = c.Dump(ctx, b.Access(), ReadCommitted, "t")
+		return err
+	}()
+	return errors.Join(err, c.Close())
 }

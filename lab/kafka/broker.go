@@ -37,8 +37,8 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	o.Dir = dir
-	if o.ClusterID == "" {
-		o.ClusterID = NewClusterID()
+	if o.ClusterID, err = chooseClusterID(o); err != nil {
+		return nil, err
 	}
 	in, err := installed(ctx, o.Version)
 	if err != nil {
@@ -98,8 +98,8 @@ func (b *Broker) start(ctx context.Context) error {
 		return err
 	}
 	args := b.opts.jvmArgs()
-	if b.in.archive != "" {
-		args = append(args, "-XX:SharedArchiveFile="+b.in.archive)
+	if b.in.archives != "" {
+		args = append(args, "-XX:SharedArchiveFile="+filepath.Join(b.in.archives, brokerArchive))
 	}
 	p, err := lab.Start(lab.Command{
 		Name: "kafka " + b.opts.Name,

@@ -8,16 +8,17 @@ import (
 	"github.com/understudy-dr/understudy/lab"
 )
 
-// install is one version on this machine: the JDK, the jars and, once it was made, the class data archive.
+// install is one version on this machine: the JDK, the jars and, once they were made, the class data
+// archives.
 type install struct {
 	version   string
 	jdk       *lab.JDK
 	classpath string
-	archive   string
+	archives  string
 }
 
-// Fetch brings everything that brokers of a version need into the cache: jars, a formatted storage and the
-// class data archive that halves their start. It is quick when all is there.
+// Fetch brings everything that brokers of a version need into the cache: jars, a formatted storage,
+// our compiled client and the class data archives that halve the start of both. It is quick when all is there.
 func Fetch(ctx context.Context, version string) error {
 	in, err := installed(ctx, version)
 	if err != nil {
@@ -44,15 +45,25 @@ func installed(ctx context.Context, version string) (install, error) {
 	return install{version: version, jdk: jdk, classpath: classpath}, nil
 }
 
-// archived adds the class data archive, and makes it the first time by running a broker and stopping it.
+// The class data archives of a version, in one cache entry.
+const (
+	brokerArchive = "broker.jsa"
+	clientArchive = "client.jsa"
+)
+
+// archived adds the class data archives, and makes them the first time by a rehearsal.
 func (in install) archived(ctx context.Context) (install, error) {
-	entry := filepath.Join("archives", fmt.Sprintf("kafka-%s-java-%s", in.version, in.jdk.Release), "broker.jsa")
+	sum, err := sourceSum()
+	if err != nil {
+		return install{}, err
+	}
+	entry := filepath.Join("archives", fmt.Sprintf("kafka-%s-%s-java-%s", in.version, sum, in.jdk.Release))
 	path, err := lab.Cached(ctx, entry, func(ctx context.Context, path string) error {
 		return rehearse(ctx, in, path)
 	})
 	if err != nil {
 		return install{}, err
 	}
-	in.archive = path
+	in.archives = path
 	return in, nil
 }

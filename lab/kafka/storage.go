@@ -1,11 +1,15 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/understudy-dr/understudy/lab"
 )
@@ -23,6 +27,29 @@ func crashed(data string) bool {
 	}
 	_, err := os.Stat(filepath.Join(data, cleanFile))
 	return err != nil
+}
+
+// chooseClusterID is that of the data in the directory, the one asked for, or a new one. Asking for another
+// than the data's is an error.
+func chooseClusterID(o Options) (string, error) {
+	b, err := os.ReadFile(filepath.Join(o.Dir, "data", metaFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return cmp.Or(o.ClusterID, NewClusterID()), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(b)) {
+		id, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster.id=")
+		switch {
+		case !ok:
+		case o.ClusterID != "" && o.ClusterID != id:
+			return "", fmt.Errorf("%s holds data of cluster %s, not of %s", o.Dir, id, o.ClusterID)
+		default:
+			return id, nil
+		}
+	}
+	return "", fmt.Errorf("%s names no cluster in %s", o.Dir, metaFile)
 }
 
 // format prepares an empty data directory. Kafka's own tool takes a JVM start of a second to do so; what it
