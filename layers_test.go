@@ -89,7 +89,7 @@ func controlRows() []layer {
 		{folder: "journal/*", ours: []string{rootRow, "journal"}},
 		{folder: "journal", ours: []string{rootRow}},
 		{folder: "spec", ours: []string{rootRow, "workload", "provision"}, third: []string{
-			"github.com/goccy/go-yaml", "github.com/google/jsonschema-go",
+			"go.yaml.in/yaml/v3", "github.com/google/jsonschema-go",
 		}},
 		{folder: "control", ours: []string{rootRow, "workload", "provision", "journal"}, third: []string{
 			"github.com/failsafe-go/failsafe-go", "github.com/robfig/cron/v3", "golang.org/x/time",

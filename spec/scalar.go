@@ -80,6 +80,10 @@ func (r *reader) word(n *yaml.Node, v reflect.Value, path string, f field) {
 		}
 		return
 	}
+	if f.name == "secret" && nameProblem(text) != "" {
+		r.secretName(n, new(understudy.SecretName), path)
+		return
+	}
 	if len(f.enum) == 0 {
 		if text == "" {
 			r.on(path, Problem{Code: codeNull, Summary: path + " is empty", Fix: "write a value, or remove the key"})
