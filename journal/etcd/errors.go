@@ -1,0 +1,89 @@
+package etcd
+
+import (
+	"errors"
+	"syscall"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/journal"
+)
+
+// unavailable is gRPC's status code UNAVAILABLE: the member has no leader, is stopping, or cannot be reached.
+const unavailable = 14
+
+// classify turns an error of etcd into ours.
+func classify(op string, err error, remote bool) error {
+	var known rpctypes.EtcdError
+	isKnown := errors.As(err, &known)
+	switch {
+	case full(err):
+		return &understudy.Error{
+			Code: "US308", Kind: understudy.KindBroken, Op: op, Err: err,
+			Summary: "the journal's disk or quota is full",
+			Fix:     "make room, then start serve again; on an etcd of your own: compact, defragment, disarm NOSPACE",
+		}
+	case denied(err):
+		return &understudy.Error{
+			Code: "US311", Kind: understudy.KindDenied, Op: op, Err: err,
+			Summary: "etcd denied access to the journal",
+			Fix:     "give the user read and write permission on the prefix",
+		}
+	case remote && (!isKnown || known.Code() == unavailable):
+		return &understudy.Error{
+			Code: "US307", Kind: understudy.KindUnreachable, Op: op, Err: err,
+			Summary: "the endpoints of the journal do not answer",
+			Fix:     "check the addresses, the network and the health of etcd",
+		}
+	}
+	return &understudy.Error{
+		Code: "US300", Kind: understudy.KindRetry, Op: op, Err: err,
+		Summary: "the journal could not be used",
+	}
+}
+
+func full(err error) bool {
+	return errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+func denied(err error) bool {
+	for _, d := range []error{
+		rpctypes.ErrPermissionDenied, rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty,
+		rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthNotEnabled,
+	} {
+		if errors.Is(err, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// ending gives the error of a call that was under way, or came, when the journal was closed or had failed.
+func ending(op string, cause error) error {
+	if errors.Is(cause, journal.ErrClosed) {
+		return journal.Closed(op)
+	}
+	return cause
+}
+
+// stopped is the error of everything after the embedded etcd met one that it cannot go on from.
+func stopped(cause error) error {
+	return &understudy.Error{
+		Code: "US309", Kind: understudy.KindBroken, Op: "journal.etcd", Err: cause,
+		Summary: "the embedded journal has stopped",
+		Why:     "etcd does not go on after an error of its disk",
+		Fix:     "remove the cause and start serve again; what was committed is kept",
+	}
+}
+
+// unusable is the error of a journal that cannot be opened.
+func unusable(err error, what string) error {
+	if full(err) {
+		return classify("journal.open", err, false)
+	}
+	return &understudy.Error{
+		Code: "US310", Kind: understudy.KindInvalid, Op: "journal.open", Err: err,
+		Summary: "the journal cannot be opened: " + what,
+	}
+}
