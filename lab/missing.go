@@ -23,20 +23,23 @@ func (m *Missing) Error() string {
 
 // Test is what the lab needs of *testing.T, so that programs can use the lab without the testing package.
 type Test interface {
-	Helper()
-	Name() string
+	// TempDir is a directory that is removed after the test.
 	TempDir() string
+	// Cleanup calls a function when the test ends, the latest first.
 	Cleanup(func())
+	// Failed says whether the test has failed so far.
 	Failed() bool
+	// Logf notes a line in the test's output.
 	Logf(format string, args ...any)
+	// Skipf ends the test as skipped, with the reason.
 	Skipf(format string, args ...any)
+	// Fatalf ends the test as failed, with the reason.
 	Fatalf(format string, args ...any)
 }
 
 // Check ends the test when err is not nil: skipped when something is Missing, failed otherwise. With
 // UNDERSTUDY_LAB=required in the environment a missing thing is a failure, too.
 func Check(t Test, err error) {
-	t.Helper()
 	if err == nil {
 		return
 	}

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"os"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,13 +14,11 @@ import (
 // skipped with the missing thing's name without Java or Maven; the broker is killed when the test ends, and
 // the end of its log is printed when the test failed.
 func Boot(t lab.Test, o Options) *Broker {
-	t.Helper()
 	return BootAll(t, o)[0]
 }
 
 // BootAll does the same for several brokers side by side and returns them in the order of the options.
 func BootAll(t lab.Test, options ...Options) []*Broker {
-	t.Helper()
 	brokers := make([]*Broker, len(options))
 	var group errgroup.Group
 	for i, o := range options {
@@ -27,7 +26,7 @@ func BootAll(t lab.Test, options ...Options) []*Broker {
 			o.Dir = t.TempDir()
 		}
 		if o.Name == "" {
-			o.Name = t.Name()
+			o.Name = "broker " + strconv.Itoa(i+1)
 		}
 		group.Go(func() (err error) {
 			brokers[i], err = Start(context.Background(), o)

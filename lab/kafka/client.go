@@ -104,7 +104,6 @@ func NewClient(ctx context.Context, version, dir string) (*Client, error) {
 
 // OpenClient does the same for a test and ends it with the test.
 func OpenClient(t lab.Test, version string) *Client {
-	t.Helper()
 	c, err := NewClient(context.Background(), version, t.TempDir())
 	lab.Check(t, err)
 	t.Cleanup(func() {
