@@ -1,0 +1,181 @@
+package kafkasim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func adminAnswers() []Case {
+	return []Case{
+		{
+			Name: "configurations of a topic", ask: askConfigs,
+			Want: "default=604800000/DEFAULT_CONFIG set=0 value=-1/DYNAMIC_TOPIC_CONFIG removed=0 value=604800000/DEFAULT_CONFIG unknown=40 bad=40 create=40",
+		},
+		{
+			Name: "deleted records", ask: askDeleteRecords,
+			Want: "to-4=0@4 start=4 end=6 fetch-2=1 beyond=1 compacted=44",
+		},
+		{
+			Name: "a topic made anew", ask: askRecreate,
+			Want: "wrote=0@0 committed=1 deleted=0 created=0 same-id=false stale-id=100 committed=-1 fresh-sequence=0@0",
+		},
+		{
+			Name: "commits for a group", ask: askCommit,
+			Want: "empty=0 committed=3 active=25 committed=3",
+		},
+	}
+}
+
+func askConfigs(a *asker) {
+	a.say("default", a.config("retention.ms"))
+	a.say("set", a.set("retention.ms", "-1"))
+	a.until(func() bool { return a.config("retention.ms") == "-1/DYNAMIC_TOPIC_CONFIG" })
+	a.say("value", a.config("retention.ms"))
+	a.say("removed", a.set("retention.ms", ""))
+	a.until(func() bool { return a.config("retention.ms") != "-1/DYNAMIC_TOPIC_CONFIG" })
+	a.say("value", a.config("retention.ms"))
+	a.say("unknown", a.set("no.such.thing", "1"))
+	a.say("bad", a.set("max.message.bytes", "-1"))
+	a.say("create", a.create(a.topic+"-bad", 1, "no.such.thing", "1"))
+}
+
+func askDeleteRecords(a *asker) {
+	for range 2 {
+		a.produce(craft{pid: -1, epoch: -1, seq: -1, n: 3}.bytes())
+	}
+	a.say("to-4", a.deleteTo(4))
+	a.say("start", a.start())
+	a.say("end", a.end())
+	a.say("fetch-2", a.fetchCode(2))
+	a.say("beyond", a.deleteTo(9))
+	a.create(a.topic+"-compacted", 1, "cleanup.policy", "compact")
+	a.produce(craft{pid: -1, epoch: -1, seq: -1, n: 3}.bytes())
+	a.say("compacted", a.deleteTo(1))
+}
+
+// deleteTo gives code@low watermark, or the code alone.
+func (a *asker) deleteTo(offset int64) string {
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	req.TimeoutMillis = 10_000
+	t := kmsg.NewDeleteRecordsRequestTopic()
+	t.Topic = a.topic
+	p := kmsg.NewDeleteRecordsRequestTopicPartition()
+	p.Offset = offset
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	for _, t := range a.request(req).(*kmsg.DeleteRecordsResponse).Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode == 0 {
+				return fmt.Sprintf("0@%d", p.LowWatermark)
+			}
+			return fmt.Sprint(p.ErrorCode)
+		}
+	}
+	return "nothing"
+}
+
+// fetchCode asks for records from an offset on.
+func (a *asker) fetchCode(offset int64) int16 {
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.MaxBytes, req.SessionEpoch = -1, 1<<20, -1
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID = a.topic, a.id
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.FetchOffset, p.PartitionMaxBytes = offset, 1<<20
+	p.CurrentLeaderEpoch, p.LastFetchedEpoch, p.LogStartOffset = -1, -1, -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	for _, t := range a.request(req).(*kmsg.FetchResponse).Topics {
+		for _, p := range t.Partitions {
+			return p.ErrorCode
+		}
+	}
+	return -1
+}
+
+func askRecreate(a *asker) {
+	a.say("wrote", a.write(crafted, 0, 0, 2))
+	a.commit("answers-recreate", 1)
+	a.say("committed", a.committed("answers-recreate"))
+	stale := a.id
+	a.say("deleted", a.delete())
+	name, code := a.topic, int16(36)
+	a.until(func() bool { code = a.create(name, 2); return code == 0 })
+	a.say("created", code)
+	a.say("same-id", stale == a.id)
+	a.say("stale-id", a.produceTo(stale, "", craft{pid: -1, epoch: -1, seq: -1, n: 1}.bytes()))
+	a.until(func() bool { return a.committed("answers-recreate") == -1 })
+	a.say("committed", a.committed("answers-recreate"))
+	a.say("fresh-sequence", a.write(crafted, 0, 0, 2))
+}
+
+func askCommit(a *asker) {
+	a.write(crafted, 0, 0, 5)
+	a.say("empty", a.commit("answers-commit", 3))
+	a.say("committed", a.committed("answers-commit"))
+	member, err := kgo.NewClient(kgo.SeedBrokers(a.to.Addr), kgo.ConsumerGroup("answers-commit"), kgo.ConsumeTopics(a.topic),
+		kgo.DisableAutoCommit(), kgo.FetchMaxWait(200*time.Millisecond))
+	if err != nil {
+		a.fail(err)
+		return
+	}
+	defer member.Close()
+	fetched := member.PollFetches(a.ctx)
+	a.fail(fetched.Err())
+	a.say("active", a.commit("answers-commit", 1))
+	a.say("committed", a.committed("answers-commit"))
+}
+
+// commit sets the position of a group from outside, once its coordinator is ready.
+func (a *asker) commit(group string, offset int64) (code int16) {
+	a.until(func() bool {
+		req := kmsg.NewPtrOffsetCommitRequest()
+		req.Group, req.Generation = group, -1
+		t := kmsg.NewOffsetCommitRequestTopic()
+		t.Topic, t.TopicID = a.topic, a.id
+		p := kmsg.NewOffsetCommitRequestTopicPartition()
+		p.Offset, p.LeaderEpoch = offset, -1
+		t.Partitions = append(t.Partitions, p)
+		req.Topics = append(req.Topics, t)
+		code = -1
+		for _, t := range a.request(req).(*kmsg.OffsetCommitResponse).Topics {
+			for _, p := range t.Partitions {
+				code = p.ErrorCode
+			}
+		}
+		return code < 14 || code > 16 // loading, not available, not coordinator
+	})
+	return code
+}
+
+// committed gives the position of a group; −1 for none.
+func (a *asker) committed(group string) int64 {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group = group
+	t := kmsg.NewOffsetFetchRequestTopic()
+	t.Topic, t.Partitions = a.topic, []int32{0}
+	req.Topics = append(req.Topics, t)
+	g := kmsg.NewOffsetFetchRequestGroup()
+	g.Group = group
+	gt := kmsg.NewOffsetFetchRequestGroupTopic()
+	gt.Topic, gt.TopicID, gt.Partitions = a.topic, a.id, []int32{0}
+	g.Topics = append(g.Topics, gt)
+	req.Groups = append(req.Groups, g)
+	resp := a.request(req).(*kmsg.OffsetFetchResponse)
+	for _, g := range resp.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				return p.Offset
+			}
+		}
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			return p.Offset
+		}
+	}
+	return -2
+}

@@ -1,0 +1,70 @@
+package kafkasim
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// list collects answers of the same kind.
+type list []string
+
+func (l *list) add(s string) { *l = append(*l, s) }
+
+// String joins them.
+func (l list) String() string { return strings.Join(l, ",") }
+
+// begin starts a transaction with partition 0 in it, once the coordinator is ready.
+func (a *asker) begin(txn string) (pid int64, epoch int16) {
+	a.coordinator(txn)
+	a.until(func() bool {
+		var code int16
+		pid, epoch, code = a.initProducer(txn)
+		return code == 0
+	})
+	a.until(func() bool { return a.addPartition(txn, pid, epoch) == 0 })
+	return pid, epoch
+}
+
+// coordinator waits until the coordinator of a transactional id is known.
+func (a *asker) coordinator(txn string) {
+	a.until(func() bool {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = 1, txn, []string{txn}
+		resp := a.request(req).(*kmsg.FindCoordinatorResponse)
+		for _, c := range resp.Coordinators {
+			return c.ErrorCode == 0
+		}
+		return resp.ErrorCode == 0
+	})
+}
+
+func (a *asker) initProducer(txn string) (int64, int16, int16) {
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.TransactionalID, req.TransactionTimeoutMillis = &txn, 60_000
+	req.ProducerID, req.ProducerEpoch = -1, -1
+	resp := a.request(req).(*kmsg.InitProducerIDResponse)
+	return resp.ProducerID, resp.ProducerEpoch, resp.ErrorCode
+}
+
+// addPartition uses the version of old clients, which all brokers still take.
+func (a *asker) addPartition(txn string, pid int64, epoch int16) int16 {
+	req := kmsg.NewPtrAddPartitionsToTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch = txn, pid, epoch
+	t := kmsg.NewAddPartitionsToTxnRequestTopic()
+	t.Topic, t.Partitions = a.topic, []int32{0}
+	req.Topics = append(req.Topics, t)
+	for _, t := range a.request(req).(*kmsg.AddPartitionsToTxnResponse).Topics {
+		for _, p := range t.Partitions {
+			return p.ErrorCode
+		}
+	}
+	return kerr.UnknownServerError.Code
+}
+
+func (a *asker) finish(txn string, pid int64, epoch int16, commit bool) int16 {
+	req := kmsg.NewPtrEndTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = txn, pid, epoch, commit
+	return a.request(req).(*kmsg.EndTxnResponse).ErrorCode
+}

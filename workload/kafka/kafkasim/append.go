@@ -1,0 +1,195 @@
+package kafkasim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ruling is what was decided about one partition of a produce request before kfake saw it.
+type ruling struct {
+	at         shard
+	known      bool // at is a topic that exists
+	seen       batchView
+	spoiled    bool // kfake got a batch with a wrong checksum, so that it checks rights and size only
+	verdict    verdict
+	wellFormed bool
+}
+
+// produce carries out a produce request. Batches that the producer rules refuse reach kfake with a wrong
+// checksum: what it refuses before the checksum (rights, size) keeps its place in the order of checks, and
+// its CORRUPT_MESSAGE becomes our verdict.
+func (cl *client) produce(in inbound, req *kmsg.ProduceRequest) ([]byte, error) {
+	c := cl.cluster
+	c.log.Lock()
+	defer c.log.Unlock()
+	rulings := make([][]ruling, len(req.Topics))
+	for i := range req.Topics {
+		name, err := c.topicName(req.Topics[i].Topic, req.Topics[i].TopicID)
+		if err != nil {
+			return nil, err
+		}
+		for j := range req.Topics[i].Partitions {
+			p := &req.Topics[i].Partitions[j]
+			r, err := c.rule(shard{name, p.Partition}, p)
+			if err != nil {
+				return nil, err
+			}
+			rulings[i] = append(rulings[i], r)
+		}
+	}
+	silent := req.Acks == 0
+	if silent {
+		req.Acks = 1
+	}
+	answer, err := cl.exchange(in)
+	if err != nil {
+		return nil, err
+	}
+	resp := answer.(*kmsg.ProduceResponse)
+	for i := range req.Topics {
+		if err := c.settle(resp, &req.Topics[i], rulings[i]); err != nil {
+			return nil, err
+		}
+	}
+	if silent {
+		return nil, nil
+	}
+	return encode(resp, in.corr), nil
+}
+
+// rule decides about the records of one partition and prepares them for kfake.
+func (c *Cluster) rule(at shard, p *kmsg.ProduceRequestTopicPartition) (ruling, error) {
+	r := ruling{at: at, known: at.topic != ""}
+	b, rest, ok := cutBatch(p.Records)
+	if !ok || !r.known || !intact(b) {
+		return r, nil
+	}
+	r.seen, r.wellFormed = view(b), true
+	pid := r.seen.pid
+	switch {
+	case len(rest) > 0, r.seen.base != 0, r.seen.count < 1, r.seen.count-1 != r.seen.lastDelta, pid >= 0 && r.seen.sequence < 0:
+		r.refuse(p, kerr.InvalidRecord.Code)
+		return r, nil
+	case int64At(b, atProducer) < -1:
+		r.refuse(p, kerr.InvalidRequest.Code)
+		return r, nil
+	case r.seen.control:
+		return r, nil
+	}
+	p.Records = slices.Clone(b)
+	if p.Records[atAttributes+1]&bitAppendTime != 0 {
+		p.Records[atAttributes+1] &^= bitAppendTime // brokers drop the mark on topics with create time
+		seal(p.Records)
+	}
+	if pid < 0 {
+		return r, nil
+	}
+	return r, c.ruleProducer(&r, p)
+}
+
+// ruleProducer decides about a batch that has a producer. Transactional ones are left to kfake beyond the
+// epoch, since its coordinator must see them.
+func (c *Cluster) ruleProducer(r *ruling, p *kmsg.ProduceRequestTopicPartition) error {
+	log, err := c.partition(r.at)
+	if err != nil || log == nil {
+		return err
+	}
+	if r.seen.transactional {
+		if known, ok := log.producers[r.seen.pid]; ok && r.seen.epoch < known.epoch {
+			r.refuse(p, kerr.InvalidProducerEpoch.Code)
+		}
+		if c.hangs(r.seen.pid) {
+			r.refuse(p, kerr.ConcurrentTransactions.Code)
+		}
+		return nil
+	}
+	switch v := log.judge(r.seen); {
+	case v.code != 0:
+		r.refuse(p, v.code)
+	case v.duplicate:
+		r.refuse(p, 0)
+		r.verdict = v
+	default:
+		disguise(p.Records)
+	}
+	return nil
+}
+
+func (r *ruling) refuse(p *kmsg.ProduceRequestTopicPartition, code int16) {
+	p.Records = slices.Clone(p.Records)
+	p.Records[atCRC] ^= 0xff
+	r.spoiled, r.verdict = true, verdict{code: code}
+}
+
+// settle turns kfake's answers for a topic into the broker's and folds what was appended.
+func (c *Cluster) settle(resp *kmsg.ProduceResponse, asked *kmsg.ProduceRequestTopic, rulings []ruling) error {
+	for i := range resp.Topics {
+		if resp.Topics[i].Topic != asked.Topic || resp.Topics[i].TopicID != asked.TopicID {
+			continue
+		}
+		for j := range resp.Topics[i].Partitions {
+			got := &resp.Topics[i].Partitions[j]
+			at := slices.IndexFunc(rulings, func(r ruling) bool { return r.at.partition == got.Partition })
+			if at < 0 {
+				return fmt.Errorf("kfake answered for %s/%d, which was not asked", asked.Topic, got.Partition)
+			}
+			if err := c.settlePartition(got, rulings[at]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) settlePartition(got *kmsg.ProduceResponseTopicPartition, r ruling) error {
+	switch {
+	case r.spoiled && got.ErrorCode == kerr.CorruptMessage.Code:
+		got.ErrorCode, got.ErrorMessage = r.verdict.code, nil
+		got.BaseOffset, got.LogAppendTime = -1, -1
+		if r.verdict.duplicate {
+			got.BaseOffset, got.LogStartOffset = r.verdict.base, 0
+		}
+		return nil
+	case got.ErrorCode != 0:
+		got.BaseOffset = -1
+		return nil
+	case !r.known || !r.wellFormed:
+		return nil
+	}
+	return c.folded(r.at, got.BaseOffset, r.seen)
+}
+
+// folded takes an append at base into account.
+func (c *Cluster) folded(at shard, base int64, v batchView) error {
+	p := c.parts[at]
+	if p == nil {
+		return nil
+	}
+	if p.next != base {
+		return c.catchUp(at, p)
+	}
+	v.base = base
+	p.fold(v)
+	return nil
+}
+
+// fetch relays a fetch and shows producer ids as they were sent.
+func (cl *client) fetch(in inbound) ([]byte, error) {
+	answer, err := cl.up.relay(in.frame)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := decode(in.req, answer)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range resp.(*kmsg.FetchResponse).Topics {
+		for _, p := range t.Partitions {
+			reveal(p.RecordBatches) // aliases the frame
+		}
+	}
+	return answer, nil
+}

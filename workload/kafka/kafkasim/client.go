@@ -1,0 +1,166 @@
+package kafkasim
+
+import (
+	"net"
+	"strconv"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// client is one connection of a client, and its own connection to kfake.
+type client struct {
+	cluster    *Cluster
+	conn       net.Conn
+	up         *upstream
+	advertised string
+	loggedIn   bool
+	gone       chan struct{}
+	once       sync.Once
+}
+
+// kill resets the connection.
+func (cl *client) kill() {
+	cl.once.Do(func() {
+		close(cl.gone)
+		reset(cl.conn)
+		cl.up.close()
+	})
+}
+
+// serve answers one request after the other, in order, as a broker does for a connection.
+func (cl *client) serve() {
+	defer cl.kill()
+	for {
+		frame, err := readFrame(cl.conn)
+		if err != nil {
+			return
+		}
+		in, err := parse(frame)
+		if err != nil {
+			return
+		}
+		if !cl.handle(in) {
+			return
+		}
+	}
+}
+
+// handle carries out one request; false ends the connection.
+func (cl *client) handle(in inbound) bool {
+	fate := cl.cluster.hooks.meet(in.req, cl.gone)
+	if fate == dropBefore {
+		return false
+	}
+	answer, err := cl.answer(in)
+	if err != nil || fate == dropAfter {
+		return false
+	}
+	if answer == nil {
+		return true
+	}
+	_, err = cl.conn.Write(answer)
+	return err == nil
+}
+
+// answer gives the frame to answer with, nil for none.
+func (cl *client) answer(in inbound) ([]byte, error) {
+	if err := cl.authenticated(in.req); err != nil {
+		return nil, err
+	}
+	switch req := in.req.(type) {
+	case *kmsg.ProduceRequest:
+		return cl.produce(in, req)
+	case *kmsg.FetchRequest:
+		return cl.fetch(in)
+	case *kmsg.WriteTxnMarkersRequest:
+		return cl.writeMarkers(in, req)
+	case *kmsg.DescribeProducersRequest:
+		return cl.describeProducers(in)
+	case *kmsg.InitProducerIDRequest, *kmsg.AddPartitionsToTxnRequest, *kmsg.EndTxnRequest:
+		return cl.transaction(in)
+	case *kmsg.MetadataRequest, *kmsg.FindCoordinatorRequest, *kmsg.DescribeClusterRequest:
+		return cl.addresses(in)
+	case *kmsg.CreateTopicsRequest, *kmsg.AlterConfigsRequest, *kmsg.IncrementalAlterConfigsRequest, *kmsg.DescribeConfigsRequest:
+		return cl.configs(in)
+	case *kmsg.DeleteTopicsRequest, *kmsg.DeleteRecordsRequest:
+		return cl.deletion(in)
+	case *kmsg.SASLAuthenticateRequest:
+		return cl.authenticate(in)
+	default:
+		return cl.up.relay(in.frame)
+	}
+}
+
+// exchange sends a changed request on the client's own connection and decodes the answer.
+func (cl *client) exchange(in inbound) (kmsg.Response, error) { return cl.up.ask(in.req, in.clientID) }
+
+// authenticated logs the connection in as User:ANONYMOUS when its first request does not log it in.
+func (cl *client) authenticated(req kmsg.Request) error {
+	if cl.loggedIn {
+		return nil
+	}
+	switch req.(type) {
+	case *kmsg.ApiVersionsRequest:
+		return nil
+	case *kmsg.SASLHandshakeRequest, *kmsg.SASLAuthenticateRequest:
+		return nil // kfake closes the connection on anything else until the login is complete
+	}
+	cl.loggedIn = true
+	return cl.up.login(anonymous, anonymous)
+}
+
+// authenticate relays a step of a login. kfake hangs up on a wrong password, a broker says so first.
+func (cl *client) authenticate(in inbound) ([]byte, error) {
+	answer, err := cl.up.relay(in.frame)
+	if err != nil {
+		resp := in.req.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+		resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
+		resp.ErrorMessage = kmsg.StringPtr("Authentication failed: Invalid username or password")
+		return encode(resp, in.corr), nil
+	}
+	cl.loggedIn = true
+	return answer, nil
+}
+
+// addresses relays an answer that names the broker, with the address that this client is to dial.
+func (cl *client) addresses(in inbound) ([]byte, error) {
+	answer, err := cl.up.relay(in.frame)
+	if err != nil || cl.advertised == cl.cluster.Addr() {
+		return answer, err
+	}
+	resp, err := decode(in.req, answer)
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := split(cl.advertised)
+	if err != nil {
+		return nil, err
+	}
+	switch resp := resp.(type) {
+	case *kmsg.MetadataResponse:
+		for i := range resp.Brokers {
+			resp.Brokers[i].Host, resp.Brokers[i].Port = host, port
+		}
+	case *kmsg.DescribeClusterResponse:
+		for i := range resp.Brokers {
+			resp.Brokers[i].Host, resp.Brokers[i].Port = host, port
+		}
+	case *kmsg.FindCoordinatorResponse:
+		resp.Host, resp.Port = host, port
+		for i := range resp.Coordinators {
+			resp.Coordinators[i].Host, resp.Coordinators[i].Port = host, port
+		}
+	}
+	return encode(resp, in.corr), nil
+}
+
+func split(addr string) (string, int32, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseInt(port, 10, 32)
+	return host, int32(n), err
+}

@@ -1,0 +1,168 @@
+package kafkasim
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Link is a way to a cluster that can be slow and can be cut: clients that dial its address are told to go
+// on dialling it, as over a WAN with its own listener. It outlives Kill and Restart of its cluster.
+type Link struct {
+	cluster  *Cluster
+	listener net.Listener
+	serving  sync.WaitGroup
+
+	mu    sync.Mutex
+	delay time.Duration
+	cut   bool
+	conns []net.Conn
+	ended bool
+}
+
+// Link opens a way to the cluster on which each direction takes delay, beyond the time of the loopback.
+// Close ends it, and so does the cluster's Close.
+func (c *Cluster) Link(delay time.Duration) (*Link, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("link to %s: %w", c.opts.ClusterID, err)
+	}
+	l := &Link{cluster: c, listener: listener, delay: delay}
+	c.net.Lock()
+	c.links = append(c.links, l)
+	c.net.Unlock()
+	l.serving.Go(l.accept)
+	return l, nil
+}
+
+// Addr is the host:port that clients dial.
+func (l *Link) Addr() string { return l.listener.Addr().String() }
+
+// SetDelay changes the time that each direction takes, for bytes sent from now on.
+func (l *Link) SetDelay(delay time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delay = delay
+}
+
+// Cut resets all connections and every new one, until Mend.
+func (l *Link) Cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = true
+	l.resetAll()
+}
+
+// Mend lets connections pass again.
+func (l *Link) Mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = false
+}
+
+// Close ends the link and all its connections.
+func (l *Link) Close() {
+	l.mu.Lock()
+	l.cut, l.ended = true, true
+	l.listener.Close()
+	l.resetAll()
+	l.mu.Unlock()
+	l.serving.Wait()
+}
+
+func (l *Link) resetAll() {
+	for _, conn := range l.conns {
+		reset(conn)
+	}
+	l.conns = nil
+}
+
+func (l *Link) accept() {
+	for {
+		conn, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		ours, theirs := net.Pipe()
+		if !l.keep(conn, ours) {
+			reset(conn)
+			continue
+		}
+		l.cluster.admit(addressed{theirs, conn.RemoteAddr()}, l.Addr())
+		l.serving.Go(func() {
+			var both sync.WaitGroup
+			both.Go(func() { l.carry(ours, conn) })
+			both.Go(func() { l.carry(conn, ours) })
+			both.Wait()
+			l.drop(conn, ours)
+		})
+	}
+}
+
+func (l *Link) keep(conns ...net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut {
+		return false
+	}
+	l.conns = append(l.conns, conns...)
+	return true
+}
+
+func (l *Link) drop(conns ...net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = slices.DeleteFunc(l.conns, func(c net.Conn) bool { return slices.Contains(conns, c) })
+}
+
+// parcel is bytes on their way.
+type parcel struct {
+	bytes []byte
+	due   time.Time
+}
+
+// carry moves bytes from one end to the other, each piece so long after it came in as the delay was then. It
+// returns when either end is closed, having closed both.
+func (l *Link) carry(to, from net.Conn) {
+	way := make(chan parcel, 4096)
+	var reading sync.WaitGroup
+	gone := make(chan struct{})
+	reading.Go(func() { l.load(way, from, gone) })
+	deliver(to, way)
+	close(gone)
+	reset(from)
+	reset(to)
+	reading.Wait()
+}
+
+func (l *Link) load(way chan<- parcel, from net.Conn, gone <-chan struct{}) {
+	defer close(way)
+	for {
+		buf := make([]byte, 64<<10)
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		l.mu.Lock()
+		due := time.Now().Add(l.delay)
+		l.mu.Unlock()
+		select {
+		case way <- parcel{buf[:n], due}:
+		case <-gone:
+			return
+		}
+	}
+}
+
+func deliver(to net.Conn, way <-chan parcel) {
+	for p := range way {
+		if wait := time.Until(p.due); wait > 0 {
+			<-time.After(wait)
+		}
+		if _, err := to.Write(p.bytes); err != nil {
+			return
+		}
+	}
+}
