@@ -1,0 +1,264 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+)
+
+// tailBytes is how much is read to look at a log's last batch.
+const tailBytes = 1 << 20
+
+// alignment is where and how a partition goes on.
+type alignment struct {
+	target cluster.Partition
+	// end is the target's end: the next offset to copy.
+	end int64
+	// head is above end when the source's log start is, before anything was copied: a head to fill.
+	head int64
+	seq  int32
+	// fresh says that the target's leader knows nothing of our producer, so that it takes any sequence.
+	fresh bool
+	// leader is the source's leader epoch of the offset before end; −1 when unknown.
+	leader int32
+}
+
+// ends are both sides as they are now.
+type ends struct {
+	source, target         cluster.Partition
+	sourceStart, sourceEnd int64
+	targetStart, targetEnd int64
+}
+
+// align reads where the target ends and what its leader remembers of us, and proves that what it holds came
+// from the source. Nothing of the partition is in flight meanwhile.
+func (s *shard) align(ctx context.Context) (alignment, error) {
+	e, err := s.ends(ctx)
+	if err != nil {
+		return alignment{}, err
+	}
+	at := alignment{target: e.target, end: e.targetEnd, leader: -1, fresh: true}
+	if err := s.recall(ctx, e, &at); err != nil {
+		return at, err
+	}
+	// The end must still be the one the leader's memory belongs to.
+	if again, err := s.ends(ctx); err != nil || again.targetEnd != e.targetEnd {
+		return at, orMoved(err)
+	}
+	s.track.trimmed(e.sourceStart)
+	if e.targetEnd > e.sourceEnd {
+		return at, s.ahead(ctx, e)
+	}
+	s.aheadSeen = 0
+	tail, err := s.tail(ctx, s.m.target, e.target, e.targetStart, e.targetEnd)
+	if err != nil {
+		return at, err
+	}
+	if err := s.newer(tail); err != nil {
+		return at, err
+	}
+	if e.targetEnd < e.sourceStart {
+		if s.boot || e.targetEnd == 0 || tail != nil && s.m.isFiller(tail) {
+			at.head = e.sourceStart
+			return at, nil
+		}
+		return at, s.gap(e.targetEnd, e.sourceStart)
+	}
+	at.leader, err = s.same(ctx, e, tail)
+	return at, err
+}
+
+func orMoved(err error) error {
+	if err != nil {
+		return err
+	}
+	return errMoved
+}
+
+// ends reads both logs' limits. The target's leader must end at its high watermark, because what lies above
+// may yet be lost, or become visible.
+func (s *shard) ends(ctx context.Context) (ends, error) {
+	var e ends
+	var err error
+	if e.source, err = s.m.source.partition(s.tp); err != nil {
+		return e, err
+	}
+	if e.source.ID != s.id {
+		return e, s.remade()
+	}
+	if e.target, err = s.m.target.partition(s.tp); err != nil {
+		return e, err
+	}
+	for _, q := range []struct {
+		side *side
+		at   cluster.Position
+		part cluster.Partition
+		out  *int64
+	}{
+		{s.m.target, cluster.Start, e.target, &e.targetStart}, {s.m.target, cluster.End, e.target, &e.targetEnd},
+		{s.m.source, cluster.Start, e.source, &e.sourceStart}, {s.m.source, cluster.End, e.source, &e.sourceEnd},
+	} {
+		got, err := q.side.c.ListOffsets(ctx, s.m.o.Lease, q.at, []cluster.Partition{q.part})
+		if err != nil {
+			return e, err
+		}
+		*q.out = got[s.tp]
+	}
+	log, err := s.m.target.c.EndOffsets(ctx, s.m.o.Lease, []cluster.Partition{e.target})
+	if err != nil {
+		return e, err
+	}
+	if at, ok := log[s.tp]; ok && at != e.targetEnd {
+		return e, errMoved
+	}
+	return e, nil
+}
+
+// recall asks the target's leader what it remembers of our producer.
+func (s *shard) recall(ctx context.Context, e ends, at *alignment) error {
+	known, err := s.m.target.c.DescribeProducers(ctx, s.m.o.Lease, []cluster.Partition{e.target})
+	if err != nil {
+		return err
+	}
+	for _, p := range known[s.tp] {
+		if p.ID != s.m.pid {
+			continue
+		}
+		switch {
+		case p.Epoch > int32(s.m.epoch):
+			return s.fenced(understudy.RoleEpoch(p.Epoch), "the target has seen a higher role epoch")
+		case p.Epoch == int32(s.m.epoch) && p.LastSequence >= 0:
+			at.seq, at.fresh = batch.AddSequence(p.LastSequence, 1), false
+		default:
+			at.seq, at.fresh = 0, false // another epoch, or markers only: data begins at 0
+		}
+	}
+	return nil
+}
+
+// newer refuses to go on below an epoch that the log itself shows, where the leader has forgotten it.
+func (s *shard) newer(tail batch.Batch) error {
+	if tail == nil {
+		return nil
+	}
+	if p := tail.Producer(); p.ID == s.m.pid && p.Epoch > s.m.epoch {
+		return s.fenced(understudy.RoleEpoch(p.Epoch), "the target's log holds a higher role epoch")
+	}
+	return nil
+}
+
+// aheadLimit is how many looks a target that ends beyond its source gets: a source that has just changed its
+// leader may for a moment not know its own high watermark.
+const aheadLimit = 6
+
+func (s *shard) ahead(ctx context.Context, e ends) error {
+	s.aheadSeen++
+	if s.aheadSeen < aheadLimit {
+		return s.m.source.c.Refused("kafka.mirror", s.tp.String(), 5, "")
+	}
+	tail, err := s.tail(ctx, s.m.target, e.target, e.targetStart, e.targetEnd)
+	if err != nil {
+		return err
+	}
+	if tail != nil && tail.Producer().ID == s.m.pid {
+		return s.history("the source ends at %d, and %d was copied from it", e.sourceEnd, e.targetEnd)
+	}
+	return s.foreign("the target ends at %d, the source at %d", e.targetEnd, e.sourceEnd)
+}
+
+// tail reads the last batch of a log, or nil when there is none.
+func (s *shard) tail(ctx context.Context, side *side, p cluster.Partition, start, end int64) (batch.Batch, error) {
+	if end <= start || end == 0 {
+		return nil, nil
+	}
+	f, err := side.c.Fetch(ctx, s.m.o.Lease, p, end-1, tailBytes)
+	if err != nil {
+		return nil, err
+	}
+	if f.Code == cluster.CodeOffsetOutOfRange {
+		return nil, errMoved
+	}
+	if err := side.c.Refused("kafka.fetch", s.tp.String(), f.Code, "READ on topic "+s.tp.Topic); err != nil {
+		return nil, err
+	}
+	b, _, err := batch.Next(f.Records)
+	if err != nil {
+		return nil, s.unusable(side, end-1, err)
+	}
+	if b == nil || b.BaseOffset() >= end {
+		return nil, nil
+	}
+	return slices.Clone(b), nil
+}
+
+// same compares the target's last batch with what the source has at those offsets. It gives the source's
+// leader epoch there.
+func (s *shard) same(ctx context.Context, e ends, tail batch.Batch) (int32, error) {
+	if e.sourceStart >= e.targetEnd {
+		return -1, nil
+	}
+	from, err := s.tail(ctx, s.m.source, e.source, e.sourceStart, e.targetEnd)
+	if err != nil || from == nil {
+		return -1, err
+	}
+	leader := from.LeaderEpoch()
+	if tail == nil || s.m.isFiller(tail) {
+		return leader, nil
+	}
+	if tail.Control() {
+		if !from.Control() && !from.Transactional() && s.holds(from, e.targetEnd-1) {
+			return leader, s.foreign("offset %d holds a marker, and a record on the source", e.targetEnd-1)
+		}
+		return leader, nil
+	}
+	if from.Control() {
+		if tail.Transactional() || !s.holds(tail, e.targetEnd-1) {
+			return leader, nil
+		}
+		return leader, s.foreign("offset %d holds a record, and none on the source", e.targetEnd-1)
+	}
+	return leader, s.sameRecords(tail, from)
+}
+
+// holds says whether a batch has a record at an offset.
+func (s *shard) holds(b batch.Batch, at int64) bool {
+	for r, err := range s.m.coder.Records(b) {
+		if err == nil && r.Offset == at {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *shard) sameRecords(ours, theirs batch.Batch) error {
+	have, err := s.m.coder.Decode(ours)
+	if err != nil {
+		return s.unusable(s.m.target, ours.BaseOffset(), err)
+	}
+	want, err := s.m.coder.Decode(theirs)
+	if err != nil {
+		return s.unusable(s.m.source, theirs.BaseOffset(), err)
+	}
+	at := map[int64]batch.Record{}
+	for _, r := range want {
+		at[r.Offset] = r
+	}
+	for _, r := range have {
+		if w, ok := at[r.Offset]; ok && !equal(r, w) {
+			return s.foreign("the record at offset %d is not the source's", r.Offset)
+		}
+	}
+	return nil
+}
+
+// equal compares two records with all a consumer sees; null and empty are not the same.
+func equal(a, b batch.Record) bool {
+	return a.Offset == b.Offset && a.Timestamp == b.Timestamp && sameBytes(a.Key, b.Key) && sameBytes(a.Value, b.Value) &&
+		slices.EqualFunc(a.Headers, b.Headers, func(x, y batch.Header) bool { return x.Key == y.Key && sameBytes(x.Value, y.Value) })
+}
+
+func sameBytes(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }

@@ -1,0 +1,194 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+)
+
+// apply sends the batches of one answer, and markers for what is not visible.
+func (s *shard) apply(ctx context.Context, f fetched) error {
+	p := newPlanner(s.m.coder, s.next, f.aborted)
+	to := s.next // how far the markers that are due reach
+	for b, err := range batch.Batches(f.records) {
+		if err != nil {
+			return s.unusable(s.m.source, p.next, err)
+		}
+		actions, err := p.add(b)
+		if err != nil {
+			return s.unusable(s.m.source, b.BaseOffset(), err)
+		}
+		for _, a := range actions {
+			if a.leader >= 0 {
+				s.leader = a.leader
+			}
+			if a.filled() {
+				to = a.to
+				continue
+			}
+			if err := s.fill(ctx, to); err != nil {
+				return err
+			}
+			if err := s.send(ctx, a, f.chunk); err != nil {
+				return err
+			}
+			to = s.next
+		}
+	}
+	return s.fill(ctx, to)
+}
+
+// send passes one batch on, or what is left of it.
+func (s *shard) send(ctx context.Context, a action, c *chunk) error {
+	if a.raw != nil {
+		return s.put(ctx, a.raw, c)
+	}
+	recs, err := s.m.coder.Decode(a.decode)
+	if err != nil {
+		return s.unusable(s.m.source, a.decode.BaseOffset(), err)
+	}
+	for _, run := range runs(recs, s.next) {
+		if err := s.fill(ctx, run[0].Offset); err != nil {
+			return err
+		}
+		b, err := s.m.coder.Encode(a.decode.Codec(), s.producer(), run)
+		if err != nil {
+			return s.unusable(s.m.source, run[0].Offset, err)
+		}
+		if err := s.put(ctx, b, nil); err != nil {
+			return err
+		}
+	}
+	return s.fill(ctx, a.to)
+}
+
+func (s *shard) producer() batch.Producer {
+	return batch.Producer{ID: s.m.pid, Epoch: s.m.epoch, Sequence: s.seq}
+}
+
+// put hands one dense batch to the writer of the partition's leader.
+func (s *shard) put(ctx context.Context, b batch.Batch, c *chunk) error {
+	if s.inFlight == 0 && time.Since(s.lastAck) > idleLong {
+		// The leader may have forgotten us: then it takes any first sequence, so the end decides, and one
+		// batch at a time.
+		if err := s.stillThere(ctx); err != nil {
+			return err
+		}
+		s.width = 1
+	}
+	for s.inFlight >= s.width {
+		if err := s.takeOne(ctx); err != nil {
+			return err
+		}
+	}
+	n := int64(b.LastOffsetDelta()) + 1
+	if err := batch.Rewrite(b, s.producer()); err != nil {
+		return s.unusable(s.m.source, s.next, err)
+	}
+	it := &item{part: s.target, batch: b, base: s.next, next: s.next + n, spoiled: s.spoiled, acks: s.acks}
+	if c != nil {
+		it.chunk = c.hold()
+	}
+	s.track.sending(it.next)
+	select {
+	case <-ctx.Done():
+		it.chunk.release()
+		return ctx.Err()
+	case s.m.writers.at(s.target.Leader).in <- it:
+	}
+	s.inFlight++
+	s.next, s.seq = it.next, batch.AddSequence(s.seq, n)
+	return nil
+}
+
+// stillThere re-reads the target's end when nothing is in flight.
+func (s *shard) stillThere(ctx context.Context) error {
+	ends, err := s.m.target.c.ListOffsets(ctx, s.m.o.Lease, cluster.End, []cluster.Partition{s.target})
+	if err != nil {
+		return err
+	}
+	if ends[s.tp] != s.next {
+		return errMoved
+	}
+	s.lastAck = time.Now()
+	return nil
+}
+
+// fill writes markers up to an offset, when nothing else is in flight.
+func (s *shard) fill(ctx context.Context, to int64) error {
+	if to <= s.next {
+		return nil
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	job := &filling{part: s.target, from: s.next, to: to, answer: make(chan error, 1)}
+	s.track.sending(to)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case s.m.fillers.at(s.target.Leader).in <- job:
+	}
+	err := <-job.answer // within the longest time of three requests, also when ctx ends
+	var refused *markerRefused
+	if errors.As(err, &refused) {
+		return s.judgeMarker(refused.code)
+	}
+	if err != nil {
+		return err
+	}
+	s.next, s.lastAck, s.boot = to, time.Now(), false
+	s.track.hold(to)
+	s.m.filled.Add(to - job.from)
+	return nil
+}
+
+func (s *shard) judgeMarker(code int16) error {
+	switch code {
+	case cluster.CodeInvalidEpoch, cluster.CodeCoordinatorFenced:
+		return s.fenced(s.m.o.Epoch+1, "the target refuses our markers")
+	}
+	err := understudy.AsError(s.m.target.c.Refused("kafka.writetxnmarkers", s.tp.String(), code, "ALTER on the cluster (CLUSTER_ACTION before Kafka 3.8)"))
+	err.Code = "US146"
+	return err
+}
+
+// fillerTime is the time of the records that stand for a source's trimmed head. No clock shows it, so that a
+// head whose filling was interrupted is known again.
+const fillerTime = 0x4D52
+
+// fillHead puts records that stand for nothing in the place of a head that the source no longer has, and
+// removes them: a log can begin above zero in no other way.
+func (s *shard) fillHead(ctx context.Context, to int64) error {
+	for s.next < to {
+		n := int32(min(to-s.next, batch.MaxFiller))
+		b, err := s.m.coder.Filler(n, s.producer(), fillerTime)
+		if err != nil {
+			return err
+		}
+		if err := s.put(ctx, b, nil); err != nil {
+			return err
+		}
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	s.boot = true
+	_, err := s.m.target.c.DeleteRecords(ctx, s.m.o.Lease, s.target, to)
+	return err
+}
+
+// isFiller recognises a batch that fillHead wrote.
+func (m *Mirror) isFiller(b batch.Batch) bool {
+	if b.Producer().ID != m.pid || b.Codec() != batch.Zstd || b.BaseTimestamp() != fillerTime || b.MaxTimestamp() != fillerTime {
+		return false
+	}
+	for r, err := range m.coder.Records(b) {
+		return err == nil && r.Key != nil && len(r.Key) == 0 && r.Value == nil && len(r.Headers) == 0
+	}
+	return false
+}
