@@ -161,12 +161,13 @@ func (c compiler) checkOffer(r *reader, path string, w *workloadFile) {
 		}
 		at = join(path, "engine")
 		if !slices.Contains(o.Engines, w.Engine) && r.fine(at) {
-			r.on(at, Problem{Code: codeOffer, Summary: fmt.Sprintf("kind %s does not offer engine %s for %s", w.Kind, w.Engine, w.Architecture),
-				Fix: "write " + listed(texts(o.Engines))})
+			r.on(at, Problem{Code: codeOffer, Summary: fmt.Sprintf("kind %s does not offer engine %s for %s", w.Kind, short(string(w.Engine)), w.Architecture),
+				Suggestion: nearest(string(w.Engine), texts(o.Engines)), Fix: "write " + listed(texts(o.Engines))})
 		}
 		return
 	}
-	r.on(at, Problem{Code: codeOffer, Summary: fmt.Sprintf("kind %s does not offer %s", w.Kind, w.Architecture), Fix: "write " + listed(names)})
+	r.on(at, Problem{Code: codeOffer, Summary: fmt.Sprintf("kind %s does not offer %s", w.Kind, short(string(w.Architecture))),
+		Suggestion: nearest(string(w.Architecture), names), Fix: "write " + listed(names)})
 }
 
 func (c compiler) checkLinks(f *planFile, r *reader, path string, w *workloadFile) {
@@ -273,8 +274,11 @@ func (c compiler) cycle(r *reader, all []workload.Planned, placed map[understudy
 	}
 	for i, w := range all {
 		if path := fmt.Sprintf("workloads[%d].after", i); !placed[w.Name] && len(w.After) > 0 && r.fine(path) && r.fine(fmt.Sprintf("workloads[%d].name", i)) {
-			r.on(path, Problem{Code: codeCycle, Summary: "these workloads wait for each other: " + listed(texts(names)),
-				Why: "none of them could ever be first", Fix: "remove one `after`"})
+			summary := "these workloads wait for each other: " + allOf(texts(names))
+			if slices.Contains(w.After, w.Name) {
+				summary = fmt.Sprintf("workload %s waits for itself", w.Name)
+			}
+			r.on(path, Problem{Code: codeCycle, Summary: summary, Why: "it could never begin", Fix: "remove one `after`"})
 			return
 		}
 	}

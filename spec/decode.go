@@ -156,7 +156,7 @@ func (r *reader) structs(n *yaml.Node, path string, skip func(string) bool, targ
 		return
 	}
 	var names []string
-	present := map[string]bool{}
+	present, meant := map[string]bool{}, map[string]bool{}
 	for _, t := range targets {
 		for _, f := range fieldsOf(t.Type()) {
 			names = append(names, f.name)
@@ -171,13 +171,13 @@ func (r *reader) structs(n *yaml.Node, path string, skip func(string) bool, targ
 			continue
 		}
 		if !r.known(e, p, targets) {
-			r.unknown(e, path, names)
+			meant[r.unknown(e, path, names)] = true
 		}
 	}
 	for _, t := range targets {
 		for _, f := range fieldsOf(t.Type()) {
 			if f.required && !present[f.name] {
-				r.missing(path, f)
+				r.missing(path, f, meant[f.name])
 			}
 		}
 	}
@@ -195,7 +195,12 @@ func (r *reader) known(e entry, path string, targets []reflect.Value) bool {
 	return false
 }
 
-func (r *reader) missing(path string, f field) {
+// missing reports a key, unless it stands there misspelt.
+func (r *reader) missing(path string, f field, misspelt bool) {
+	if misspelt {
+		r.bad[join(path, f.name)] = true
+		return
+	}
 	p := Problem{Code: codeMissing, Summary: fmt.Sprintf("%s is missing", join(path, f.name)), Why: f.doc}
 	p.Fix = fmt.Sprintf("add `%s: %s`", f.name, sample(f))
 	at := r.find(path)
@@ -221,18 +226,20 @@ func sample(f field) string {
 	}
 }
 
-func (r *reader) unknown(e entry, path string, names []string) {
-	p := join(path, e.name)
-	if len(names) > 0 && soundsSecret(e.name) && nearest(e.name, names) == "" {
+// unknown reports a key, and gives the one that was probably meant.
+func (r *reader) unknown(e entry, path string, names []string) string {
+	p, meant := join(path, e.name), nearest(e.name, names)
+	if soundsSecret(e.name) && meant == "" {
 		r.secret(r.placeOf(e.node), p, fmt.Sprintf("%q sounds like a secret, and no key of that name exists; files hold names of secrets only", e.name))
-		return
+		return ""
 	}
 	where := ""
 	if path != "" {
 		where = " in " + path
 	}
 	r.at(e.key, p, Problem{Code: codeUnknownKey, Summary: fmt.Sprintf("unknown key %q%s", e.name, where),
-		Suggestion: nearest(e.name, names), Fix: "the keys here are " + strings.TrimSpace(listed(names))})
+		Suggestion: meant, Fix: "the keys here are " + allOf(names)})
+	return meant
 }
 
 func soundsSecret(key string) bool {

@@ -34,8 +34,8 @@ type planFile struct {
 type workloadFile struct {
 	Name         understudy.WorkloadName   `yaml:"name" doc:"the workload's name within the plan"`
 	Kind         understudy.KindName       `yaml:"kind" doc:"what is protected"`
-	Architecture understudy.Architecture   `yaml:"architecture" doc:"the topology" enum:"active-passive,active-active,on-demand-secondary,standby-secondary,leader-follower,leader-leader,cyclic,independent,mirrored"`
-	Engine       understudy.Engine         `yaml:"engine,omitempty" doc:"the means of replication" default:"native" enum:"native,mirrormaker2,repl,distcp,replication,capture,export-import,snapshot,copy-table,copy-folder"`
+	Architecture understudy.Architecture   `yaml:"architecture" doc:"the topology, one that the kind offers"`
+	Engine       understudy.Engine         `yaml:"engine,omitempty" doc:"the means of replication, one that the kind offers for the architecture" default:"native"`
 	Cluster      understudy.ClusterName    `yaml:"cluster" doc:"the cluster, by the name it has at each site of the plan"`
 	Objective    objectiveFile             `yaml:"objective" doc:"what the business can bear"`
 	OnFailure    understudy.OnFailure      `yaml:"onFailure" doc:"what happens when a step of this workload fails; there is no default, because each choice is wrong for someone" enum:"stop,quarantine,continue"`
@@ -68,7 +68,11 @@ type document struct {
 	site   *siteFile
 	plan   *planFile
 	reader *reader
+	reg    workload.Registry
 }
+
+// defaults gives an endpoint as its kind presets it.
+func (d *document) defaults(key string) reflect.Value { return reflect.ValueOf(endpoint(d.reg, key)) }
 
 // documents reads every document of the sources.
 func documents(reg workload.Registry, sources []Source, problems *Problems) []*document {
@@ -107,7 +111,7 @@ func readDocument(reg workload.Registry, p part, problems *Problems) *document {
 		r.wrong(p.root, "", "a mapping that begins with `site:` or `plan:`", "")
 		return nil
 	}
-	d := &document{reader: r}
+	d := &document{reader: r, reg: reg}
 	switch {
 	case has(entries, "site") && has(entries, "plan"):
 		r.at(r.values[""], "", Problem{Code: codeDocument, Summary: "a document is either a site or a plan, not both", Fix: "separate them with a line `---`"})
@@ -211,7 +215,7 @@ func (r *reader) readEndpoints(reg workload.Registry, n *yaml.Node, path string)
 	for _, e := range entries {
 		p := join(path, e.name)
 		r.keys[p] = e.key
-		made := r.endpoint(reg, e.name)
+		made := endpoint(reg, e.name)
 		if made == nil {
 			r.at(e.key, p, Problem{Code: codeUnknownKey, Summary: fmt.Sprintf("unknown endpoint %q in %s", e.name, path),
 				Suggestion: nearest(e.name, names), Fix: "the endpoints are " + listed(names)})
@@ -223,7 +227,8 @@ func (r *reader) readEndpoints(reg workload.Registry, n *yaml.Node, path string)
 	return c
 }
 
-func (r *reader) endpoint(reg workload.Registry, key string) any {
+// endpoint makes an empty endpoint by its key; nil when no kind has it.
+func endpoint(reg workload.Registry, key string) any {
 	for _, k := range reg.Kinds() {
 		if k.Endpoint == key {
 			return k.NewEndpoint()

@@ -45,25 +45,26 @@ func (t *tree) set(key string, v tree) {
 // tree gives the document in canonical form.
 func (d *document) tree() tree {
 	if d.site != nil {
-		t := structTree(reflect.ValueOf(*d.site), "clusters")
+		t := structTree(reflect.ValueOf(*d.site), reflect.Value{}, "clusters")
 		clusters := tree{shape: mapShape}
 		for _, name := range slices.Sorted(maps.Keys(d.site.Clusters)) {
 			c := tree{shape: mapShape}
 			endpoints := d.site.Clusters[name].endpoints
 			for _, key := range slices.Sorted(maps.Keys(endpoints)) {
-				c.set(key, treeOf(reflect.ValueOf(endpoints[key])))
+				e := reflect.ValueOf(endpoints[key])
+				c.set(key, structTree(e.Elem(), d.defaults(key).Elem(), ""))
 			}
 			clusters.set(string(name), c)
 		}
 		t.set("clusters", clusters)
 		return t
 	}
-	t := structTree(reflect.ValueOf(*d.plan), "workloads")
+	t := structTree(reflect.ValueOf(*d.plan), reflect.Value{}, "workloads")
 	all := tree{shape: listShape}
 	for _, w := range d.plan.Workloads {
-		one := structTree(reflect.ValueOf(*w), "")
+		one := structTree(reflect.ValueOf(*w), reflect.Value{}, "")
 		if w.config != nil {
-			own := treeOf(reflect.ValueOf(w.config))
+			own := structTree(reflect.ValueOf(w.config).Elem(), reflect.ValueOf(w.kind.NewConfig()).Elem(), "")
 			one.keys, one.values = append(one.keys, own.keys...), append(one.values, own.values...)
 		}
 		all.list = append(all.list, one)
@@ -72,12 +73,20 @@ func (d *document) tree() tree {
 	return t
 }
 
-// structTree gives a struct's keys in their order, without the optional ones that are not set.
-func structTree(v reflect.Value, skip string) tree {
+// structTree gives a struct's keys in their order, without the optional ones that are neither set nor preset: an
+// optional value that differs from its preset is always written, also when it is false, 0 or empty.
+func structTree(v, preset reflect.Value, skip string) tree {
 	t := tree{shape: mapShape}
 	for _, f := range fieldsOf(v.Type()) {
-		x := v.Field(f.index)
-		if f.name == skip || !f.required && absent(x) {
+		x, p := v.Field(f.index), reflect.Value{}
+		if preset.IsValid() {
+			p = preset.Field(f.index)
+		}
+		if f.name == skip || !f.required && absent(x) && (!p.IsValid() || absent(p)) {
+			continue
+		}
+		if x.Kind() == reflect.Struct && len(fieldsOf(x.Type())) > 0 {
+			t.set(f.name, structTree(x, p, ""))
 			continue
 		}
 		t.set(f.name, treeOf(x))
@@ -100,8 +109,6 @@ func treeOf(v reflect.Value) tree {
 		return text(FormatDuration(x))
 	case understudy.Size:
 		return text(x.String())
-	case interface{ tree() tree }:
-		return x.tree()
 	case encoding.TextMarshaler:
 		b, err := x.MarshalText()
 		if err == nil {
@@ -115,7 +122,7 @@ func treeOf(v reflect.Value) tree {
 		}
 		return treeOf(v.Elem())
 	case reflect.Struct:
-		return structTree(v, "")
+		return structTree(v, reflect.Value{}, "")
 	case reflect.Slice:
 		t := tree{shape: listShape}
 		for i := range v.Len() {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -19,10 +20,17 @@ func (p part) placeOf(n *yaml.Node) place {
 	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0 {
 		n = n.Content[0]
 	}
-	if n.Kind != yaml.ScalarNode || at.column > len(line) {
+	if at.column > len(line) {
 		return at
 	}
 	rest := line[at.column-1:]
+	if n.Anchor != "" || n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0 {
+		at.width = len([]rune(firstWord(string(rest))))
+		return at
+	}
+	if n.Kind != yaml.ScalarNode {
+		return at
+	}
 	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
 		at.width = closing(rest)
 		return at
@@ -62,7 +70,7 @@ func newReader(p part, problems *Problems) *reader {
 func (r *reader) at(at place, path string, p Problem) {
 	p.File, p.Path = r.file.name, path
 	p.Line = min(at.line, len(r.file.lines))
-	p.Source = r.file.line(p.Line)
+	p.Source = masked(r.file.line(p.Line))
 	chars := utf8.RuneCountInString(p.Source)
 	p.Column = min(at.column, chars+1)
 	p.Width = min(max(at.width, 1), max(chars-p.Column+1, 1))
@@ -119,12 +127,39 @@ func within(path, parent string) bool {
 func (r *reader) secret(at place, path, why string) {
 	r.at(at, path, Problem{Code: codeSecret, Summary: path + " holds a secret itself, not the name of one", Why: why,
 		Fix: "put the secret where `serve` can read it, name it under `secrets:` in serve's configuration, write that name here, and change the secret: it has been in a file"})
-	p := (*r.problems)[len(*r.problems)-1]
-	line := []rune(p.Source)
-	if from := p.Column - 1; from < len(line) {
-		p.Source = string(line[:from]) + "****"
-		p.Width = 4
+	r.file.hide(at.line, at.column-1, *r.problems)
+}
+
+// hide masks the rest of a line from a column on, in all that is reported about it before and after.
+func (f *file) hide(line, from int, problems Problems) {
+	chars := []rune(f.line(line))
+	if from >= len(chars) {
+		return
 	}
+	f.lines[line-1] = string(chars[:from]) + mask
+	for _, p := range problems {
+		if p.File == f.name && p.Line == line {
+			p.Source = f.lines[line-1]
+			p.Column = min(p.Column, from+1)
+			p.Width = min(p.Width, from+len(mask)-p.Column+1)
+			if p.Column == from+1 {
+				p.Width = len(mask)
+			}
+		}
+	}
+}
+
+// mask stands where a secret stood.
+const mask = "****"
+
+// masked hides what follows a key that sounds like a secret, also in lines that are not YAML.
+func masked(line string) string {
+	return regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret_?key|private_?key|access_?key|jaas[a-z._]*)["']?\s*[:=]\s*)[^\s*].*$`).ReplaceAllString(line, "${1}"+mask)
+}
+
+func firstWord(s string) string {
+	s, _, _ = strings.Cut(s, " ")
+	return s
 }
 
 func (ps *Problems) add(p *Problem) { *ps = append(*ps, p) }

@@ -84,7 +84,11 @@ func (p *Problem) snippet(b *strings.Builder) {
 	fmt.Fprintf(b, " %s | %s\n", number, p.Source)
 	fmt.Fprintf(b, " %s | %s%s", gutter, pad, strings.Repeat("^", max(p.Width, 1)))
 	if p.Suggestion != "" {
-		fmt.Fprintf(b, " did you mean %q?", p.Suggestion)
+		quoted := `"` + p.Suggestion + `"`
+		if strings.Contains(p.Suggestion, `"`) {
+			quoted = "`" + p.Suggestion + "`"
+		}
+		fmt.Fprintf(b, " did you mean %s?", quoted)
 	}
 	b.WriteString("\n")
 }

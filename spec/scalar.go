@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -201,7 +200,7 @@ func (r *reader) secretName(n *yaml.Node, out *understudy.SecretName, path strin
 		return
 	}
 	text := nodeText(n)
-	if nameProblem(text) != "" {
+	if nameProblem(text) != "" || !isText(n) {
 		r.secret(r.placeOf(n), path, "the name of a secret has lower-case letters, digits, '-', '_' and '.' only; what stands here does not")
 		return
 	}
@@ -231,6 +230,10 @@ func (r *reader) integer(n *yaml.Node, v reflect.Value, path string) {
 		r.wrong(n, path, "a whole number", "")
 		return
 	}
+	if !isWhole(n.Value) {
+		r.on(path, Problem{Code: codeType, Summary: fmt.Sprintf("%s: %s is not a plain whole number", path, n.Value), Fix: "write it with the digits 0 to 9, without a leading 0"})
+		return
+	}
 	signed, err := strconv.ParseInt(n.Value, 10, 64)
 	if err == nil && v.CanInt() && !v.OverflowInt(signed) {
 		v.SetInt(signed)
@@ -241,11 +244,13 @@ func (r *reader) integer(n *yaml.Node, v reflect.Value, path string) {
 		v.SetUint(unsigned)
 		return
 	}
-	if errors.Is(err, strconv.ErrSyntax) && !strings.HasPrefix(n.Value, "-") {
-		r.wrong(n, path, "a whole decimal number", "")
-		return
-	}
 	r.on(path, Problem{Code: codeRange, Summary: fmt.Sprintf("%s: %s is out of range", path, n.Value)})
+}
+
+// isWhole leaves out what YAML also takes for integers: 0x0A, 0o7, 010 and 1_000.
+func isWhole(text string) bool {
+	digits := strings.TrimPrefix(text, "-")
+	return strings.Trim(digits, "0123456789") == "" && (digits == "0" || !strings.HasPrefix(digits, "0"))
 }
 
 func (r *reader) decimal(n *yaml.Node, v reflect.Value, path string) {

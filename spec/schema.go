@@ -83,15 +83,7 @@ func workloadSchema(reg workload.Registry) *jsonschema.Schema {
 		kinds = append(kinds, string(k.Name))
 		own := object(reflect.TypeFor[workloadFile](), reflect.TypeOf(k.NewConfig()).Elem())
 		own.Description = k.Doc
-		var architectures, engines []any
-		for _, o := range k.Offers {
-			architectures = append(architectures, string(o.Architecture))
-			for _, e := range o.Engines {
-				if !slices.Contains(engines, any(string(e))) {
-					engines = append(engines, string(e))
-				}
-			}
-		}
+		architectures, engines := offered(k)
 		own.Properties["architecture"].Enum, own.Properties["engine"].Enum = architectures, engines
 		if !k.ExplicitLinks {
 			delete(own.Properties, "links")
@@ -104,6 +96,19 @@ func workloadSchema(reg workload.Registry) *jsonschema.Schema {
 	}
 	out.Properties = map[string]*jsonschema.Schema{"kind": {Enum: kinds, Description: "what is protected"}}
 	return out
+}
+
+// offered lists a kind's architectures and all engines of these.
+func offered(k workload.Kind) (architectures, engines []any) {
+	for _, o := range k.Offers {
+		architectures = append(architectures, string(o.Architecture))
+		for _, e := range o.Engines {
+			if !slices.Contains(engines, any(string(e))) {
+				engines = append(engines, string(e))
+			}
+		}
+	}
+	return architectures, engines
 }
 
 // object gives the schema of a struct, and of a second one that shares its mapping.

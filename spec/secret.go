@@ -44,7 +44,7 @@ func (s Secrets) Read(ctx context.Context, name string) ([]byte, error) {
 		}
 		return nil, e
 	}
-	value, err := from.read(ctx)
+	value, err := from.value(ctx)
 	if err != nil {
 		return nil, &understudy.Error{Code: codeSecretRead, Kind: understudy.KindRetry, Op: "spec.secret",
 			Summary: fmt.Sprintf("secret %s cannot be read from %s", name, from.where()), Why: err.Error(),
@@ -70,7 +70,7 @@ func (f *SecretSource) where() string {
 	return "nowhere"
 }
 
-func (f *SecretSource) read(ctx context.Context) ([]byte, error) {
+func (f *SecretSource) value(ctx context.Context) ([]byte, error) {
 	switch {
 	case f.Env != "":
 		v, ok := os.LookupEnv(f.Env)

@@ -98,12 +98,12 @@ func (e *Etcd) read(r *reader, n *yaml.Node, path string) {
 	r.structs(n, path, nil, reflect.ValueOf(e).Elem())
 }
 
-// tree gives the canonical form.
-func (e Etcd) tree() tree {
-	if e.Embedded() {
-		return text("embedded")
+func (f *SecretSource) read(r *reader, n *yaml.Node, path string) {
+	if n.Kind == yaml.ScalarNode {
+		r.secret(r.placeOf(n), path, "a secret is described by env, file or exec, not by its value")
+		return
 	}
-	return structTree(reflect.ValueOf(e), "")
+	r.structs(n, path, nil, reflect.ValueOf(f).Elem())
 }
 
 // DefaultServe is a configuration with every default set; Site and Data have none.

@@ -68,7 +68,7 @@ func (s Set) Without(reg workload.Registry, refs ...Ref) (Set, error) {
 func (d *document) again(problems *Problems) *document {
 	r := *d.reader
 	r.problems, r.bad = problems, map[string]bool{}
-	return &document{ref: d.ref, site: d.site, plan: d.plan, reader: &r}
+	return &document{ref: d.ref, site: d.site, plan: d.plan, reader: &r, reg: d.reg}
 }
 
 // Plan finds a plan by name.

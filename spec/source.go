@@ -111,18 +111,18 @@ func split(s Source, problems *Problems) []part {
 	text := strings.TrimPrefix(string(s.Text), "\ufeff")
 	f.lines = strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 	var parts []part
-	from := 0
+	from, crowded := 0, false
 	for i := 0; i <= len(f.lines); i++ {
 		if i < len(f.lines) && !isMarker(f.lines[i]) {
 			continue
 		}
-		if n := f.parse(from, i, problems); n != nil {
-			parts = append(parts, part{file: f, skip: from, root: n})
+		if !crowded {
+			if n := f.parse(from, i, problems); n != nil {
+				parts = append(parts, part{file: f, skip: from, root: n})
+			}
 		}
 		from = i + 1
-		if i < len(f.lines) {
-			f.bareMarker(i, problems)
-		}
+		crowded = i < len(f.lines) && f.crowded(i, problems)
 	}
 	return parts
 }
@@ -136,13 +136,15 @@ func isMarker(line string) bool {
 	return false
 }
 
-func (f *file) bareMarker(i int, problems *Problems) {
+// crowded reports a marker with something behind it; what follows is then not read.
+func (f *file) crowded(i int, problems *Problems) bool {
 	rest := strings.TrimSpace(f.lines[i][3:])
 	if rest == "" || rest[0] == '#' {
-		return
+		return false
 	}
-	*problems = append(*problems, &Problem{Code: codeSyntax, File: f.name, Line: i + 1, Column: 1, Width: 3, Source: f.lines[i],
+	problems.add(&Problem{Code: codeSyntax, File: f.name, Line: i + 1, Column: 1, Width: 3, Source: masked(f.lines[i]),
 		Summary: "a document marker must stand alone on its line", Fix: "begin the document on the next line"})
+	return true
 }
 
 func (f *file) parse(from, to int, problems *Problems) (root *yaml.Node) {
@@ -175,15 +177,47 @@ func (f *file) syntax(from, to int, err error) *Problem {
 		line = from + n
 		_, why, _ = strings.Cut(why, ": ")
 	}
+	line = f.blame(line, to, why)
 	line = min(max(line, from+1), max(to, from+1))
-	p := &Problem{Code: codeSyntax, File: f.name, Line: line, Column: 1, Summary: "not YAML: " + why, Source: f.line(line)}
+	p := &Problem{Code: codeSyntax, File: f.name, Line: line, Column: 1, Summary: "not YAML: " + why, Source: masked(f.line(line))}
 	body := strings.TrimLeft(p.Source, " ")
 	p.Column = utf8.RuneCountInString(p.Source) - utf8.RuneCountInString(body) + 1
 	p.Width = max(utf8.RuneCountInString(strings.TrimSpace(body)), 1)
-	if strings.HasPrefix(body, "\t") {
-		p.Fix = "indent with spaces; YAML does not allow tabs"
-	}
+	p.Fix = syntaxFix(why)
 	return p
+}
+
+// blame moves the line to where the mistake stands: the library counts some of its complaints from 0.
+func (f *file) blame(line, to int, why string) int {
+	if strings.Contains(why, "tab character") {
+		for n := line; n <= to; n++ {
+			if strings.HasPrefix(strings.TrimLeft(f.line(n), " "), "\t") {
+				return n
+			}
+		}
+	}
+	for _, counted := range []string{"node content", "'-' indicator", "key", "',' or ']'", "',' or '}'"} {
+		if why == "did not find expected "+counted {
+			return line + 1
+		}
+	}
+	return line
+}
+
+func syntaxFix(why string) string {
+	switch {
+	case strings.Contains(why, "tab character"):
+		return "indent with spaces; YAML does not allow tabs"
+	case strings.Contains(why, "',' or"):
+		return "close the bracket that opens here, and separate its items with commas"
+	case strings.Contains(why, "mapping values are not allowed"):
+		return "put a value that contains `: ` in quotes, and check the indentation"
+	case strings.Contains(why, "expected key"), strings.Contains(why, "'-' indicator"):
+		return "align the keys or items that belong together, here and just below"
+	case strings.Contains(why, "cannot start any token"):
+		return "put the value in quotes"
+	}
+	return ""
 }
 
 func (f *file) line(n int) string {
@@ -201,10 +235,10 @@ func firstLine(s string) string {
 // admissible refuses texts that are no text, and those that would exhaust the YAML parser.
 func admissible(s Source) *Problem {
 	refuse := func(line int, text string) *Problem {
-		return &Problem{Code: codeUnreadable, File: s.Name, Line: line, Column: min(line, 1), Width: 1, Summary: text}
+		return &Problem{Code: codeUnreadable, File: s.Name, Summary: fmt.Sprintf("line %d: %s", line, text)}
 	}
 	if len(s.Text) > maxBytes {
-		return refuse(0, fmt.Sprintf("the file has %d bytes; at most %d are read", len(s.Text), maxBytes))
+		return &Problem{Code: codeUnreadable, File: s.Name, Summary: fmt.Sprintf("the file has more than %d bytes", maxBytes)}
 	}
 	open := 0
 	for i, line := range bytes.Split(s.Text, []byte("\n")) {

@@ -45,13 +45,18 @@ func edits(a, b string) int {
 	return last[len(y)]
 }
 
-// listed joins the words for people: "a, b or c", sorted.
-func listed(words []string) string {
+// listed joins the words for a choice: "a, b or c", sorted.
+func listed(words []string) string { return joined(words, " or ") }
+
+// allOf joins the words as they all apply: "a, b and c", sorted.
+func allOf(words []string) string { return joined(words, " and ") }
+
+func joined(words []string, last string) string {
 	w := slices.Sorted(slices.Values(words))
 	if len(w) < 2 {
 		return strings.Join(w, "")
 	}
-	return strings.Join(w[:len(w)-1], ", ") + " or " + w[len(w)-1]
+	return strings.Join(w[:len(w)-1], ", ") + last + w[len(w)-1]
 }
 
 // texts turns named strings into plain ones.

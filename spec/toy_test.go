@@ -33,6 +33,7 @@ type queueConfig struct {
 	Streams int8                 `yaml:"streams,omitempty"`
 	Rate    float64              `yaml:"rate,omitempty"`
 	Labels  map[string]string    `yaml:"labels,omitempty"`
+	Guard   bool                 `yaml:"guard,omitempty" default:"true"`
 }
 
 type storeConfig struct {
@@ -58,7 +59,7 @@ func toys() workload.Registry {
 			{Architecture: understudy.ActiveActive, Engines: []understudy.Engine{understudy.Native}},
 		},
 		NewEndpoint: func() any { return &queueEndpoint{} },
-		NewConfig:   func() any { return &queueConfig{Batch: 1 << 20} },
+		NewConfig:   func() any { return &queueConfig{Batch: 1 << 20, Guard: true} },
 		Validate: func(s workload.Spec) []workload.FieldError {
 			if c := s.Config.(*queueConfig); c.Streams > 16 {
 				return []workload.FieldError{{Path: "streams", Err: &understudy.Error{Code: "US999", Summary: fmt.Sprintf("%d streams are too many", c.Streams), Fix: "write at most 16"}}}
