@@ -2,11 +2,344 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
 )
 
-// Observe reads all sites and changes nothing.
+const (
+	// contactTimeout is how long a site may take to say its first word before it counts as unreachable.
+	contactTimeout = 3 * time.Second
+	// observeTimeout bounds the rest.
+	observeTimeout = 20 * time.Second
+)
+
+// unbounded is the lease of requests that change nothing: an observation may end late without harm.
+func unbounded() understudy.Lease { return understudy.Lease{} }
+
+// Observe reads all sites side by side and changes nothing. A site that does not answer within a few seconds
+// is unreachable; one that answers, but refuses a request, is present, with a finding.
 func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
-	return workload.Observation{}, bug("kafka.observe", "not built yet")
+	out := workload.Observation{
+		At: time.Now(), Sites: map[understudy.Site]workload.SiteFacts{}, Stamp: map[understudy.Site]*understudy.Stamp{},
+	}
+	facts := &Facts{Sites: map[understudy.Site]*SiteFacts{}}
+	var mu sync.Mutex
+	var g errgroup.Group
+	for _, name := range w.siteNames() {
+		g.Go(func() error {
+			s := w.observeSite(ctx, w.sites[name])
+			mu.Lock()
+			defer mu.Unlock()
+			out.Sites[name] = s.common
+			out.Findings = append(out.Findings, s.findings...)
+			if s.facts != nil {
+				facts.Sites[name] = s.facts
+				out.HighestEpoch = max(out.HighestEpoch, s.facts.highestEpoch())
+			}
+			if s.stamp != nil {
+				out.Stamp[name] = s.stamp
+				out.HighestEpoch = max(out.HighestEpoch, s.stamp.Role.Epoch)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return out, err
+	}
+	if ctx.Err() != nil {
+		return out, &understudy.Error{Code: "US002", Kind: understudy.KindRetry, Op: "kafka.observe", Object: w.object("", ""), Summary: "interrupted", Err: ctx.Err()}
+	}
+	out.Facts = facts
+	out.Findings = append(out.Findings, w.crossFindings(facts)...)
+	slices.SortFunc(out.Findings, func(a, b workload.Finding) int {
+		return strings.Compare(string(a.Object.Site)+a.Summary, string(b.Object.Site)+b.Summary)
+	})
+	return out, nil
+}
+
+// sighting is what one site gave.
+type sighting struct {
+	common   workload.SiteFacts
+	facts    *SiteFacts
+	stamp    *understudy.Stamp
+	findings []workload.Finding
+}
+
+func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
+	var out sighting
+	first, cancel := context.WithTimeout(ctx, contactTimeout)
+	md, err := s.admin.Metadata(first, unbounded())
+	cancel()
+	if err != nil {
+		return unreachable(out, err)
+	}
+	out.common.Presence, out.common.Identity = workload.Present, md.ClusterID
+	rest, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
+	o := observer{w: w, s: s, md: md, facts: &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}}
+	if err := o.all(rest); err != nil {
+		e := understudy.AsError(err)
+		if e.Kind == understudy.KindUnreachable || e.Kind == understudy.KindRetry {
+			return unreachable(out, err)
+		}
+		o.find("refuse", e.Code, e.Summary, e.Fix)
+	}
+	out.facts, out.stamp, out.findings = o.facts, o.stamp, o.findings
+	out.common.Version = o.facts.Version
+	active := out.stamp == nil || out.stamp.Role.IsActive(s.name)
+	out.common.Writable = o.facts.writable(active)
+	return out
+}
+
+func unreachable(out sighting, err error) sighting {
+	out.common = workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(err), Writable: "unknown"}
+	return out
+}
+
+// observer reads one site.
+type observer struct {
+	w        *Workload
+	s        *site
+	md       cluster.Metadata
+	facts    *SiteFacts
+	stamp    *understudy.Stamp
+	findings []workload.Finding
+}
+
+func (o *observer) find(level string, code understudy.Code, summary, fix string) {
+	o.findings = append(o.findings, workload.Finding{Code: code, Level: level, Object: o.w.object(o.s.name, ""), Summary: summary, Fix: fix})
+}
+
+// all reads everything; the first error ends it, and what was read before stays.
+func (o *observer) all(ctx context.Context) error {
+	v, err := o.s.admin.Version(ctx, unbounded())
+	if err != nil {
+		return err
+	}
+	o.facts.Version = strings.TrimPrefix(v.Guess, "v")
+	o.facts.Capable = v.Knows(kmsg.DescribeProducers) && v.Knows(kmsg.WriteTxnMarkers) && v.Knows(kmsg.IncrementalAlterConfigs)
+	if !o.facts.Capable {
+		o.find("refuse", "US106", "the brokers lack DescribeProducers, WriteTxnMarkers or IncrementalAlterConfigs", "upgrade the cluster to Kafka 2.8 or newer")
+	}
+	for _, part := range []func(context.Context) error{o.rights, o.topics, o.positions, o.producers, o.configs, o.broker, o.acls, o.groups, o.own, o.space} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rights reads which operations on the cluster we are authorised for (KIP-430).
+func (o *observer) rights(ctx context.Context) error {
+	ops := o.md.ClusterOps
+	if ops < 0 {
+		_, asked, err := o.s.admin.DescribeCluster(ctx, unbounded())
+		if err != nil {
+			return err
+		}
+		ops = asked
+	}
+	if ops < 0 { // the broker does not tell: a missing right shows when it is used
+		o.facts.MayMark, o.facts.MayAlter = true, true
+		return nil
+	}
+	has := func(op kmsg.ACLOperation) bool {
+		return ops&(1<<uint(op)) != 0 || ops&(1<<uint(kmsg.ACLOperationAll)) != 0
+	}
+	o.facts.MayAlter = has(kmsg.ACLOperationAlter)
+	o.facts.MayMark = has(kmsg.ACLOperationClusterAction) || (o.facts.MayAlter && atLeast(o.facts.Version, 3, 8))
+	if !o.facts.MayMark {
+		o.find("refuse", "US102", "the right CLUSTER_ACTION on the cluster (or ALTER, from Kafka 3.8 on) is missing: without it no marker can be written",
+			"grant CLUSTER_ACTION on the cluster to the principal that understudy uses there")
+	}
+	return nil
+}
+
+// atLeast compares a version such as "3.9" or "4.0" with a release.
+func atLeast(version string, major, minor int) bool {
+	parts := strings.SplitN(strings.TrimLeft(version, "v<>= at least "), ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	a, err1 := strconv.Atoi(parts[0])
+	b, err2 := strconv.Atoi(strings.TrimRight(parts[1], "+- "))
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	return a > major || (a == major && b >= minor)
+}
+
+func (o *observer) topics(context.Context) error {
+	for name, t := range o.md.Topics {
+		if t.Internal || !o.w.match.topic(name) {
+			continue
+		}
+		f := &TopicFacts{ID: hex.EncodeToString(t.ID[:]), Replication: t.Replication(), Partitions: make([]PartitionFacts, len(t.Partitions))}
+		for i, p := range t.Partitions {
+			if int(p.Partition) != i || p.Leader < 0 {
+				return o.s.admin.Refused("kafka.metadata", p.TP.String(), 5, "")
+			}
+		}
+		o.facts.Topics[name] = f
+	}
+	_, o.facts.OwnTopic = o.md.Topics[cluster.OwnTopic]
+	return nil
+}
+
+func (o *observer) partitions() []cluster.Partition { return o.md.Partitions(o.facts.names()...) }
+
+func (o *observer) positions(ctx context.Context) error {
+	for _, at := range []cluster.Position{cluster.Start, cluster.Stable, cluster.End} {
+		offsets, err := o.s.admin.ListOffsets(ctx, unbounded(), at, o.partitions())
+		if err != nil {
+			return err
+		}
+		for tp, off := range offsets {
+			p := &o.facts.Topics[tp.Topic].Partitions[tp.Partition]
+			switch at {
+			case cluster.Start:
+				p.Start = off
+			case cluster.Stable:
+				p.Stable = off
+			case cluster.End:
+				p.End = off
+			}
+		}
+	}
+	return nil
+}
+
+func (o *observer) producers(ctx context.Context) error {
+	if !o.facts.Capable {
+		return nil
+	}
+	all, err := o.s.admin.DescribeProducers(ctx, unbounded(), o.partitions())
+	if err != nil {
+		return err
+	}
+	for tp, list := range all {
+		p := &o.facts.Topics[tp.Topic].Partitions[tp.Partition]
+		for _, a := range list {
+			if !ourPID(a.ID) {
+				p.Foreign++
+				continue
+			}
+			if p.Epochs == nil {
+				p.Epochs = map[int64]int32{}
+			}
+			p.Epochs[a.ID] = a.Epoch
+		}
+	}
+	return nil
+}
+
+func (o *observer) configs(ctx context.Context) error {
+	names := o.facts.names()
+	if o.facts.OwnTopic {
+		names = append(names, cluster.OwnTopic)
+	}
+	values, err := o.s.admin.DescribeTopicConfigs(ctx, unbounded(), names)
+	if err != nil {
+		return err
+	}
+	for _, n := range o.facts.names() {
+		o.facts.Topics[n].Values = values[n]
+		o.facts.Defaults = topicconf.Defaults(values[n])
+	}
+	if v, ok := values[cluster.OwnTopic]; ok {
+		o.facts.Defaults = topicconf.Defaults(v)
+	}
+	return nil
+}
+
+func (o *observer) broker(ctx context.Context) error {
+	o.facts.MaxTransaction = 15 * time.Minute // Kafka's default
+	for id := range o.md.Brokers {
+		conf, err := o.s.admin.DescribeBrokerConfigs(ctx, unbounded(), id)
+		if err != nil {
+			o.find("warning", "US102", "the brokers' own settings cannot be read: "+understudy.AsError(err).Summary, "grant DESCRIBE_CONFIGS on the cluster")
+			return nil
+		}
+		if n, err := strconv.ParseInt(conf["transaction.max.timeout.ms"].Value, 10, 64); err == nil {
+			o.facts.MaxTransaction = time.Duration(n) * time.Millisecond
+		}
+		o.facts.AutoCreate = conf["auto.create.topics.enable"].Value == "true"
+		break
+	}
+	return nil
+}
+
+func (o *observer) groups(ctx context.Context) error {
+	groups, err := o.s.admin.ListGroups(ctx, unbounded())
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if o.w.match.group(g.Name) && !g.Idle() && g.State != "" {
+			o.facts.ActiveGroups = append(o.facts.ActiveGroups, g.Name)
+		}
+	}
+	return nil
+}
+
+func (o *observer) own(ctx context.Context) error {
+	if !o.facts.OwnTopic {
+		return nil
+	}
+	stamp, err := o.w.readStamp(ctx, unbounded(), o.s)
+	if err != nil {
+		return err
+	}
+	o.stamp = stamp
+	if stamp != nil && o.w.opening.ControlPlane != "" && stamp.ControlPlane != o.w.opening.ControlPlane {
+		o.find("refuse", "US104", fmt.Sprintf("the cluster carries the stamp of control plane %q", stamp.ControlPlane), "unprotect there, or adopt the workload by name")
+	}
+	return nil
+}
+
+func (o *observer) space(ctx context.Context) error {
+	sp, err := o.s.admin.Space(ctx, unbounded())
+	if err != nil {
+		return nil // an unknown size is a fact, not a fault
+	}
+	o.facts.Usable = sp.Usable
+	for tp, n := range sp.Size {
+		if t := o.facts.Topics[tp.Topic]; t != nil {
+			t.Bytes += n
+		}
+	}
+	return nil
+}
+
+// crossFindings compares the sites.
+func (w *Workload) crossFindings(f *Facts) []workload.Finding {
+	seen := map[string]understudy.Site{}
+	var out []workload.Finding
+	for _, name := range w.siteNames() {
+		s := f.Sites[name]
+		if s == nil {
+			continue
+		}
+		if other, ok := seen[s.ClusterID]; ok && s.ClusterID != "" {
+			out = append(out, workload.Finding{
+				Code: "US107", Level: "refuse", Object: w.object(name, ""),
+				Summary: fmt.Sprintf("sites %s and %s are one cluster (id %s)", other, name, s.ClusterID), Fix: "correct the brokers' addresses in the site files",
+			})
+		}
+		seen[s.ClusterID] = name
+	}
+	return out
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 )
 
 // Workload is one set of topics and groups, opened on the clusters of its sites.
@@ -194,3 +195,6 @@ func (m matcher) group(name string) bool { return len(m.groups) == 0 || matches(
 func bug(op, text string) error {
 	return &understudy.Error{Code: "US001", Kind: understudy.KindBug, Op: op, Summary: text}
 }
+
+// ourPID says whether a producer id is one of understudy's.
+func ourPID(id int64) bool { return mirror.Ours(id) }

@@ -98,7 +98,7 @@ func (c *Cluster) Refused(op, shard string, code int16, right string) error {
 	case CodeUnknownTopic, CodeUnknownTopicID, 69:
 		e.Kind, e.Summary = understudy.KindNotFound, "it does not exist there"
 	case CodeInvalidEpoch, CodeCoordinatorFenced:
-		e.Kind, e.Summary = understudy.KindFenced, "a newer role epoch has been seen there"
+		e.Kind, e.Summary = understudy.KindConflict, "a newer role epoch has been seen there"
 	default:
 		if ke.Retriable {
 			e.Kind, e.Summary = understudy.KindRetry, "the broker asks to try again"

@@ -1,0 +1,289 @@
+package kafka
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
+)
+
+// abort takes a takeover back before its point of no return: the source gets the offset that the halt marker
+// took on the target, and then ordinary writers are let in again.
+func (d *decision) abort() error {
+	switch d.stage.Name {
+	case understudy.StageLevel:
+		return d.level()
+	case understudy.StageUnfence:
+		d.stamp(d.stage.Old, d.stage.To)
+		d.liftFence(d.stage.Old, "let ordinary writers write on %s again", true)
+		return nil
+	case understudy.StageFollow:
+		return d.refollow()
+	}
+	return nil
+}
+
+func (d *decision) level() error {
+	source, err := d.present(d.stage.Old)
+	if err != nil {
+		return err
+	}
+	target, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	halt, err := d.pid(d.stage.Old, d.stage.To)
+	if err != nil {
+		return err
+	}
+	pid, err := d.pid(d.stage.To, d.stage.Old)
+	if err != nil {
+		return err
+	}
+	a := levelArgs{
+		linkArgs: linkArgs{base: d.at(d.stage.Old), From: d.stage.Old, To: d.stage.To, Topics: target.names()},
+		Halt:     halt, PID: pid, Since: vector(target.ends()), Limited: source.limited() > 0,
+	}
+	for name, list := range a.Since {
+		for i := range list {
+			list[i] = max(list[i]-1, 0)
+		}
+		a.Since[name] = list
+	}
+	d.step(stepUntouched, understudy.Idempotent, d.stage.To, a, "prove that nobody but understudy wrote on %s", d.stage.To)
+	d.step(stepLevel, understudy.ProbeFirst, d.stage.Old, a, "let %s end where the halted %s ends", d.stage.Old, d.stage.To)
+	return nil
+}
+
+// refollow makes anew on the target whatever could not be levelled.
+func (d *decision) refollow() error {
+	target, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	for _, name := range target.names() {
+		if _, broken := d.stage.Kept[keepBroken(name)]; broken {
+			d.remake(d.stage.To, d.facts.Sites[d.stage.Old], target, name)
+		}
+	}
+	return nil
+}
+
+// commit makes a takeover final: retention and cleanup are the owner's again.
+func (d *decision) commit() error {
+	if d.stage.Name != understudy.StageRelease {
+		return nil
+	}
+	for _, s := range d.stage.Now.Active {
+		f, err := d.present(s)
+		if err != nil {
+			return err
+		}
+		a := d.configArgs(s, f)
+		d.step(stepRestore, understudy.Idempotent, s, a, "restore retention and cleanup of %d topics on %s", len(a.Topics), s).Late = true
+	}
+	return nil
+}
+
+// reprotect brings the old primary back as the secondary. In its stages Old is the source of the link, the
+// site that is active now, and To the old primary.
+func (d *decision) reprotect() error {
+	switch d.stage.Name {
+	case understudy.StageCheck:
+		if _, err := d.present(d.stage.Old); err != nil {
+			return err
+		}
+		if _, err := d.present(d.stage.To); err != nil {
+			return err
+		}
+		return d.findings(d.stage.Old, d.stage.To)
+	case understudy.StageFence:
+		return d.fence(d.stage.To)
+	case understudy.StageScan:
+		return d.scan(stepScan)
+	case understudy.StageLedger:
+		return d.scan(stepLedger)
+	case understudy.StageGuard:
+		return d.guardOld(d.stage.To)
+	case understudy.StageResolve:
+		return d.resolve()
+	case understudy.StageReverse:
+		return d.standIns(d.stage.Old, d.stage.To)
+	}
+	return nil
+}
+
+func (d *decision) scan(kind understudy.StepKind) error {
+	old, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	cut, ok := cutOf(d.stage.Kept)
+	if !ok {
+		return &understudy.Error{
+			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
+			Summary: "no cut of a takeover is known, so it cannot be said what diverged", Fix: "unprotect and protect again",
+		}
+	}
+	if cut.From != d.stage.To || cut.To != d.stage.Old {
+		return &understudy.Error{
+			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
+			Summary: fmt.Sprintf("the last takeover was %s to %s", cut.From, cut.To), Fix: "reprotect in its direction",
+		}
+	}
+	pid, err := d.pid(d.stage.Old, d.stage.To)
+	if err != nil {
+		return err
+	}
+	a := scanArgs{
+		linkArgs: linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: old.names()},
+		Cut:      cut, PID: pid,
+	}
+	format := "list what %s has that nobody else has"
+	if kind == stepLedger {
+		format = "save what %s has that nobody else has"
+	}
+	d.step(kind, understudy.Idempotent, d.stage.To, a, format, d.stage.To)
+	return nil
+}
+
+// resolve makes anew the topics of the old primary that diverged; the others are left as they are.
+func (d *decision) resolve() error {
+	r, ok := d.stage.Receipt(stepLedger)
+	if !ok {
+		return bug("kafka.resolve", "no receipt of the ledger")
+	}
+	source, err := d.present(d.stage.Old)
+	if err != nil {
+		return err
+	}
+	old, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	det, _ := detail[scanDetail](r)
+	diverged := det.topics()
+	if err := d.room(source, old, diverged); err != nil {
+		return err
+	}
+	for _, name := range diverged {
+		if old.Topics[name] != nil {
+			d.remake(d.stage.To, source, old, name)
+		}
+	}
+	return nil
+}
+
+// room refuses when the copies would not fit onto the brokers' disks.
+func (d *decision) room(source, old *SiteFacts, topics []string) error {
+	var need, freed int64
+	for _, name := range topics {
+		if t := source.Topics[name]; t != nil {
+			need += t.Bytes
+		}
+		if t := old.Topics[name]; t != nil {
+			freed += t.Bytes
+		}
+	}
+	if old.Usable < 0 || need <= old.Usable+freed {
+		return nil
+	}
+	return &understudy.Error{
+		Code: "US127", Kind: understudy.KindRefused, Op: "kafka.resolve", Object: d.w.object(d.stage.To, ""),
+		Summary: fmt.Sprintf("%d bytes of %s must be copied again, but only %d are free", need, strings.Join(topics, ", "), old.Usable+freed),
+		Fix:     "add disk space on the old primary, and retry",
+	}
+}
+
+// remake adds the step that deletes a topic and makes it anew as the source has it.
+func (d *decision) remake(at understudy.Site, source, there *SiteFacts, name string) {
+	in, ok := intendedOf(d.stage.Kept, name)
+	if source != nil && source.Topics[name] != nil {
+		in, ok = d.intended(source, name, d.stage.Old), true
+	}
+	if !ok {
+		in = d.intended(there, name, at)
+	}
+	a := remakeArgs{base: d.at(at), Topic: d.newTopic(in, there), OldID: there.Topics[name].ID, Intended: in}
+	if source != nil && source.Topics[name] != nil {
+		a.Need = source.Topics[name].Bytes
+	}
+	d.remember(map[string]any{
+		topicconf.KeepIntended(name):         in,
+		topicconf.KeepOurs(name, string(at)): topicconf.Set(topicconf.Mirroring(in), in),
+	})
+	s := d.step(stepRemake, understudy.ProbeFirst, at, a, "delete %s on %s and make it anew; %d bytes will be copied again", name, at, a.Need)
+	s.ID += "/" + name
+	s.Late = true
+}
+
+// unprotect lets go: the guard of the secondaries falls, settings are as intended, stamps are cleared.
+func (d *decision) unprotect() error {
+	switch d.stage.Name {
+	case understudy.StageUnguard:
+		for _, s := range d.w.siteNames() {
+			if d.facts.Sites[s] != nil {
+				d.liftFence(s, "let ordinary writers write on %s", true)
+			}
+		}
+	case understudy.StageRelease:
+		return d.release()
+	}
+	return nil
+}
+
+func (d *decision) release() error {
+	var drop []string
+	for name := range d.stage.Kept {
+		drop = append(drop, name)
+	}
+	slices.Sort(drop)
+	for _, s := range d.w.siteNames() {
+		f := d.facts.Sites[s]
+		if f == nil {
+			continue
+		}
+		a := d.configArgs(s, f)
+		d.step(stepRestore, understudy.Idempotent, s, a, "restore all settings of %d topics on %s", len(a.Topics), s).Late = true
+		if f.OwnTopic {
+			d.step(stepUnstamp, understudy.Idempotent, s, d.at(s), "clear the stamp on %s", s)
+		}
+	}
+	d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Drop: drop}, "forget the workload's memory").ID = "forget"
+	return nil
+}
+
+// duty fences an old primary at first contact.
+func (d *decision) duty() error {
+	if d.stage.Name != understudy.StageFence {
+		return nil
+	}
+	return d.fence(d.stage.Old)
+}
+
+// topics lists the topics of which the scan found a divergent range, in order.
+func (s scanDetail) topics() []string {
+	var out []string
+	for _, r := range s.Ranges {
+		if r.End > r.Start && !slices.Contains(out, r.Topic) {
+			out = append(out, r.Topic)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// divergedRange is a range of offsets of the old primary that the new one does not have.
+type divergedRange struct {
+	cluster.TP
+	Start int64 `json:"start"`
+	End   int64 `json:"end"`
+}
+
+// scanDetail is what the scan and the ledger leave behind.
+type scanDetail struct {
+	Ranges []divergedRange `json:"ranges"`
+}

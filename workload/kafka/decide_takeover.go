@@ -1,0 +1,353 @@
+package kafka
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
+)
+
+// takeover is the stages of switchover, failback and rollback, and of failover, where the old side may be out
+// of reach: then it is neither fenced nor drained here, and control demands a named acceptance for it.
+func (d *decision) takeover(failover bool) error {
+	old := d.facts.Sites[d.stage.Old] != nil
+	switch d.stage.Name {
+	case understudy.StageCheck, understudy.StageConfirm:
+		return d.checkTakeover(failover)
+	case understudy.StageFence:
+		if failover && !old {
+			d.stamp(d.stage.To)
+			return nil
+		}
+		return d.fence(d.stage.Old)
+	case understudy.StageDrain, understudy.StageSalvage:
+		if !old && failover {
+			return nil
+		}
+		return d.drain(failover)
+	case understudy.StageHalt:
+		return d.halt()
+	case understudy.StageCut:
+		return d.cut(!failover)
+	case understudy.StagePromote:
+		return d.reprove()
+	case understudy.StageEnable:
+		return d.enable()
+	case understudy.StageProve:
+		return d.open()
+	case understudy.StageGuard:
+		return d.guardOld(d.stage.Old)
+	case understudy.StageReverse:
+		return d.standIns(d.stage.To, d.stage.Old)
+	}
+	return nil
+}
+
+func (d *decision) checkTakeover(failover bool) error {
+	target, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	sites := []understudy.Site{d.stage.To}
+	if !failover {
+		if _, err := d.present(d.stage.Old); err != nil {
+			return err
+		}
+		sites = append(sites, d.stage.Old)
+	}
+	if err := d.findings(sites...); err != nil {
+		return err
+	}
+	if len(target.Topics) == 0 {
+		return &understudy.Error{
+			Code: "US105", Kind: understudy.KindRefused, Op: "kafka.check", Object: d.w.object(d.stage.To, ""),
+			Summary: "none of the topics exists there: there is nothing to take over", Fix: "protect the plan first",
+		}
+	}
+	if d.stage.Now.Epoch+3 > mirror.MaxEpoch {
+		return &understudy.Error{
+			Code: "US117", Kind: understudy.KindRefused, Op: "kafka.check", Object: d.w.object("", ""),
+			Summary: fmt.Sprintf("role epoch %d leaves no room for a takeover", d.stage.Now.Epoch), Fix: "unprotect and protect again under a new name",
+		}
+	}
+	return d.movers(sites...)
+}
+
+// means says how ordinary writers are kept off a site. Where there is an authorizer they are denied by name.
+// The append limit serves where there is none, where somebody could write who cannot be denied by name, and
+// where no writer's credentials are there to prove the denial with.
+func (d *decision) means(s understudy.Site, f *SiteFacts) (deny, limit bool) {
+	deny = f.Authorizer && len(f.Writers) > 0
+	limit = !deny || f.Everyone || d.w.sites[s].writer == nil
+	return deny, limit
+}
+
+// fence closes a site to ordinary writers, and proves it.
+func (d *decision) fence(s understudy.Site) error {
+	f, err := d.present(s)
+	if err != nil {
+		return err
+	}
+	if err := d.movers(s); err != nil {
+		return err
+	}
+	deny, limit := d.means(s, f)
+	var rules []cluster.ACL
+	var limits []string
+	if deny {
+		rules = denyRules(f.names(), f.Writers)
+	}
+	if limit {
+		limits = f.names()
+	}
+	d.rememberFence(s, f, rules, limits)
+	d.stampBoth()
+	if deny {
+		d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
+			"deny %s to write %d topics on %s", strings.Join(f.Writers, ", "), len(f.Topics), s)
+	}
+	topics := topicsArgs{d.at(s), f.names()}
+	patience := f.MaxTransaction + 10*time.Second
+	level, by := understudy.F2, "by ACL"
+	if limit {
+		step := d.step(stepClose, understudy.ProbeFirst, s, closeArgs{topics, patience}, "close %d topics on %s to appends", len(f.Topics), s)
+		step.Timeout = patience + time.Minute
+		level, by = understudy.F3, "by append limit"
+	}
+	step := d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topics, Level: level, Patience: patience},
+		"prove on every partition that writes on %s are refused %s", s, by)
+	step.Timeout = patience + time.Minute
+	return nil
+}
+
+func (d *decision) rememberFence(s understudy.Site, f *SiteFacts, rules []cluster.ACL, limits []string) {
+	docs := map[string]any{keepFence(s): d.fenceMemory(s, f, rules, limits)}
+	if clusterOf(d.stage.Kept, s) == "" {
+		docs[keepCluster(s)] = f.ClusterID
+	}
+	d.remember(docs)
+}
+
+// stampBoth writes the present role onto both sites, as far as they answer.
+func (d *decision) stampBoth() {
+	for _, s := range []understudy.Site{d.stage.Old, d.stage.To} {
+		if f := d.facts.Sites[s]; f != nil && !f.OwnTopic {
+			d.step(stepOwnTopic, understudy.Idempotent, s, d.at(s), "make understudy's own topic on %s", s)
+		}
+	}
+	d.stamp(d.stage.Old, d.stage.To)
+}
+
+// drain waits until the target holds what the fenced source holds, or in a failover as much as can be had,
+// and copies the groups' positions once more.
+func (d *decision) drain(salvage bool) error {
+	source, err := d.present(d.stage.Old)
+	if err != nil {
+		return err
+	}
+	if _, err := d.present(d.stage.To); err != nil {
+		return err
+	}
+	a := linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: source.names(), Salvage: salvage}
+	verb := "wait until %s holds all that %s holds"
+	if salvage {
+		verb = "let %s take what %s still gives"
+	}
+	step := d.step(stepDrain, understudy.Idempotent, d.stage.To, a, verb, d.stage.To, d.stage.Old)
+	step.Timeout = 30 * time.Minute
+	step.Skippable = salvage
+	groups := d.step(stepGroups, understudy.Idempotent, d.stage.To, a, "copy the groups' positions to %s once more", d.stage.To)
+	groups.Skippable = salvage
+	return nil
+}
+
+// halt ends the mover of the link for good, provably.
+func (d *decision) halt() error {
+	target, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	a, err := d.haltArgs(target)
+	if err != nil {
+		return err
+	}
+	if _, err := mirror.ProducerEpoch(a.Epoch); err != nil {
+		return err
+	}
+	d.step(stepHalt, understudy.ProbeFirst, d.stage.To, a, "halt the mover on every partition of %s with epoch %d", d.stage.To, a.Epoch)
+	return nil
+}
+
+func (d *decision) haltArgs(target *SiteFacts) (haltArgs, error) {
+	pid, err := d.pid(d.stage.Old, d.stage.To)
+	if err != nil {
+		return haltArgs{}, err
+	}
+	return haltArgs{
+		linkArgs: linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: target.names()},
+		PID:      pid, Epoch: d.stage.Now.Epoch, Since: vector(target.ends()),
+	}, nil
+}
+
+// halted is what the halt step of this operation left behind.
+func (d *decision) halted() (haltArgs, haltDetail, error) {
+	r, ok := d.stage.Receipt(stepHalt)
+	if !ok {
+		return haltArgs{}, haltDetail{}, bug("kafka.decide", "no receipt of the halt")
+	}
+	h, ok := detail[haltDetail](r)
+	if !ok {
+		return haltArgs{}, haltDetail{}, bug("kafka.decide", "the receipt of the halt has no markers")
+	}
+	target, err := d.present(d.stage.To)
+	if err != nil {
+		return haltArgs{}, haltDetail{}, err
+	}
+	a, err := d.haltArgs(target)
+	if err != nil {
+		return haltArgs{}, haltDetail{}, err
+	}
+	a.Epoch, a.PID, a.Since = h.Epoch, h.PID, h.Markers
+	return a, h, nil
+}
+
+// cut reads the cut back from the log.
+func (d *decision) cut(common bool) error {
+	a, _, err := d.halted()
+	if err != nil {
+		return err
+	}
+	if common {
+		if _, err := d.present(d.stage.Old); err != nil {
+			return err
+		}
+	}
+	d.step(stepCut, understudy.Idempotent, d.stage.To, cutArgs{a, common}, "read the cut back from the log of %s", d.stage.To)
+	return nil
+}
+
+// reprove looks again, right before the role changes, at what the change rests on.
+func (d *decision) reprove() error {
+	a, _, err := d.halted()
+	if err != nil {
+		return err
+	}
+	if f := d.facts.Sites[d.stage.Old]; f != nil {
+		if _, fenced := d.stage.Receipt(stepFenced); fenced {
+			d.proveFence(d.stage.Old, f)
+		}
+	}
+	d.step(stepHalted, understudy.Idempotent, d.stage.To, a, "prove once more that the mover is halted on every partition of %s", d.stage.To)
+	return nil
+}
+
+func (d *decision) proveFence(s understudy.Site, f *SiteFacts) {
+	level := understudy.F2
+	if _, limit := d.means(s, f); limit {
+		level = understudy.F3
+	}
+	d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topicsArgs{d.at(s), f.names()}, Level: level, Patience: 10 * time.Second},
+		"prove once more that writes on %s are refused", s)
+}
+
+// enable gives the new side everything that ordinary writers need. The role is already theirs.
+func (d *decision) enable() error {
+	to := d.stage.To
+	f, err := d.present(to)
+	if err != nil {
+		return err
+	}
+	d.stamp(to, d.stage.Old)
+	a := d.configArgs(to, f)
+	d.step(stepEnable, understudy.Idempotent, to, a, "restore what shapes new writes of %d topics on %s", len(a.Topics), to).Late = true
+	d.liftFence(to, "let ordinary writers write on %s", true)
+	if r, ok := d.stage.Receipt(stepGroups); ok {
+		if g, ok := detail[groupsDetail](r); ok && len(g.Positions) > 0 {
+			s := d.step(stepRegroup, understudy.Idempotent, to, regroupArgs{d.at(to), g.Positions}, "put the positions of %d groups right on %s", len(g.Positions), to)
+			s.Late, s.Skippable = true, true
+		}
+	}
+	return nil
+}
+
+func (d *decision) configArgs(s understudy.Site, f *SiteFacts) configArgs {
+	a := configArgs{base: d.at(s), Topics: map[string]topicconf.Intended{}, Ours: map[string]topicconf.Ours{}}
+	for _, name := range f.names() {
+		in, ok := intendedOf(d.stage.Kept, name)
+		if !ok {
+			in = d.intended(f, name, s)
+		}
+		a.Topics[name] = in
+		ours := oursOf(d.stage.Kept, name, s)
+		if ours == nil {
+			ours = topicconf.Set(topicconf.Mirroring(in), in)
+		}
+		a.Ours[name] = ours
+	}
+	return a
+}
+
+// liftFence undoes what understudy did to keep ordinary writers off a site: all of it.
+func (d *decision) liftFence(s understudy.Site, format string, late bool) {
+	mem := fenceOf(d.stage.Kept, s)
+	if len(mem.Limits) > 0 {
+		d.step(stepReopen, understudy.Idempotent, s, reopenArgs{base: d.at(s), Limits: mem.Limits, Forget: &fenceMemory{Denies: mem.Denies}},
+			"restore the append limit of %d topics on %s", len(mem.Limits), s).Late = late
+	}
+	if len(mem.Denies) > 0 {
+		d.step(stepUndeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: mem.Denies, Forget: &fenceMemory{}}, format, s).Late = late
+	}
+}
+
+// open proves that the new side takes writes.
+func (d *decision) open() error {
+	f, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	d.step(stepOpen, understudy.Idempotent, d.stage.To, topicsArgs{d.at(d.stage.To), f.names()}, "prove that %s takes writes on every partition", d.stage.To)
+	return nil
+}
+
+// guardOld turns the fence of the old primary into the guard of a secondary: the denials stand, and the append
+// limit goes back, because it would stop our own mirror too.
+func (d *decision) guardOld(s understudy.Site) error {
+	f, err := d.present(s)
+	if err != nil {
+		return err
+	}
+	mem := fenceOf(d.stage.Kept, s)
+	if len(mem.Limits) == 0 {
+		return nil
+	}
+	d.step(stepReopen, understudy.Idempotent, s, reopenArgs{
+		base: d.at(s), Limits: mem.Limits, Forget: &fenceMemory{Denies: mem.Denies},
+		Unguarded: len(mem.Denies) == 0 && !f.allDenied(),
+	}, "let the mirror write %d topics on %s", len(mem.Limits), s).Late = true
+	return nil
+}
+
+// standIns puts the stand-ins of mirroring onto the target of a link that is about to run.
+func (d *decision) standIns(source, target understudy.Site) error {
+	f, err := d.present(target)
+	if err != nil {
+		return err
+	}
+	a := configArgs{base: d.at(target), Topics: map[string]topicconf.Intended{}}
+	docs := map[string]any{}
+	for _, name := range f.names() {
+		in, ok := intendedOf(d.stage.Kept, name)
+		if !ok {
+			continue
+		}
+		a.Topics[name] = in
+		docs[topicconf.KeepOurs(name, string(target))] = topicconf.Set(topicconf.Mirroring(in), in)
+	}
+	d.remember(docs)
+	d.step(stepStandIns, understudy.Idempotent, target, a, "let nothing be dropped or refused by settings of %d topics on %s", len(a.Topics), target)
+	return nil
+}

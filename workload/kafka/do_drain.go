@@ -1,0 +1,229 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+)
+
+// salvageFor is how long a failover waits for what the old side still gives while nothing moves.
+const salvageFor = 10 * time.Second
+
+// awaitDrain waits until the target ends where the source ends, on every partition, and proves it. It changes
+// nothing: the mover does the copying. For a salvage it waits as long as something still arrives, and promises
+// nothing.
+func awaitDrain(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[linkArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	source, err := j.w.at(a.From)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	best, moved := int64(-1), time.Now()
+	for {
+		left, ends, err := j.behind(ctx, source)
+		if err != nil {
+			if a.Salvage && understudy.KindOf(err) == understudy.KindUnreachable {
+				return understudy.Receipt{Warnings: []string{"the old side stopped answering; what had arrived counts"}}, nil
+			}
+			return understudy.Receipt{}, err
+		}
+		if left == 0 {
+			return j.drained(a, ends), nil
+		}
+		if best < 0 || left < best {
+			best, moved = left, time.Now()
+		}
+		if a.Salvage && time.Since(moved) > salvageFor {
+			return understudy.Receipt{Warnings: []string{fmt.Sprintf("%d offsets could not be salvaged", left)}}, nil
+		}
+		j.count("offsets to come", left, left, "offsets")
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
+}
+
+// behind counts the offsets that the target lacks. A partition of the target that is ahead is a conflict.
+func (j *job) behind(ctx context.Context, source *site) (int64, map[cluster.TP]int64, error) {
+	_, parts, err := j.matched(ctx, source)
+	if err != nil {
+		return 0, nil, err
+	}
+	want, err := source.admin.ListOffsets(ctx, j.run.Lease, cluster.End, parts)
+	if err != nil {
+		return 0, nil, err
+	}
+	_, there, err := j.matched(ctx, j.site)
+	if err != nil {
+		return 0, nil, err
+	}
+	have, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.End, there)
+	if err != nil {
+		return 0, nil, err
+	}
+	var left int64
+	for tp, end := range want {
+		got, ok := have[tp]
+		if !ok {
+			left += max(end, 1) // the partition itself is missing
+			continue
+		}
+		if got > end {
+			return 0, nil, &understudy.Error{
+				Code: "US113", Kind: understudy.KindConflict, Op: "kafka.drain", Object: j.object(tp.String()),
+				Summary: fmt.Sprintf("the target ends at %d, beyond the source's %d", got, end),
+				Why:     "somebody wrote on the target, or the source lost its tail", Fix: "understudy verify, then abort",
+			}
+		}
+		left += end - got
+	}
+	return left, want, nil
+}
+
+func (j *job) drained(a linkArgs, ends map[cluster.TP]int64) understudy.Receipt {
+	link := understudy.Link{Plan: j.w.spec.Plan, Workload: j.w.spec.Name, From: a.From, To: a.To}
+	proof := j.proof(understudy.ProofDrain, 0)
+	proof.Link, proof.Complete = &link, true
+	proof.Means = fmt.Sprintf("%s ends where %s ends on %d partitions", a.To, a.From, len(ends))
+	r := understudy.Receipt{Summary: proof.Means, Proofs: []understudy.Proof{proof}}
+	return detailed(r, fencedDetail{vector(ends)})
+}
+
+// groupsDetail is what the last copy of the groups' positions leaves behind.
+type groupsDetail struct {
+	// Positions are the committed offsets by group; -1 where a group has none.
+	Positions map[string]Vector `json:"positions"`
+}
+
+// syncGroups copies the groups' positions from the source once more. Positions are set exactly, and so may be
+// set again. Groups with members on the source or on the target are named.
+func syncGroups(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[linkArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	source, err := j.w.at(a.From)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	groups, err := source.admin.ListGroups(ctx, j.run.Lease)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	d := groupsDetail{Positions: map[string]Vector{}}
+	var r understudy.Receipt
+	for _, g := range groups {
+		if !j.w.match.group(g.Name) {
+			continue
+		}
+		if !g.Idle() && g.State != "" {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("group %s is still active on %s: what it commits from now on does not follow", g.Name, a.From))
+		}
+		at, err := source.admin.FetchOffsets(ctx, j.run.Lease, g.Name)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		for tp := range at {
+			if !j.w.match.topic(tp.Topic) {
+				delete(at, tp)
+			}
+		}
+		if len(at) > 0 {
+			d.Positions[g.Name] = vector(at)
+		}
+	}
+	warnings, err := j.setPositions(ctx, d.Positions)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	r.Warnings = append(r.Warnings, warnings...)
+	r.Summary = fmt.Sprintf("positions of %d groups copied to %s", len(d.Positions), a.To)
+	return detailed(r, d), nil
+}
+
+// restoreGroups sets the positions that were copied at the cut once more, where a late mover changed them and
+// nobody has joined the group since.
+func restoreGroups(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[regroupArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	warnings, err := j.setPositions(ctx, a.Positions)
+	return understudy.Receipt{Warnings: warnings}, err
+}
+
+// setPositions commits positions on the step's site where they differ, capped at the log's end.
+func (j *job) setPositions(ctx context.Context, positions map[string]Vector) ([]string, error) {
+	_, parts, err := j.matched(ctx, j.site)
+	if err != nil {
+		return nil, err
+	}
+	end, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.End, parts)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string][16]byte{}
+	for _, p := range parts {
+		ids[p.Topic] = p.ID
+	}
+	var warnings []string
+	names := make([]string, 0, len(positions))
+	for name := range positions {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		w, err := j.setGroup(ctx, name, positions[name], end, ids)
+		if err != nil {
+			return warnings, err
+		}
+		warnings = append(warnings, w...)
+	}
+	return warnings, nil
+}
+
+func (j *job) setGroup(ctx context.Context, name string, want Vector, end map[cluster.TP]int64, ids map[string][16]byte) ([]string, error) {
+	have, err := j.site.admin.FetchOffsets(ctx, j.run.Lease, name)
+	if err != nil {
+		return nil, err
+	}
+	set := map[cluster.TP]int64{}
+	for topic, list := range want {
+		for i, off := range list {
+			tp := cluster.TP{Topic: topic, Partition: int32(i)}
+			last, there := end[tp]
+			if off < 0 || !there {
+				continue
+			}
+			if got, ok := have[tp]; !ok || got != min(off, last) {
+				set[tp] = min(off, last)
+			}
+		}
+	}
+	if len(set) == 0 {
+		return nil, nil
+	}
+	if err := j.still(ctx); err != nil {
+		return nil, err
+	}
+	codes, err := j.site.admin.CommitOffsets(ctx, j.run.Lease, name, set, ids)
+	if err != nil {
+		return nil, err
+	}
+	for tp, code := range codes {
+		switch {
+		case code == cluster.CodeUnknownMember || code == 22:
+			return []string{fmt.Sprintf("group %s has members on %s, so its positions there are its own", name, j.step.Site)}, nil
+		case code != 0:
+			return nil, j.site.admin.Refused("kafka.offsetcommit", tp.String(), code, "READ on group "+name)
+		}
+	}
+	return nil, nil
+}

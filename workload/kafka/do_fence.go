@@ -1,0 +1,410 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
+)
+
+const (
+	// probeSize is larger than one marker, so that a limit of one marker refuses the probe too.
+	probeSize = 256
+	// probeParallel bounds the probes in flight.
+	probeParallel = 16
+	// settle is how long a refused or open answer may take to reach every leader.
+	settle = 15 * time.Second
+	// fenceValid is how long a fence may be relied on without looking again.
+	fenceValid = 5 * time.Minute
+	oneMarker  = "78"
+	nothing    = "0"
+)
+
+// addDenials denies writers, by rules of their own. A rule that is there already stays, so running it twice
+// changes nothing. Topics that appeared since the step was decided are denied as well.
+func addDenials(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[denyArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	topics, _, err := j.matched(ctx, j.site)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	rules := slices.Clone(a.Rules)
+	for _, r := range denyRules(topics, a.Writers) {
+		if !slices.Contains(rules, r) {
+			rules = append(rules, r)
+		}
+	}
+	if p := j.site.endpoint.principal(); slices.ContainsFunc(rules, func(r cluster.ACL) bool { return r.Principal == p || r.Principal == everyone }) {
+		return understudy.Receipt{}, bug("kafka.deny", "a rule would deny the mover itself")
+	}
+	return understudy.Receipt{}, j.site.admin.CreateACLs(ctx, j.run.Lease, rules)
+}
+
+// removeDenials removes exactly the rules that understudy added. Rules that are gone stay gone.
+func removeDenials(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[denyArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if err := j.still(ctx); err != nil {
+		return understudy.Receipt{}, err
+	}
+	if err := j.site.admin.DeleteACLs(ctx, j.run.Lease, a.Rules); err != nil {
+		return understudy.Receipt{}, err
+	}
+	return understudy.Receipt{Keep: j.keepFence(a.Forget)}, nil
+}
+
+func (j *job) keepFence(left *fenceMemory) understudy.Keep {
+	k := understudy.Keep{keepFence(j.step.Site): nil}
+	if left != nil && (len(left.Denies) > 0 || len(left.Limits) > 0) {
+		k[keepFence(j.step.Site)] = topicconf.Encode(left)
+	}
+	return k
+}
+
+// closeTopics closes topics by their append limit, in the order that leaves no transaction hanging: first to
+// one marker, so that open transactions can end; when none is open any more, to nothing. Were it set to
+// nothing with a transaction open, the coordinator's own marker would be refused and never sent again. It
+// looks at the limits first, so that a second run goes on where the first stopped.
+func closeTopics(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[closeArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	until := time.Now().Add(a.Patience)
+	for round := 0; ; round++ {
+		topics, parts, err := j.matched(ctx, j.site)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		if err := j.limitTo(ctx, topics, oneMarker, nothing); err != nil {
+			return understudy.Receipt{}, err
+		}
+		if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
+			return understudy.Receipt{}, err
+		}
+		if err := j.awaitStable(ctx, parts, until); err != nil {
+			return understudy.Receipt{}, err
+		}
+		if err := j.limitTo(ctx, topics, nothing); err != nil {
+			return understudy.Receipt{}, err
+		}
+		if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
+			return understudy.Receipt{}, err
+		}
+		e, err := j.ends(ctx, j.site, parts)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		if maps.Equal(e.stable, e.end) {
+			return understudy.Receipt{Summary: fmt.Sprintf("%d topics on %s are closed to appends", len(topics), j.step.Site)}, nil
+		}
+		// A transaction slipped in between: open for its marker again.
+		if err := j.limitTo(ctx, topics, oneMarker); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
+}
+
+// limitTo sets the append limit of every topic that does not have it, or one of the others given, yet.
+func (j *job) limitTo(ctx context.Context, topics []string, limit string, others ...string) error {
+	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, topics)
+	if err != nil {
+		return err
+	}
+	for _, name := range topics {
+		v := have[name][topicconf.AppendLimit].Value
+		if v == limit || slices.Contains(others, v) {
+			continue
+		}
+		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: &limit}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitStable waits until no transaction is open on any of the partitions. After its time it names who is.
+func (j *job) awaitStable(ctx context.Context, parts []cluster.Partition, until time.Time) error {
+	for {
+		e, err := j.ends(ctx, j.site, parts)
+		if err != nil {
+			return err
+		}
+		open := slices.DeleteFunc(slices.Clone(parts), func(p cluster.Partition) bool { return e.stable[p.TP] >= e.end[p.TP] })
+		if len(open) == 0 {
+			return nil
+		}
+		if time.Now().After(until) {
+			return j.hanging(ctx, open)
+		}
+		j.report("waiting for the transactions open on %d partitions to end", len(open))
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// hanging names the transactions that keep partitions from becoming stable.
+func (j *job) hanging(ctx context.Context, open []cluster.Partition) error {
+	producers, err := j.site.admin.DescribeProducers(ctx, j.run.Lease, open)
+	if err != nil {
+		return err
+	}
+	all, _, err := j.site.admin.ListTransactions(ctx, j.run.Lease)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range open {
+		for _, a := range producers[p.TP] {
+			if a.TxnStart < 0 {
+				continue
+			}
+			name := fmt.Sprintf("producer id %d", a.ID)
+			if i := slices.IndexFunc(all, func(t cluster.Transaction) bool { return t.Producer == a.ID }); i >= 0 {
+				name = all[i].ID
+			}
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return &understudy.Error{
+		Code: "US111", Kind: understudy.KindRefused, Op: "kafka.fence", Object: j.object(open[0].TP.String()),
+		Summary: fmt.Sprintf("transactions stay open on %d partitions: %s", len(open), strings.Join(names, ", ")),
+		Why:     "they are open for longer than the broker's transaction.max.timeout.ms; closing the topics now would leave them hanging for good",
+		Fix:     "stop their producers or abort them (kafka-transactions.sh abort), and retry",
+	}
+}
+
+// probe sends the harmless write probe to the partition's leader and gives its answer: nothing is ever written,
+// because the batch's checksum is wrong, and rights and limits are checked before it.
+func (j *job) probe(ctx context.Context, as *cluster.Cluster, p cluster.Partition) (int16, error) {
+	a, err := as.Produce(ctx, j.run.Lease, p, batch.Probe(probeSize, time.Now().UnixMilli()))
+	return a.Code, err
+}
+
+// probeAll probes every partition and sorts the answers.
+func (j *job) probeAll(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition) (map[cluster.TP]int16, error) {
+	if _, err := as.Metadata(ctx, j.run.Lease); err != nil { // a fresh client must know its brokers
+		return nil, err
+	}
+	out := map[cluster.TP]int16{}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probeParallel)
+	for _, p := range parts {
+		g.Go(func() error {
+			code, err := j.probe(ctx, as, p)
+			mu.Lock()
+			defer mu.Unlock()
+			out[p.TP] = code
+			return err
+		})
+	}
+	return out, g.Wait()
+}
+
+func isClosed(code int16) bool {
+	return code == cluster.CodeMessageTooLarge || code == cluster.CodeTopicDenied
+}
+
+func isOpen(code int16) bool { return code == cluster.CodeCorruptMessage }
+
+// awaitRefused waits until the probe is refused on every partition.
+func (j *job) awaitRefused(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition) error {
+	return j.awaitAnswers(ctx, as, parts, isClosed, "US112", "writes are not refused there")
+}
+
+// awaitAnswers probes until every partition gives a wanted answer, for as long as a change may take to reach
+// every leader.
+func (j *job) awaitAnswers(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition, want func(int16) bool, code understudy.Code, summary string) error {
+	for until := time.Now().Add(settle); ; {
+		answers, err := j.probeAll(ctx, as, parts)
+		if err != nil {
+			return err
+		}
+		parts = slices.DeleteFunc(slices.Clone(parts), func(p cluster.Partition) bool { return want(answers[p.TP]) })
+		if len(parts) == 0 {
+			return nil
+		}
+		if time.Now().After(until) {
+			return &understudy.Error{
+				Code: code, Kind: understudy.KindRefused, Op: "kafka.probe", Object: j.object(parts[0].TP.String()),
+				Summary: fmt.Sprintf("%s, on %d partitions", summary, len(parts)),
+				Why:     fmt.Sprintf("the harmless write probe was answered with code %d", answers[parts[0].TP]),
+				Fix:     "retry; if it stays, look at the ACLs and max.message.bytes of the topic",
+			}
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// fencedDetail is what a proof of the fence leaves behind.
+type fencedDetail struct {
+	// Ends are the log ends of the fenced site, re-read after the refused probes.
+	Ends Vector `json:"ends"`
+}
+
+// proveFence shows on every partition's leader that an ordinary writer is refused, that no transaction is open,
+// and where the log ends since. It changes nothing. Topics are listed again at its end: one that appeared
+// meanwhile is not proven.
+func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[fencedArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	topics, parts, err := j.matched(ctx, j.site)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if err := j.unchanged(a.Topics, topics); err != nil {
+		return understudy.Receipt{}, err
+	}
+	proof := j.proof(understudy.ProofFence, fenceValid)
+	proof.Level = a.Level
+	as, name := j.prober(a.Level)
+	if as == nil {
+		proof.Missing = []string{"an ordinary writer's credentials (kafka.writer in the site file)"}
+		proof.Means = "the rules are in place, but nobody tried"
+	} else {
+		if err := j.awaitRefused(ctx, as, parts); err != nil {
+			return understudy.Receipt{}, err
+		}
+		proof.Complete = true
+		proof.Means = fmt.Sprintf("harmless write probe as %s refused on %d of %d partitions", name, len(parts), len(parts))
+	}
+	if err := j.awaitStable(ctx, parts, time.Now().Add(a.Patience)); err != nil {
+		return understudy.Receipt{}, err
+	}
+	e, err := j.ends(ctx, j.site, parts)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	again, after, err := j.matched(ctx, j.site)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if err := j.unchanged(topics, again); err != nil || len(after) != len(parts) {
+		return understudy.Receipt{}, changed(j, err)
+	}
+	proof.CouldPass, err = j.couldPass(ctx, a.Level)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	r := understudy.Receipt{Summary: proof.Means, Proofs: []understudy.Proof{proof}}
+	if groups, err := j.site.admin.ListGroups(ctx, j.run.Lease); err == nil {
+		for _, g := range groups {
+			if j.w.match.group(g.Name) && !g.Idle() && g.State != "" {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("group %s is still active on %s", g.Name, j.step.Site))
+			}
+		}
+	}
+	return detailed(r, fencedDetail{vector(e.end)}), nil
+}
+
+// unchanged refuses when topics appeared or vanished.
+func (j *job) unchanged(before, now []string) error {
+	if slices.Equal(before, now) {
+		return nil
+	}
+	return changed(j, nil)
+}
+
+func changed(j *job, err error) error {
+	if err != nil {
+		return err
+	}
+	return &understudy.Error{
+		Code: "US118", Kind: understudy.KindConflict, Op: "kafka." + string(j.step.Kind), Object: j.object(""),
+		Summary: "topics or partitions appeared or vanished meanwhile", Fix: "retry: the step is planned anew",
+	}
+}
+
+// prober gives the client that stands for an ordinary writer, and its name. An append limit binds everyone, so
+// our own client proves it as well as another; a denial is proven by a writer's credentials only.
+func (j *job) prober(level understudy.FenceLevel) (*cluster.Cluster, string) {
+	if j.site.writer != nil {
+		name := j.site.endpoint.writerPrincipal()
+		if name == "" {
+			name = "the site's ordinary writer"
+		}
+		return j.site.writer, name
+	}
+	if level == understudy.F3 {
+		return j.site.admin, "understudy (an append limit binds everyone)"
+	}
+	return nil, ""
+}
+
+// couldPass names those whom a fence by ACLs does not stop.
+func (j *job) couldPass(ctx context.Context, level understudy.FenceLevel) ([]string, error) {
+	if level == understudy.F3 {
+		return nil, nil
+	}
+	out := slices.Clone(j.site.endpoint.SuperUsers)
+	md, err := j.metadata(ctx, j.site)
+	if err != nil {
+		return nil, err
+	}
+	for id := range md.Brokers {
+		conf, err := j.site.admin.DescribeBrokerConfigs(ctx, j.run.Lease, id)
+		if err != nil {
+			return append(out, "super users (their names cannot be read)"), nil
+		}
+		out = append(out, strings.FieldsFunc(conf["super.users"].Value, func(r rune) bool { return r == ';' })...)
+		break
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// restoreLimits gives topics back the append limit they had before a fence. Limits that somebody set since stay.
+func restoreLimits(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[reopenArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	md, err := j.metadata(ctx, j.site)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(a.Limits)), func(n string) bool { _, ok := md.Topics[n]; return !ok })
+	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, names)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	for _, name := range names {
+		if !topicconf.IsFence(have[name][topicconf.AppendLimit].Value) {
+			continue
+		}
+		if err := j.still(ctx); err != nil {
+			return understudy.Receipt{}, err
+		}
+		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: a.Limits[name]}); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
+	r := understudy.Receipt{Keep: j.keepFence(a.Forget)}
+	if a.Unguarded {
+		r.Warnings = []string{fmt.Sprintf("%s is unguarded: it has no authorizer, so nothing keeps an ordinary writer out while it is a secondary; foreign writes are detected", j.step.Site)}
+	}
+	return r, nil
+}

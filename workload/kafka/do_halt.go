@@ -1,0 +1,323 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
+)
+
+const (
+	// haltValid is how long a halt may be relied on without looking again: less than the time for which a
+	// broker remembers a producer (producer.id.expiration.ms, a day).
+	haltValid = time.Hour
+	// absurdSequence is one that no batch of ours can have next, so that the halt probe is never appended.
+	absurdSequence = 1<<30 + 7
+)
+
+// haltDetail is what the halt leaves behind.
+type haltDetail struct {
+	PID   int64                `json:"pid"`
+	Epoch understudy.RoleEpoch `json:"epoch"`
+	// Markers are the offsets of the halt markers.
+	Markers Vector `json:"markers"`
+}
+
+// halting is one run of the halt: the producer and its epoch.
+type halting struct {
+	*job
+	pid   int64
+	epoch int16
+	since Vector
+}
+
+// markHalt writes one COMMIT marker with the present role epoch onto every partition of the target, so that
+// whatever the link's mover still sends is refused with INVALID_PRODUCER_EPOCH. It looks first, and by reading
+// only: a marker goes only where none of that epoch is in the log since before the step. So a second run writes
+// only what is missing. Partitions are listed again at its end.
+func markHalt(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[haltArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	epoch, err := mirror.ProducerEpoch(a.Epoch)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if a.Epoch != j.run.Now.Epoch {
+		return understudy.Receipt{}, j.roleMoved(a.Epoch)
+	}
+	h := halting{j, a.PID, epoch, a.Since}
+	markers := map[cluster.TP]int64{}
+	for round := 0; ; round++ {
+		_, parts, err := j.matched(ctx, j.site)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		todo := slices.DeleteFunc(slices.Clone(parts), func(p cluster.Partition) bool { _, ok := markers[p.TP]; return ok })
+		if len(todo) == 0 {
+			return h.halted(ctx, a.linkArgs, parts, markers)
+		}
+		if round == 10 {
+			return understudy.Receipt{}, changed(j, nil)
+		}
+		if err := h.markAll(ctx, todo, markers); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
+}
+
+func (j *job) roleMoved(decided understudy.RoleEpoch) error {
+	return &understudy.Error{
+		Code: "US115", Kind: understudy.KindConflict, Op: "kafka.halt", Object: j.object(""),
+		Summary: fmt.Sprintf("the role epoch is now %d, and was %d when the step was decided", j.run.Now.Epoch, decided),
+		Fix:     "retry: the step is planned anew",
+	}
+}
+
+// markAll brings a marker onto every partition, and notes where each stands.
+func (h halting) markAll(ctx context.Context, parts []cluster.Partition, markers map[cluster.TP]int64) error {
+	producers, err := h.site.admin.DescribeProducers(ctx, h.run.Lease, parts)
+	if err != nil {
+		return err
+	}
+	for i, p := range parts {
+		h.count("halt markers", int64(i), int64(len(parts)), "partitions")
+		off, err := h.mark(ctx, p, producers[p.TP])
+		if err != nil {
+			return err
+		}
+		markers[p.TP] = off
+	}
+	return nil
+}
+
+// mark gives the offset of the partition's halt marker, and writes it first where it is not there.
+func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.Producer) (int64, error) {
+	coordinator := int32(max(h.run.Lease.Term, 0))
+	for _, k := range known {
+		if k.ID != h.pid {
+			continue
+		}
+		coordinator = max(coordinator, k.CoordinatorEpoch)
+		if k.Epoch > int32(h.epoch) {
+			return 0, h.newer(p, k.Epoch)
+		}
+	}
+	off, found, err := h.find(ctx, p)
+	if err != nil || found {
+		return off, err
+	}
+	code, err := h.site.admin.WriteMarker(ctx, h.run.Lease, p, cluster.Marker{ProducerID: h.pid, Epoch: h.epoch, CoordinatorEpoch: coordinator})
+	if err != nil {
+		return 0, err
+	}
+	if err := h.site.admin.Refused("kafka.halt", p.TP.String(), code, "CLUSTER_ACTION on the cluster"); err != nil {
+		return 0, err
+	}
+	off, found, err = h.find(ctx, p)
+	if err == nil && !found {
+		err = &understudy.Error{
+			Code: "US114", Kind: understudy.KindRetry, Op: "kafka.halt", Object: h.object(p.TP.String()),
+			Summary: "the marker was acknowledged, but is not in the log yet", Fix: "retry",
+		}
+	}
+	return off, err
+}
+
+func (h halting) newer(p cluster.Partition, epoch int32) error {
+	return &understudy.Error{
+		Code: "US114", Kind: understudy.KindConflict, Op: "kafka.halt", Object: h.object(p.TP.String()),
+		Summary: fmt.Sprintf("the partition has seen epoch %d of this link, above %d", epoch, h.epoch),
+		Why:     "another control plane or a later operation acted on the link", Fix: "look at `understudy status`",
+	}
+}
+
+// find looks for the halt marker in the log, from where the partition ended before the step.
+func (h halting) find(ctx context.Context, p cluster.Partition) (int64, bool, error) {
+	since, _ := h.since.at(p.TP)
+	end, err := h.site.admin.ListOffsets(ctx, h.run.Lease, cluster.End, []cluster.Partition{p})
+	if err != nil {
+		return 0, false, err
+	}
+	at, found := int64(-1), false
+	err = readLog(ctx, h.run.Lease, h.site.admin, p, max(since, 0), end[p.TP], func(b batch.Batch) (bool, error) {
+		if isMarker(b, h.pid, h.epoch) {
+			at, found = b.BaseOffset(), true
+		}
+		return !found, nil
+	})
+	return at, found, err
+}
+
+// isMarker says whether a stored batch is a marker of a producer and epoch.
+func isMarker(b batch.Batch, pid int64, epoch int16) bool {
+	return b.Control() && b.Producer().ID == pid && b.Producer().Epoch == epoch
+}
+
+// halted proves the halt and writes the receipt.
+func (h halting) halted(ctx context.Context, a linkArgs, parts []cluster.Partition, markers map[cluster.TP]int64) (understudy.Receipt, error) {
+	if err := h.refusesOld(ctx, parts); err != nil {
+		return understudy.Receipt{}, err
+	}
+	link := understudy.Link{Plan: h.w.spec.Plan, Workload: h.w.spec.Name, From: a.From, To: a.To}
+	proof := h.proof(understudy.ProofHalt, haltValid)
+	proof.Link, proof.Complete = &link, true
+	proof.Means = fmt.Sprintf("a batch of the mover's epoch is refused with 47 on %d of %d partitions", len(parts), len(parts))
+	r := understudy.Receipt{Summary: proof.Means, Proofs: []understudy.Proof{proof}}
+	return detailed(r, haltDetail{h.pid, understudy.RoleEpoch(h.epoch), vector(markers)}), nil
+}
+
+// refusesOld sends the harmless halt probe to every partition: a batch of the epoch before, with an absurd
+// sequence. 47 means halted, 45 not. It is sent only where the leader remembers our epoch, because a partition
+// that has forgotten the producer would accept it.
+func (h halting) refusesOld(ctx context.Context, parts []cluster.Partition) error {
+	producers, err := h.site.admin.DescribeProducers(ctx, h.run.Lease, parts)
+	if err != nil {
+		return err
+	}
+	coder, err := batch.NewCoder(decodeLimit)
+	if err != nil {
+		return bug("kafka.halt", err.Error())
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probeParallel)
+	for _, p := range parts {
+		if !slices.ContainsFunc(producers[p.TP], func(k cluster.Producer) bool { return k.ID == h.pid && k.Epoch == int32(h.epoch) }) {
+			return h.unproven(p, "the leader does not remember the marker's epoch")
+		}
+		g.Go(func() error { return h.refusesOldAt(ctx, coder, p) })
+	}
+	return g.Wait()
+}
+
+func (h halting) refusesOldAt(ctx context.Context, coder *batch.Coder, p cluster.Partition) error {
+	old := batch.Producer{ID: h.pid, Epoch: h.epoch - 1, Sequence: absurdSequence}
+	b, err := coder.Encode(batch.None, old, []batch.Record{{Timestamp: time.Now().UnixMilli(), Key: []byte("halt"), Value: []byte("probe")}})
+	if err != nil {
+		return bug("kafka.halt", err.Error())
+	}
+	answer, err := h.site.admin.Produce(ctx, h.run.Lease, p, b)
+	if err != nil {
+		return err
+	}
+	switch answer.Code {
+	case cluster.CodeInvalidEpoch:
+		return nil
+	case 6, 7, 19, 20, 74, 76: // the leader moved, or replicas are missing: ask again
+		return h.site.admin.Refused("kafka.halt", p.TP.String(), answer.Code, "WRITE on topic "+p.Topic)
+	}
+	return h.unproven(p, fmt.Sprintf("a batch of the mover's epoch was answered with %d, not with 47", answer.Code))
+}
+
+func (h halting) unproven(p cluster.Partition, why string) error {
+	return &understudy.Error{
+		Code: "US114", Kind: understudy.KindRefused, Op: "kafka.halt", Object: h.object(p.TP.String()),
+		Summary: "the halt is not proven", Why: why, Fix: "retry",
+	}
+}
+
+// proveHalt shows once more that the mover is halted on every partition, also on those that appeared since. It
+// changes nothing.
+func proveHalt(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[haltArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	epoch, err := mirror.ProducerEpoch(a.Epoch)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	h := halting{j, a.PID, epoch, a.Since}
+	_, parts, err := j.matched(ctx, j.site)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	markers := map[cluster.TP]int64{}
+	for _, p := range parts {
+		off, found, err := h.find(ctx, p)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		if !found {
+			return understudy.Receipt{}, h.unproven(p, "the partition has no halt marker")
+		}
+		markers[p.TP] = off
+	}
+	return h.halted(ctx, a.linkArgs, parts, markers)
+}
+
+// readCut reads the cut back from the log: for each partition the offset of its halt marker. In a switchover it
+// must be where the fenced source ends. It changes nothing; the cut is kept until the next takeover.
+func readCut(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[cutArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	epoch, err := mirror.ProducerEpoch(a.Epoch)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	h := halting{j, a.PID, epoch, a.Since}
+	_, parts, err := j.matched(ctx, j.site)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	at := map[cluster.TP]int64{}
+	for _, p := range parts {
+		off, found, err := h.find(ctx, p)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		if !found {
+			return understudy.Receipt{}, h.unproven(p, "the partition has no halt marker")
+		}
+		at[p.TP] = off
+	}
+	if a.Common {
+		if err := j.equalsSource(ctx, a.From, at); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
+	cut := cutMemory{From: a.From, To: a.To, Epoch: a.Epoch, PID: a.PID, Offsets: vector(at)}
+	r := understudy.Receipt{
+		Summary: fmt.Sprintf("the cut is at the halt markers of %d partitions", len(at)),
+		Keep:    understudy.Keep{keepCut: topicconf.Encode(cut)},
+	}
+	return detailed(r, cut), nil
+}
+
+// equalsSource refuses a cut that is not exactly where the fenced source ends.
+func (j *job) equalsSource(ctx context.Context, from understudy.Site, at map[cluster.TP]int64) error {
+	source, err := j.w.at(from)
+	if err != nil {
+		return err
+	}
+	_, parts, err := j.matched(ctx, source)
+	if err != nil {
+		return err
+	}
+	end, err := source.admin.ListOffsets(ctx, j.run.Lease, cluster.End, parts)
+	if err != nil {
+		return err
+	}
+	for tp, off := range end {
+		if cut, ok := at[tp]; ok && cut == off {
+			continue
+		}
+		return &understudy.Error{
+			Code: "US113", Kind: understudy.KindConflict, Op: "kafka.cut", Object: j.object(tp.String()),
+			Summary: fmt.Sprintf("the cut is at %d, but the fenced source ends at %d", at[tp], off),
+			Why:     "something was written on one side after the drain", Fix: "abort, and look at who writes there",
+		}
+	}
+	return nil
+}
