@@ -297,8 +297,6 @@ func same(t *testing.T, java *kafka.Client, from, to *end, topics ...string) kaf
 	return want
 }
 
-func child(string) int { return 2 }
-
 func TestPlainTopic(t *testing.T) {
 	s := live.start(t)
 	from, to := pair(t, s.old, s.new)
