@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
@@ -80,11 +81,13 @@ func (m *Mirror) scan(ctx context.Context, start func(*shard)) error {
 	m.forget(from)
 	var first error
 	if !m.o.Frozen() {
-		first = m.conf.shape(ctx, names, from, to)
-		if err := m.target.refresh(ctx); err != nil {
-			return err
+		var made []string
+		if made, first = m.conf.shape(ctx, names, from, to); len(made) > 0 {
+			if err := m.await(ctx, made); err != nil {
+				return err
+			}
+			to = m.target.metadata()
 		}
-		to = m.target.metadata()
 	}
 	for _, n := range names {
 		m.begin(from.Topics[n], to.Topics[n], start)
@@ -95,6 +98,25 @@ func (m *Mirror) scan(ctx context.Context, start func(*shard)) error {
 		m.mu.Unlock()
 	}
 	return first
+}
+
+// await waits a moment for topics that were just made to have leaders.
+func (m *Mirror) await(ctx context.Context, made []string) error {
+	for range 40 {
+		if err := m.target.look(ctx); err != nil {
+			return err
+		}
+		meta := m.target.metadata()
+		if !slices.ContainsFunc(made, func(n string) bool { return !led(meta.Topics[n]) }) {
+			return nil
+		}
+		sleep(ctx, 50*time.Millisecond)
+	}
+	return nil
+}
+
+func led(t cluster.Topic) bool {
+	return len(t.Partitions) > 0 && !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader < 0 })
 }
 
 // identify makes sure that there are two clusters, and derives our producer id from the source's.
@@ -149,8 +171,8 @@ func (m *Mirror) forget(from cluster.Metadata) {
 	}
 }
 
-// shape makes missing topics and partitions, and looks at settings now and then.
-func (c *conf) shape(ctx context.Context, names []string, from, to cluster.Metadata) error {
+// shape makes missing topics and partitions, and looks at settings now and then. It gives what it made.
+func (c *conf) shape(ctx context.Context, names []string, from, to cluster.Metadata) ([]string, error) {
 	c.round++
 	var missing, grown, present []string
 	for _, n := range names {
@@ -168,18 +190,19 @@ func (c *conf) shape(ctx context.Context, names []string, from, to cluster.Metad
 			present = append(present, n)
 		}
 	}
+	made := append(missing, grown...)
 	for _, n := range grown {
 		if err := c.m.target.c.CreatePartitions(ctx, c.m.o.Lease, n, int32(len(from.Topics[n].Partitions))); err != nil {
-			return err
+			return made, err
 		}
 	}
 	if err := c.create(ctx, missing, from, to); err != nil {
-		return err
+		return made, err
 	}
 	if c.round%configEvery == 1 {
-		return c.align(ctx, present, from, to)
+		return made, c.align(ctx, present, from, to)
 	}
-	return nil
+	return made, nil
 }
 
 // create makes topics as they have to be while mirrored. What their owner intends is kept first.

@@ -38,6 +38,11 @@ func (s *side) refresh(ctx context.Context) error {
 	if at.After(asked) || time.Since(at) < refreshMin {
 		return nil
 	}
+	return s.look(ctx)
+}
+
+// look asks for metadata now.
+func (s *side) look(ctx context.Context) error {
 	meta, err := s.c.Metadata(ctx, s.lease)
 	if err != nil {
 		return err

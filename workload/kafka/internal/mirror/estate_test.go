@@ -1,0 +1,211 @@
+package mirror_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
+)
+
+func (e *end) commit(t *testing.T, group, topic string, at ...int64) {
+	t.Helper()
+	o := kadm.Offsets{}
+	for p, v := range at {
+		o.Add(kadm.Offset{Topic: topic, Partition: int32(p), At: v, LeaderEpoch: -1})
+	}
+	got, err := e.a.CommitOffsets(t.Context(), group, o)
+	if err == nil {
+		err = got.Error()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// positions gives the group's positions as text, such as "5 7".
+func (e *end) positions(t *testing.T, group, topic string, parts int32) string {
+	t.Helper()
+	got, err := e.a.FetchOffsets(t.Context(), group)
+	if err != nil {
+		return err.Error()
+	}
+	var out []string
+	for p := range parts {
+		if o, ok := got.Lookup(topic, p); ok {
+			out = append(out, fmt.Sprint(o.At))
+		} else {
+			out = append(out, "-")
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func (e *end) waitPositions(t *testing.T, group, topic, want string) {
+	t.Helper()
+	until(t, func() (bool, string) {
+		got := e.positions(t, group, topic, int32(len(strings.Fields(want))))
+		return got == want, fmt.Sprintf("positions %s instead of %s", got, want)
+	})
+}
+
+func TestGroupsFollow(t *testing.T) {
+	s := live.start(t)
+	for name, swap := range map[string]bool{"3.9 to 4.4": false, "4.4 to 3.9": true} {
+		t.Run(name, func(t *testing.T) {
+			a, b := s.old, s.new
+			if swap {
+				a, b = b, a
+			}
+			from, to := pair(t, a, b)
+			topic := from.topic(t, 2, nil)
+			group, lonely := "group-"+topic, "lonely-"+topic
+			from.write(t, topic, 2, 50)
+			from.commit(t, group, topic, 10, 20)
+			r := run(t, options(from, to, 3, topic))
+			r.caughtUp(from, to, topic)
+			to.waitPositions(t, group, topic, "10 20")
+			to.commit(t, lonely, topic, 7, 7)
+			asked := time.Now()
+			from.commit(t, group, topic, 30, 20)
+			to.waitPositions(t, group, topic, "30 20")
+			if late := time.Since(asked); late > 5*time.Second {
+				t.Errorf("a position took %v", late)
+			}
+			from.commit(t, group, topic, 5, 20) // moved back by its owner
+			to.waitPositions(t, group, topic, "5 20")
+			from.commit(t, group, topic, 500, 40) // beyond the end: capped until it is there
+			to.waitPositions(t, group, topic, "50 40")
+			from.write(t, topic, 2, 100)
+			to.waitPositions(t, group, topic, "150 40")
+			if got := to.positions(t, lonely, topic, 2); got != "7 7" {
+				t.Errorf("a group of the target's own was moved to %s", got)
+			}
+		})
+	}
+}
+
+func TestGroupActiveOnTheTargetIsLeftAlone(t *testing.T) {
+	s := live.start(t)
+	from, to := pair(t, s.old, s.new)
+	topic := from.topic(t, 1, nil)
+	group := "group-" + topic
+	from.write(t, topic, 1, 50)
+	from.commit(t, group, topic, 40)
+	o := options(from, to, 3, topic)
+	o.Group = func(string) bool { return false }
+	r := run(t, o)
+	r.caughtUp(from, to, topic)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(to.b.Addr()), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	cl.PollFetches(t.Context())
+	g := mirror.GroupOptions{Source: from.c, Target: to.c, Topic: o.Topic, Group: func(n string) bool { return n == group }, Exact: true}
+	rep, err := mirror.SyncGroupsOnce(t.Context(), g)
+	if err != nil || !slices.Equal(rep.ActiveAtTarget, []string{group}) || rep.Copied != 0 {
+		t.Fatalf("%+v %v", rep, err)
+	}
+	cl.Close()
+	until(t, func() (bool, string) {
+		rep, err = mirror.SyncGroupsOnce(t.Context(), g)
+		return err == nil && rep.Copied == 1, fmt.Sprintf("%+v %v", rep, err)
+	})
+	to.waitPositions(t, group, topic, "40")
+}
+
+func TestReverseSetsPositionsExactlyOnce(t *testing.T) {
+	s := live.start(t)
+	from, to := pair(t, s.old, s.new)
+	topic := from.topic(t, 1, nil)
+	group := "group-" + topic
+	from.write(t, topic, 1, 50)
+	o := options(from, to, 3, topic)
+	r := run(t, o)
+	r.caughtUp(from, to, topic)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	from.commit(t, group, topic, 10)
+	to.commit(t, group, topic, 45) // ahead, from a life before
+	r = run(t, o)
+	from.write(t, topic, 1, 1)
+	r.caughtUp(from, to, topic)
+	until(t, func() (bool, string) { return r.progress().State == understudy.Protected, "" })
+	if got := to.positions(t, group, topic, 1); got != "45" {
+		t.Errorf("a forward link moved a group back to %s", got)
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	o.Reverse = true
+	run(t, o)
+	to.waitPositions(t, group, topic, "10")
+}
+
+func TestTopicsAndPartitionsFollow(t *testing.T) {
+	s := live.start(t)
+	from, to := pair(t, s.old, s.new)
+	first := from.topic(t, 1, map[string]string{"retention.ms": "86400000", "max.message.bytes": "2000000"})
+	second := first + "-later"
+	o := options(from, to, 3, first, second)
+	var frozen atomic.Bool
+	o.Frozen = frozen.Load
+	r := run(t, o)
+	from.write(t, first, 1, 5)
+	r.caughtUp(from, to, first)
+	config(t, to, first, "retention.ms", "-1")
+	if k := string(r.kept["topic/"+first+"/intended"]); !strings.Contains(k, `"retention.ms":"86400000"`) {
+		t.Errorf("kept %s", k)
+	}
+	from.create(t, second, 2, map[string]string{"cleanup.policy": "compact"})
+	from.write(t, second, 2, 5)
+	r.caughtUp(from, to, second)
+	config(t, to, second, "cleanup.policy", "compact,delete")
+	if _, err := from.a.CreatePartitions(t.Context(), 2, second); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() (bool, string) { e := to.ends(t, second); return len(e) == 4, fmt.Sprint(e) })
+	from.write(t, second, 4, 5)
+	r.caughtUp(from, to, second)
+	if _, err := from.a.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "min.insync.replicas", Value: kadm.StringPtr("1")}, {Op: kadm.SetConfig, Name: "segment.bytes", Value: kadm.StringPtr("12345678")}}, first); err != nil {
+		t.Fatal(err)
+	}
+	config(t, to, first, "segment.bytes", "12345678")
+	frozen.Store(true)
+	if _, err := from.a.CreatePartitions(t.Context(), 1, first); err != nil {
+		t.Fatal(err)
+	}
+	from.write(t, first, 1, 5) // data goes on
+	until(t, func() (bool, string) { e := to.ends(t, first); return e[0] == 10, fmt.Sprint(e) })
+	if e := to.ends(t, first); len(e) != 1 {
+		t.Errorf("a frozen mirror made a partition: %v", e)
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func config(t *testing.T, e *end, topic, name, want string) {
+	t.Helper()
+	until(t, func() (bool, string) {
+		got, err := e.a.DescribeTopicConfigs(t.Context(), topic)
+		if err != nil {
+			return false, err.Error()
+		}
+		for _, c := range got[0].Configs {
+			if c.Key == name {
+				return c.MaybeValue() == want, fmt.Sprintf("%s=%s", name, c.MaybeValue())
+			}
+		}
+		return false, "no such setting"
+	})
+}
