@@ -53,7 +53,9 @@ func (d *decision) level() error {
 		}
 		a.Since[name] = list
 	}
-	d.step(stepUntouched, understudy.Idempotent, d.stage.To, a, "prove that nobody but understudy wrote on %s", d.stage.To)
+	untouched := a
+	untouched.base = d.at(d.stage.To)
+	d.step(stepUntouched, understudy.Idempotent, d.stage.To, untouched, "prove that nobody but understudy wrote on %s", d.stage.To)
 	d.step(stepLevel, understudy.ProbeFirst, d.stage.Old, a, "let %s end where the halted %s ends", d.stage.Old, d.stage.To)
 	return nil
 }
@@ -106,11 +108,13 @@ func (d *decision) reprotect() error {
 		return d.scan(stepScan)
 	case understudy.StageLedger:
 		return d.scan(stepLedger)
-	case understudy.StageGuard:
-		return d.guardOld(d.stage.To)
 	case understudy.StageResolve:
 		return d.resolve()
 	case understudy.StageReverse:
+		// Only now, when nothing on it is waiting to be saved or made anew, does the append limit go.
+		if err := d.guardOld(d.stage.To); err != nil {
+			return err
+		}
 		return d.standIns(d.stage.Old, d.stage.To)
 	}
 	return nil

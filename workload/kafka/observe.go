@@ -81,7 +81,11 @@ type sighting struct {
 func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	var out sighting
 	first, cancel := context.WithTimeout(ctx, contactTimeout)
-	md, err := s.admin.Metadata(first, unbounded())
+	err := s.admin.Contact(first)
+	var md cluster.Metadata
+	if err == nil {
+		md, err = s.admin.Metadata(first, unbounded())
+	}
 	cancel()
 	if err != nil {
 		return unreachable(out, err)

@@ -1,15 +1,29 @@
 package kafka_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka"
 	"github.com/understudy-dr/understudy/workload/kafka/kafkasim"
 )
 
-// sims starts two simulated clusters without authorizer.
-func sims(t *testing.T) (e, w *kafkasim.Cluster) {
+// theatre is two clusters and how to take one of them away.
+type theatre struct {
+	at         endpoints
+	east, west string
+	kill       func(understudy.Site)
+	restart    func(understudy.Site)
+}
+
+// simulated starts two simulated clusters without authorizer.
+func simulated(t *testing.T) theatre {
 	t.Helper()
 	start := func(id string, topics map[string]int32) *kafkasim.Cluster {
 		c, err := kafkasim.Start(kafkasim.Options{ClusterID: id, Topics: topics})
@@ -19,36 +33,218 @@ func sims(t *testing.T) (e, w *kafkasim.Cluster) {
 		t.Cleanup(c.Close)
 		return c
 	}
-	return start("east-id", map[string]int32{"orders": 2, "other": 1}), start("west-id", nil)
-}
-
-func TestSwitchoverAndHome(t *testing.T) {
-	e, w := sims(t)
-	h := newHouse(t, endpoints{
-		east: {Brokers: []string{e.Addr()}}, west: {Brokers: []string{w.Addr()}},
-	}, &kafka.Config{Topics: []string{"orders"}})
-	switchoverAndHome(t, h, e.Addr(), w.Addr())
-}
-
-func switchoverAndHome(t *testing.T, h *house, eastAddr, westAddr string) {
-	app := client(t, eastAddr)
-	if err := load(t, app, "orders", 2, 100, "a"); err != nil {
-		t.Fatal(err)
+	all := map[understudy.Site]*kafkasim.Cluster{east: start("east-id", map[string]int32{"orders": 2, "idle": 1}), west: start("west-id", nil)}
+	return theatre{
+		at:   endpoints{east: {Brokers: []string{all[east].Addr()}}, west: {Brokers: []string{all[west].Addr()}}},
+		east: all[east].Addr(), west: all[west].Addr(),
+		kill: func(s understudy.Site) { all[s].Kill() },
+		restart: func(s understudy.Site) {
+			if err := all[s].Restart(); err != nil {
+				t.Fatal(err)
+			}
+		},
 	}
+}
+
+func topics() *kafka.Config { return &kafka.Config{Topics: []string{"orders", "idle"}} }
+
+func TestSwitchoverAndHome(t *testing.T) { switchoverAndHome(t, simulated(t)) }
+
+func switchoverAndHome(t *testing.T, th theatre) {
+	h := newHouse(t, th.at, topics())
+	app := client(t, th.east)
+	mustLoad(t, load(t, app, "orders", 2, 100, "a"))
+	before := settings(t, th.east, "orders")
 	h.protect()
 	h.takeover(understudy.Switchover, east, west)
-	if len(h.proofs(understudy.ProofFence)) == 0 || len(h.proofs(understudy.ProofHalt)) == 0 || len(h.proofs(understudy.ProofDrain)) == 0 || len(h.proofs(understudy.ProofOpen)) == 0 {
+	for _, kind := range []understudy.ProofKind{understudy.ProofFence, understudy.ProofHalt, understudy.ProofDrain, understudy.ProofOpen} {
+		if len(h.proofs(kind)) == 0 {
+			t.Fatalf("no proof of %s", kind)
+		}
+	}
+	moved := client(t, th.west)
+	mustLoad(t, load(t, moved, "orders", 2, 50, "b"))
+	h.followed(west)
+	identical(t, th.east, th.west, "orders")
+	h.walk(understudy.Commit, east, west, understudy.StageRelease)
+	if diff := cmp.Diff(before, settings(t, th.west, "orders")); diff != "" {
+		t.Fatalf("settings at the new primary after commit (-before +now):\n%s", diff)
+	}
+	h.takeover(understudy.Switchover, west, east)
+	mustLoad(t, load(t, app, "orders", 2, 10, "c"))
+	h.followed(east)
+	if n := len(identical(t, th.east, th.west, "orders")); n != 320 {
+		t.Fatalf("%d records, not 320", n)
+	}
+	h.walk(understudy.Commit, west, east, understudy.StageRelease)
+	if diff := cmp.Diff(before, settings(t, th.east, "orders")); diff != "" {
+		t.Fatalf("settings at home after commit (-before +now):\n%s", diff)
+	}
+}
+
+func mustLoad(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// followed waits until the link from a site holds everything that is there now.
+func (h *house) followed(from understudy.Site) {
+	h.t.Helper()
+	to := east
+	if from == east {
+		to = west
+	}
+	h.await("followed from "+string(from), func() bool { return h.progress.State == understudy.Protected && h.progress.Link.From == from })
+	h.await("even", func() bool {
+		seen, err := h.w.Observe(h.ctx)
+		if err != nil {
+			return false
+		}
+		f := seen.Facts.(*kafka.Facts)
+		if f.Sites[from] == nil || f.Sites[to] == nil {
+			return false
+		}
+		for name, topic := range f.Sites[from].Topics {
+			there := f.Sites[to].Topics[name]
+			if there == nil || len(there.Partitions) != len(topic.Partitions) {
+				return false
+			}
+			for i := range topic.Partitions {
+				if topic.Partitions[i].End != there.Partitions[i].End {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+func TestFailoverLedgerAndReprotect(t *testing.T) { failoverLedgerAndReprotect(t, simulated(t)) }
+
+func failoverLedgerAndReprotect(t *testing.T, th theatre) {
+	h := newHouse(t, th.at, topics())
+	app := client(t, th.east)
+	mustLoad(t, load(t, app, "orders", 2, 100, "a"))
+	h.protect()
+	h.followed(east)
+	h.unlink() // what comes now is not copied before the primary dies
+	mustLoad(t, load(t, app, "orders", 1, 7, "lost"))
+	th.kill(east)
+	h.takeover(understudy.Failover, east, west)
+	moved := client(t, th.west)
+	mustLoad(t, load(t, moved, "orders", 2, 5, "new"))
+	h.walk(understudy.Commit, east, west, understudy.StageRelease)
+
+	th.restart(east)
+	h.walk(understudy.Duty, east, west, understudy.StageFence)
+	if err := load(t, client(t, th.east), "orders", 1, 1, "stray"); err == nil {
+		t.Fatal("the old primary still takes writes")
+	}
+	h.receipts = nil
+	h.walk(understudy.Reprotect, west, east, understudy.StageFence, understudy.StageScan, understudy.StageLedger)
+	if p := h.proofs(understudy.ProofLedger); len(p) == 0 || p[0].Site != east {
+		t.Fatalf("ledger proof: %v", p)
+	}
+	values := h.exported()
+	if len(values) != 7 || values[0] != "lost-0-0" || values[6] != "lost-0-6" {
+		t.Fatalf("the ledger has %q", values)
+	}
+	h.walk(understudy.Reprotect, west, east, understudy.StageGuard, understudy.StageResolve, understudy.StageReverse)
+	h.link(west, east, true)
+	h.followed(west)
+	if n := len(identical(t, th.east, th.west, "orders")); n != 210 {
+		t.Fatalf("%d records, not 210", n)
+	}
+	remade := 0
+	for _, s := range h.steps {
+		if s.Kind == "topic.remake" {
+			remade++
+		}
+	}
+	if remade != 1 {
+		t.Fatalf("%d topics were made anew: only the one that diverged should be", remade)
+	}
+}
+
+// exported gives the values of the records in the ledger.
+func (h *house) exported() []string {
+	h.t.Helper()
+	var out []string
+	err := kafka.Kind().ExportLedger(h.ctx, h.ledger, func(line []byte) error {
+		var r struct{ Value []byte }
+		err := json.NewDecoder(bytes.NewReader(line)).Decode(&r)
+		out = append(out, string(r.Value))
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+func TestAbortAfterHalt(t *testing.T) { abortAfterHalt(t, simulated(t)) }
+
+func abortAfterHalt(t *testing.T, th theatre) {
+	h := newHouse(t, th.at, topics())
+	app := client(t, th.east)
+	mustLoad(t, load(t, app, "orders", 2, 100, "a"))
+	h.protect()
+	before := settings(t, th.east, "orders")
+	h.walk(understudy.Switchover, east, west, understudy.StageCheck)
+	h.setRole(h.role.Fenced())
+	h.walk(understudy.Switchover, east, west, understudy.StageFence, understudy.StageDrain)
+	h.unlink()
+	h.walk(understudy.Switchover, east, west, understudy.StageHalt, understudy.StageCut)
+	h.walk(understudy.Abort, east, west, understudy.StageLevel)
+	if len(h.proofs(understudy.ProofLevel)) == 0 || len(h.proofs(understudy.ProofNeverEnabled)) == 0 {
 		t.Fatal("a proof is missing")
 	}
-	moved := client(t, westAddr)
-	if err := load(t, moved, "orders", 2, 50, "b"); err != nil {
-		t.Fatal(err)
+	h.setRole(h.role.Promoted(east))
+	h.walk(understudy.Abort, east, west, understudy.StageUnfence, understudy.StageFollow)
+	h.link(east, west, false)
+	mustLoad(t, load(t, app, "orders", 2, 10, "after"))
+	h.followed(east)
+	if n := len(identical(t, th.east, th.west, "orders")); n != 220 {
+		t.Fatalf("%d records, not 220", n)
 	}
-	h.await("followed back", func() bool { return h.progress.State == understudy.Protected && h.progress.Link.From == west })
-	h.walk(understudy.Commit, east, west, understudy.StageRelease)
-	h.takeover(understudy.Switchover, west, east)
-	if err := load(t, app, "orders", 2, 10, "c"); err != nil {
-		t.Fatal(err)
+	if diff := cmp.Diff(before, settings(t, th.east, "orders")); diff != "" {
+		t.Fatalf("settings after abort (-before +now):\n%s", diff)
 	}
-	h.await("followed again", func() bool { return h.progress.State == understudy.Protected && h.progress.Link.From == east })
+}
+
+func TestLateStepsReadTheRole(t *testing.T) {
+	th := simulated(t)
+	h := newHouse(t, th.at, topics())
+	h.protect()
+	h.walk(understudy.Switchover, east, west, understudy.StageCheck)
+	h.setRole(h.role.Fenced())
+	h.walk(understudy.Switchover, east, west, understudy.StageFence, understudy.StageDrain)
+	h.unlink()
+	h.walk(understudy.Switchover, east, west, understudy.StageHalt, understudy.StageCut)
+	promoted := h.role.Promoted(west)
+	h.setRole(promoted)
+	h.afterDecide = func() { h.setRole(promoted.Fenced()) }
+	err := h.stage(understudy.Switchover, understudy.StageEnable, east, west)
+	if e := (*understudy.Error)(nil); !errors.As(err, &e) || e.Code != "US115" {
+		t.Fatalf("a late step did not see that the role had changed: %v", err)
+	}
+}
+
+func TestLeaseOverSendsNothing(t *testing.T) {
+	th := simulated(t)
+	h := newHouse(t, th.at, topics())
+	h.protect()
+	h.lease = func() understudy.Lease {
+		return understudy.Lease{Term: 1, Deadline: func() time.Time { return time.Now().Add(-time.Second) }}
+	}
+	h.setRole(h.role.Fenced())
+	err := h.stage(understudy.Switchover, understudy.StageFence, east, west)
+	if understudy.KindOf(err) != understudy.KindFenced {
+		t.Fatalf("a step ran without a lease: %v", err)
+	}
+	if err := load(t, client(t, th.east), "orders", 1, 1, "still open"); err != nil {
+		t.Fatalf("the site was fenced although the lease was over: %v", err)
+	}
 }

@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
@@ -40,6 +42,10 @@ type house struct {
 	steps    []understudy.Step
 	stopLink func()
 	frozen   bool
+	ledger   string
+	lease    func() understudy.Lease
+	// afterDecide happens between a decision and its steps.
+	afterDecide func()
 }
 
 // endpoints says where the sites are.
@@ -48,7 +54,7 @@ type endpoints map[understudy.Site]*kafka.Endpoint
 func newHouse(t *testing.T, at endpoints, cfg *kafka.Config) *house {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
-	h := &house{t: t, ctx: ctx, kept: understudy.Keep{}, role: understudy.Role{Active: []understudy.Site{east}, From: []understudy.Site{east}, Epoch: 1}}
+	h := &house{t: t, ctx: ctx, ledger: t.TempDir(), lease: lease, kept: understudy.Keep{}, role: understudy.Role{Active: []understudy.Site{east}, From: []understudy.Site{east}, Epoch: 1}}
 	h.spec = workload.Spec{
 		Plan: "contoso", Name: "orders", Kind: "kafka", Architecture: understudy.ActivePassive, Engine: understudy.Native,
 		Home: east, Sites: []understudy.Site{east, west}, Config: cfg, Clusters: map[understudy.Site]any{},
@@ -149,6 +155,9 @@ func (h *house) stage(verb understudy.Verb, name understudy.StageName, old, to u
 	if err != nil {
 		return fmt.Errorf("%s/%s: decide: %w", verb, name, err)
 	}
+	if h.afterDecide != nil {
+		h.afterDecide()
+	}
 	for _, s := range steps {
 		if err := h.do(at, s); err != nil {
 			return fmt.Errorf("%s/%s %s: %w", verb, name, s.ID, err)
@@ -160,15 +169,15 @@ func (h *house) stage(verb understudy.Verb, name understudy.StageName, old, to u
 // do does one step twice: whatever it does must be harmless to repeat.
 func (h *house) do(at understudy.Stage, s understudy.Step) error {
 	run := understudy.Run{
-		Operation: at.Operation, Verb: at.Verb, Stage: at.Name, Attempt: 1, ControlPlane: "cp-1", Now: at.Now, Lease: lease(),
+		Operation: at.Operation, Verb: at.Verb, Stage: at.Name, Attempt: 1, ControlPlane: "cp-1", Now: at.Now, Lease: h.lease(),
 		Role:      func(context.Context) (understudy.Role, error) { h.mu.Lock(); defer h.mu.Unlock(); return h.role, nil },
 		Report:    func(understudy.StepProgress) {},
-		LedgerDir: h.ledgerDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		LedgerDir: h.ledger, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	var err error
 	var r understudy.Receipt
 	for range 2 {
-		if r, err = h.w.Do(h.ctx, s, run); err != nil {
+		if r, err = h.again(s, run); err != nil {
 			return err
 		}
 	}
@@ -184,14 +193,16 @@ func (h *house) do(at understudy.Stage, s understudy.Step) error {
 	return nil
 }
 
-func (h *house) ledgerDir() string {
-	if d, ok := h.t.Context().Value(ledgerKey{}).(string); ok {
-		return d
+// again does a step as control does: what may go away by itself is tried again.
+func (h *house) again(s understudy.Step, run understudy.Run) (r understudy.Receipt, err error) {
+	for range 5 {
+		r, err = h.w.Do(h.ctx, s, run)
+		if k := understudy.KindOf(err); k != understudy.KindRetry && k != understudy.KindUnreachable {
+			break
+		}
 	}
-	return h.t.TempDir()
+	return r, err
 }
-
-type ledgerKey struct{}
 
 // walk goes through stages and ends the test at the first that fails.
 func (h *house) walk(verb understudy.Verb, old, to understudy.Site, stages ...understudy.StageName) {
@@ -304,4 +315,91 @@ func load(t *testing.T, cl *kgo.Client, topic string, partitions int32, n int, n
 		}
 	}
 	return nil
+}
+
+// row is one record as a consumer sees it.
+type row struct {
+	partition  int32
+	offset     int64
+	key, value string
+}
+
+// rows reads all visible records of a topic, ordered by partition and offset.
+func rows(t *testing.T, addr, topic string) []row {
+	t.Helper()
+	cl := client(t, addr)
+	adm := kadm.NewClient(cl)
+	ends, err := adm.ListEndOffsets(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[int32]kgo.Offset{}
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			at[o.Partition], left[o.Partition] = kgo.NewOffset().AtStart(), o.Offset
+		}
+	})
+	if len(at) == 0 {
+		return nil
+	}
+	in := client(t, addr, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: at}), kgo.KeepControlRecords())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var out []row
+	for len(left) > 0 {
+		f := in.PollFetches(ctx)
+		if ctx.Err() != nil {
+			t.Fatalf("the records of %s at %s do not end: %v left", topic, addr, left)
+		}
+		f.EachRecord(func(r *kgo.Record) {
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+			if !r.Attrs.IsControl() {
+				out = append(out, row{r.Partition, r.Offset, string(r.Key), string(r.Value)})
+			}
+		})
+	}
+	slices.SortFunc(out, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
+	})
+	return out
+}
+
+// identical demands that both sites have the same records at the same offsets, and the same ends.
+func identical(t *testing.T, a, b, topic string) []row {
+	t.Helper()
+	x, y := rows(t, a, topic), rows(t, b, topic)
+	if !slices.Equal(x, y) {
+		t.Fatalf("%s differs: %d records and %d records", topic, len(x), len(y))
+	}
+	return x
+}
+
+// settings gives a topic's settings in effect.
+func settings(t *testing.T, addr, topic string) map[string]string {
+	t.Helper()
+	all, err := kadm.NewClient(client(t, addr)).DescribeTopicConfigs(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, rc := range all {
+		for _, c := range rc.Configs {
+			out[c.Key] = c.MaybeValue()
+		}
+	}
+	return out
+}
+
+// make makes the topics of the scenes on the first primary.
+func (th theatre) make(t *testing.T) {
+	t.Helper()
+	adm := kadm.NewClient(client(t, th.east))
+	for name, partitions := range map[string]int32{"orders": 2, "idle": 1} {
+		if _, err := adm.CreateTopic(t.Context(), partitions, 1, nil, name); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -104,6 +104,14 @@ func (c *Cluster) DoBroker(ctx context.Context, lease understudy.Lease, broker i
 	})
 }
 
+// ask sends one request that changes nothing to one broker. It is sent again when a connection turns out to be
+// broken, within the same bounds.
+func (c *Cluster) ask(ctx context.Context, lease understudy.Lease, broker int32, req kmsg.Request) (kmsg.Response, error) {
+	return c.send(ctx, lease, req, func(ctx context.Context, cl *kgo.Client) (kmsg.Response, error) {
+		return cl.Broker(int(broker)).RetriableRequest(ctx, req)
+	})
+}
+
 func (c *Cluster) send(ctx context.Context, lease understudy.Lease, req kmsg.Request,
 	call func(context.Context, *kgo.Client) (kmsg.Response, error),
 ) (kmsg.Response, error) {

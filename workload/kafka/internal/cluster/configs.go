@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -77,11 +79,37 @@ func readConfig(v kmsg.DescribeConfigsResponseResourceConfig) ConfigValue {
 	}
 	for _, s := range v.ConfigSynonyms {
 		if s.Source != kmsg.ConfigSourceDynamicTopicConfig {
-			out.Inherited = s.Value
+			out.Inherited = inUnits(v.Name, s.Name, s.Value)
 			break
 		}
 	}
 	return out
+}
+
+// inUnits gives a broker's setting in the units of the topic's: brokers may state times in hours or minutes,
+// where topics state milliseconds.
+func inUnits(topic, broker string, value *string) *string {
+	if value == nil || !strings.HasSuffix(topic, ".ms") {
+		return value
+	}
+	factor := int64(1)
+	switch {
+	case strings.HasSuffix(broker, ".hours"):
+		factor = time.Hour.Milliseconds()
+	case strings.HasSuffix(broker, ".minutes"):
+		factor = time.Minute.Milliseconds()
+	default:
+		return value
+	}
+	n, err := strconv.ParseInt(*value, 10, 64)
+	if err != nil {
+		return nil
+	}
+	if n > 0 {
+		n *= factor
+	}
+	out := strconv.FormatInt(n, 10)
+	return &out
 }
 
 // AlterTopicConfigs sets the given values of a topic and removes those that are nil, and leaves all others as

@@ -65,6 +65,10 @@ func (c *Cluster) failed(ctx context.Context, lease understudy.Lease, op string,
 	if errors.As(err, &ke) {
 		return c.Refused(op, "", ke.Code, "")
 	}
+	return c.unreachable(op, err)
+}
+
+func (c *Cluster) unreachable(op string, err error) error {
 	return &understudy.Error{
 		Code: "US100", Kind: understudy.KindUnreachable, Op: op, Object: c.cfg.Object,
 		Summary: "the cluster did not answer",

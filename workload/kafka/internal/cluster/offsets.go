@@ -49,7 +49,7 @@ func (c *Cluster) ListOffsets(ctx context.Context, lease understudy.Lease, at Po
 	g, ctx := errgroup.WithContext(ctx)
 	for leader, topics := range groups {
 		g.Go(func() error {
-			resp, err := c.DoBroker(ctx, lease, leader, listOffsets(at, topics))
+			resp, err := c.ask(ctx, lease, leader, listOffsets(at, topics))
 			if err != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ func (c *Cluster) DeleteRecords(ctx context.Context, lease understudy.Lease, p P
 	rp.Partition, rp.Offset = p.Partition, to
 	rt.Partitions = append(rt.Partitions, rp)
 	req.Topics = append(req.Topics, rt)
-	resp, err := c.DoBroker(ctx, lease, p.Leader, req)
+	resp, err := c.ask(ctx, lease, p.Leader, req)
 	if err != nil {
 		return 0, err
 	}
@@ -137,7 +137,7 @@ func (c *Cluster) endOffsets(ctx context.Context, lease understudy.Lease, leader
 		}
 		req.Topics = append(req.Topics, rt)
 	}
-	resp, err := c.DoBroker(ctx, lease, leader, req)
+	resp, err := c.ask(ctx, lease, leader, req)
 	if err != nil {
 		return err
 	}

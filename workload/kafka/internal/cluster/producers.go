@@ -43,7 +43,7 @@ func (c *Cluster) DescribeProducers(ctx context.Context, lease understudy.Lease,
 				}
 				req.Topics = append(req.Topics, rt)
 			}
-			resp, err := c.DoBroker(ctx, lease, leader, req)
+			resp, err := c.ask(ctx, lease, leader, req)
 			if err != nil {
 				return err
 			}

@@ -66,7 +66,7 @@ func (c *Cluster) Fetch(ctx context.Context, lease understudy.Lease, p Partition
 	rp.CurrentLeaderEpoch, rp.LastFetchedEpoch, rp.LogStartOffset = -1, -1, -1
 	rt.Partitions = append(rt.Partitions, rp)
 	req.Topics = append(req.Topics, rt)
-	resp, err := c.DoBroker(ctx, lease, p.Leader, req)
+	resp, err := c.ask(ctx, lease, p.Leader, req)
 	if err != nil {
 		return Fetched{}, err
 	}

@@ -1,0 +1,56 @@
+package kafka_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	lab "github.com/understudy-dr/understudy/lab/kafka"
+	"github.com/understudy-dr/understudy/workload/kafka"
+)
+
+// real boots two real clusters of one version. With authorizer, understudy is User:mover, a super user, and
+// the application User:app.
+func real(t *testing.T, version string, authorizer bool) theatre {
+	t.Helper()
+	options := func(name string) lab.Options {
+		o := lab.Options{Version: version, Name: name}
+		if authorizer {
+			o.Authorizer, o.Users = true, map[string]string{"mover": "m", "app": "a"}
+			o.Properties = map[string]string{"super.users": "User:ANONYMOUS;User:mover"}
+		}
+		return o
+	}
+	all := lab.BootAll(t, options("east"), options("west"))
+	brokers := map[understudy.Site]*lab.Broker{east: all[0], west: all[1]}
+	th := theatre{at: endpoints{}, east: all[0].Addr(), west: all[1].Addr()}
+	for s, b := range brokers {
+		th.at[s] = &kafka.Endpoint{Brokers: []string{b.Addr()}}
+	}
+	th.kill = func(s understudy.Site) {
+		if err := brokers[s].Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	th.restart = func(s understudy.Site) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := brokers[s].Restart(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	th.make(t)
+	return th
+}
+
+// versions runs a scene on every pinned version.
+func versions(t *testing.T, scene func(*testing.T, theatre)) {
+	for _, v := range lab.Versions() {
+		t.Run(v, func(t *testing.T) { scene(t, real(t, v, false)) })
+	}
+}
+
+func TestRealSwitchoverAndHome(t *testing.T)          { versions(t, switchoverAndHome) }
+func TestRealFailoverLedgerAndReprotect(t *testing.T) { versions(t, failoverLedgerAndReprotect) }
+func TestRealAbortAfterHalt(t *testing.T)             { versions(t, abortAfterHalt) }
