@@ -14,6 +14,18 @@ type Target struct {
 	SASLAddr string
 	// Restart kills the broker and starts it again. Nil where a case that needs it is to be left out.
 	Restart func(context.Context) error
+	// NoTopicIDs says that the broker knows no topic ids in Produce, as before Kafka 4.
+	NoTopicIDs bool
+}
+
+// Fits says whether a case is for the target.
+func (c Case) Fits(to Target) bool {
+	secured := to.SASLAddr != ""
+	switch {
+	case c.Authorizer && !secured, c.Open && secured, c.Restart && to.Restart == nil, c.TopicIDs && to.NoTopicIDs:
+		return false
+	}
+	return true
 }
 
 // Case is one question to a broker and the answer of Apache Kafka 3.9.1 and 4.4.0: codes and offsets in the
@@ -21,10 +33,13 @@ type Target struct {
 type Case struct {
 	// Name says what is asked.
 	Name string
-	// Authorizer says that the target must have one; all others run with and without.
+	// Authorizer says that the target must have one, Open that it must not; all others run with and without.
 	Authorizer bool
+	Open       bool
 	// Restart says that the target must be able to restart.
 	Restart bool
+	// TopicIDs says that the target must know topic ids in Produce.
+	TopicIDs bool
 	// Want is what real brokers answer.
 	Want string
 

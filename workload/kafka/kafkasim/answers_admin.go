@@ -20,11 +20,18 @@ func adminAnswers() []Case {
 		},
 		{
 			Name: "a topic made anew", ask: askRecreate,
-			Want: "wrote=0@0 committed=1 deleted=0 created=0 same-id=false stale-id=100 committed=-1 fresh-sequence=0@0",
+			Want: "wrote=0@0 committed=1 deleted=0 created=0 same-id=false committed=-1 fresh-sequence=0@0",
 		},
 		{
 			Name: "commits for a group", ask: askCommit,
 			Want: "empty=0 committed=3 active=25 committed=3",
+		},
+		{Name: "a write under the id of a deleted topic", TopicIDs: true, ask: askStaleID, Want: "stale=100 end=0"},
+		{Name: "ACLs without an authorizer", Open: true, ask: askNoACLs, Want: "describe=54 create=54 delete=54 authorizer=/DEFAULT_CONFIG super=none rights=1111110100000"},
+		{
+			Name: "ACLs", Authorizer: true, ask: askACLs,
+			Want: "none=0 create=0 one=1 prefixed=1 delete=0 none=0 super=hidden/STATIC_BROKER_CONFIG rights=1111110100000 writer=0 writer-describe=31 " +
+				"authorizer=org.apache.kafka.metadata.authorizer.StandardAuthorizer/STATIC_BROKER_CONFIG",
 		},
 	}
 }
@@ -106,7 +113,6 @@ func askRecreate(a *asker) {
 	a.until(func() bool { code = a.create(name, 2); return code == 0 })
 	a.say("created", code)
 	a.say("same-id", stale == a.id)
-	a.say("stale-id", a.produceTo(stale, "", craft{pid: -1, epoch: -1, seq: -1, n: 1}.bytes()))
 	a.until(func() bool { return a.committed("answers-recreate") == -1 })
 	a.say("committed", a.committed("answers-recreate"))
 	a.say("fresh-sequence", a.write(crafted, 0, 0, 2))
@@ -131,6 +137,7 @@ func askCommit(a *asker) {
 
 // commit sets the position of a group from outside, once its coordinator is ready.
 func (a *asker) commit(group string, offset int64) (code int16) {
+	a.coordinator(0, group)
 	a.until(func() bool {
 		req := kmsg.NewPtrOffsetCommitRequest()
 		req.Group, req.Generation = group, -1

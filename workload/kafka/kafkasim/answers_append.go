@@ -106,7 +106,7 @@ func askRestart(a *asker) {
 	fresh := connect(a.ctx, a.to, "")
 	defer fresh.close()
 	fresh.topic, fresh.id, fresh.said = a.topic, a.id, a.said
-	fresh.until(fresh.led)
+	fresh.until(fresh.ready)
 	fresh.say("last", fresh.write(crafted+1, 0, 2, 1))
 	fresh.say("one-before", fresh.write(crafted+1, 0, 1, 1))
 	fresh.say("next", fresh.write(crafted+1, 0, 3, 1))

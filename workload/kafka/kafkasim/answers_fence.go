@@ -1,6 +1,7 @@
 package kafkasim
 
 import (
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -114,29 +115,27 @@ func askMarkerRight(a *asker) {
 }
 
 // acl adds one ACL, for any host.
-func (a *asker) acl(user string, on kmsg.ACLResourceType, name string, op kmsg.ACLOperation, how kmsg.ACLPermissionType) {
+func (a *asker) acl(user string, on kmsg.ACLResourceType, name string, op kmsg.ACLOperation, how kmsg.ACLPermissionType) int16 {
 	req := kmsg.NewPtrCreateACLsRequest()
 	c := kmsg.NewCreateACLsRequestCreation()
 	c.ResourceType, c.ResourceName, c.ResourcePatternType = on, name, kmsg.ACLResourcePatternTypeLiteral
 	c.Principal, c.Host, c.Operation, c.PermissionType = "User:"+user, "*", op, how
 	req.Creations = append(req.Creations, c)
 	for _, r := range a.request(req).(*kmsg.CreateACLsResponse).Results {
-		if r.ErrorCode != 0 {
-			a.say("acl", r.ErrorCode)
-		}
+		return r.ErrorCode
 	}
+	return kerr.UnknownServerError.Code
 }
 
 // dropACL removes a principal's ACLs of one permission on the topic.
-func (a *asker) dropACL(user string, how kmsg.ACLPermissionType) {
+func (a *asker) dropACL(user string, how kmsg.ACLPermissionType) int16 {
 	req := kmsg.NewPtrDeleteACLsRequest()
 	f := kmsg.NewDeleteACLsRequestFilter()
 	f.ResourceType, f.ResourceName, f.ResourcePatternType = kmsg.ACLResourceTypeTopic, &a.topic, kmsg.ACLResourcePatternTypeLiteral
 	f.Principal, f.Operation, f.PermissionType = kmsg.StringPtr("User:"+user), kmsg.ACLOperationAny, how
 	req.Filters = append(req.Filters, f)
 	for _, r := range a.request(req).(*kmsg.DeleteACLsResponse).Results {
-		if r.ErrorCode != 0 {
-			a.say("drop-acl", r.ErrorCode)
-		}
+		return r.ErrorCode
 	}
+	return kerr.UnknownServerError.Code
 }

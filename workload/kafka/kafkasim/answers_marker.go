@@ -13,7 +13,7 @@ func markerAnswers() []Case {
 			Want: "wrote=0@0 marker=0 same-epoch=0@2 marker=0 same-epoch=0@4 end=5 producer={epoch 3 seq 2 coordinator 4 txn -1}",
 		},
 		{
-			Name: "a marker with epoch+1 halts", ask: askHalt,
+			Name: "a marker of the next epoch halts", ask: askHalt,
 			Want: "wrote=0@0 before=45 halt=0 right=47 absurd=47 old-marker=47 again=0 new-gap=45 new=0@5 end=6 producer={epoch 6 seq 0 coordinator 9 txn -1}",
 		},
 		{

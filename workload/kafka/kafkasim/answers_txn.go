@@ -17,7 +17,7 @@ func (l list) String() string { return strings.Join(l, ",") }
 
 // begin starts a transaction with partition 0 in it, once the coordinator is ready.
 func (a *asker) begin(txn string) (pid int64, epoch int16) {
-	a.coordinator(txn)
+	a.coordinator(1, txn)
 	a.until(func() bool {
 		var code int16
 		pid, epoch, code = a.initProducer(txn)
@@ -27,11 +27,12 @@ func (a *asker) begin(txn string) (pid int64, epoch int16) {
 	return pid, epoch
 }
 
-// coordinator waits until the coordinator of a transactional id is known.
-func (a *asker) coordinator(txn string) {
+// coordinator waits until the coordinator of a group (0) or a transactional id (1) is known; the first
+// question makes the broker create the topic behind it.
+func (a *asker) coordinator(of int8, name string) {
 	a.until(func() bool {
 		req := kmsg.NewPtrFindCoordinatorRequest()
-		req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = 1, txn, []string{txn}
+		req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = of, name, []string{name}
 		resp := a.request(req).(*kmsg.FindCoordinatorResponse)
 		for _, c := range resp.Coordinators {
 			return c.ErrorCode == 0

@@ -134,9 +134,12 @@ func (a *asker) create(name string, partitions int32, configs ...string) int16 {
 		return code
 	}
 	a.topic = name
-	a.until(a.led)
+	a.until(a.ready)
 	return 0
 }
+
+// ready says whether the topic takes writes: a broker names a leader a moment before it has the log.
+func (a *asker) ready() bool { return a.led() && a.probe() == "2" }
 
 // led says whether the topic has its leader, and keeps its id.
 func (a *asker) led() bool {
@@ -321,7 +324,7 @@ func (a *asker) limit(value, code string) {
 	a.until(func() bool { return a.probe() == code })
 }
 
-// keyed waits until the offset function gives want; it is used where a broker works asynchronously.
+// reaches waits until an offset is what is wanted, where a broker works asynchronously.
 func (a *asker) reaches(get func() int64, want int64) int64 {
 	a.until(func() bool { return get() == want })
 	return get()

@@ -86,6 +86,8 @@ func (cl *client) answer(in inbound) ([]byte, error) {
 		return cl.configs(in)
 	case *kmsg.DeleteTopicsRequest, *kmsg.DeleteRecordsRequest:
 		return cl.deletion(in)
+	case *kmsg.DescribeACLsRequest, *kmsg.CreateACLsRequest, *kmsg.DeleteACLsRequest:
+		return cl.acls(in)
 	case *kmsg.SASLAuthenticateRequest:
 		return cl.authenticate(in)
 	default:
@@ -124,11 +126,45 @@ func (cl *client) authenticate(in inbound) ([]byte, error) {
 	return answer, nil
 }
 
+// acls relays what is asked about ACLs, where there is an authorizer.
+func (cl *client) acls(in inbound) ([]byte, error) {
+	if cl.cluster.opts.Authorizer {
+		return cl.up.relay(in.frame)
+	}
+	code, why := kerr.SecurityDisabled.Code, kmsg.StringPtr("No Authorizer is configured on the broker")
+	answer := in.req.ResponseKind()
+	switch resp := answer.(type) {
+	case *kmsg.DescribeACLsResponse:
+		resp.ErrorCode, resp.ErrorMessage = code, why
+	case *kmsg.CreateACLsResponse:
+		for range in.req.(*kmsg.CreateACLsRequest).Creations {
+			resp.Results = append(resp.Results, kmsg.CreateACLsResponseResult{ErrorCode: code, ErrorMessage: why})
+		}
+	case *kmsg.DeleteACLsResponse:
+		for range in.req.(*kmsg.DeleteACLsRequest).Filters {
+			resp.Results = append(resp.Results, kmsg.DeleteACLsResponseResult{ErrorCode: code, ErrorMessage: why})
+		}
+	}
+	return encode(answer, in.corr), nil
+}
+
+// clusterOps are the operations that exist on a cluster: CREATE, ALTER, DESCRIBE, CLUSTER_ACTION,
+// DESCRIBE_CONFIGS, ALTER_CONFIGS and IDEMPOTENT_WRITE.
+const clusterOps = 0b1_1111_1010_0000
+
+// opsOnCluster leaves the operations of an answer that exist; a negative answer means that none were asked for.
+func opsOnCluster(ops int32) int32 {
+	if ops < 0 {
+		return ops
+	}
+	return ops & clusterOps
+}
+
 // addresses relays an answer that names the broker, with the address that this client is to dial.
 func (cl *client) addresses(in inbound) ([]byte, error) {
 	answer, err := cl.up.relay(in.frame)
-	if err != nil || cl.advertised == cl.cluster.Addr() {
-		return answer, err
+	if err != nil {
+		return nil, err
 	}
 	resp, err := decode(in.req, answer)
 	if err != nil {
@@ -143,7 +179,9 @@ func (cl *client) addresses(in inbound) ([]byte, error) {
 		for i := range resp.Brokers {
 			resp.Brokers[i].Host, resp.Brokers[i].Port = host, port
 		}
+		resp.AuthorizedOperations = opsOnCluster(resp.AuthorizedOperations)
 	case *kmsg.DescribeClusterResponse:
+		resp.ClusterAuthorizedOperations = opsOnCluster(resp.ClusterAuthorizedOperations)
 		for i := range resp.Brokers {
 			resp.Brokers[i].Host, resp.Brokers[i].Port = host, port
 		}

@@ -17,13 +17,13 @@ const maxLong = "9223372036854775807"
 func topicDefaults() map[string]string {
 	return map[string]string{
 		"cleanup.policy": "delete", "compression.gzip.level": "-1", "compression.lz4.level": "9", "compression.type": "producer",
-		"compression.zstd.level": "3", "delete.retention.ms": "86400000", "file.delete.delay.ms": "60000",
+		"compression.zstd.level": "3", "delete.retention.ms": "86400000", "errors.deadletterqueue.group.enable": "false", "file.delete.delay.ms": "60000",
 		"flush.messages": maxLong, "flush.ms": maxLong, "follower.replication.throttled.replicas": "",
 		"index.interval.bytes": "4096", "leader.replication.throttled.replicas": "", "local.retention.bytes": "-2",
-		"local.retention.ms": "-2", "max.compaction.lag.ms": maxLong, "max.message.bytes": "1048588",
+		"local.retention.ms": "-2", "max.compaction.lag.ms": maxLong, "max.decompressed.message.bytes": "2147483639", "max.message.bytes": "1048588",
 		"message.timestamp.after.max.ms": "3600000", "message.timestamp.before.max.ms": maxLong,
 		"message.timestamp.type": "CreateTime", "min.cleanable.dirty.ratio": "0.5", "min.compaction.lag.ms": "0",
-		"min.insync.replicas": "1", "preallocate": "false", "remote.log.copy.disable": "false",
+		"min.insync.replicas": "1", "preallocate": "false", "remote.copy.lag.bytes": "-1", "remote.copy.lag.ms": "0", "remote.log.copy.disable": "false",
 		"remote.log.delete.on.disable": "false", "remote.storage.enable": "false", "retention.bytes": "-1",
 		"retention.ms": "604800000", "segment.bytes": "1073741824", "segment.index.bytes": "10485760",
 		"segment.jitter.ms": "0", "segment.ms": "604800000", "unclean.leader.election.enable": "false",
@@ -48,7 +48,10 @@ func validConfig(name string, value *string) bool {
 	if value == nil {
 		return true
 	}
-	least := map[string]int64{"retention.ms": -1, "retention.bytes": -1, "local.retention.ms": -2, "local.retention.bytes": -2, "compression.gzip.level": -1}
+	least := map[string]int64{
+		"retention.ms": -1, "retention.bytes": -1, "local.retention.ms": -2, "local.retention.bytes": -2, "compression.gzip.level": -1,
+		"remote.copy.lag.bytes": -1,
+	}
 	if _, err := strconv.ParseInt(standard, 10, 64); err == nil {
 		n, err := strconv.ParseInt(*value, 10, 64)
 		return err == nil && n >= least[name]
@@ -74,9 +77,8 @@ func (cl *client) configs(in inbound) ([]byte, error) {
 func (cl *client) describeConfigs(in inbound, req *kmsg.DescribeConfigsRequest) ([]byte, error) {
 	asked := map[string][]string{}
 	for i := range req.Resources {
-		if r := &req.Resources[i]; r.ResourceType == kmsg.ConfigResourceTypeTopic {
-			asked[r.ResourceName], r.ConfigNames = r.ConfigNames, nil
-		}
+		r := &req.Resources[i]
+		asked[r.ResourceName], r.ConfigNames = r.ConfigNames, nil
 	}
 	answer, err := cl.exchange(in)
 	if err != nil {
@@ -85,10 +87,17 @@ func (cl *client) describeConfigs(in inbound, req *kmsg.DescribeConfigsRequest) 
 	resp := answer.(*kmsg.DescribeConfigsResponse)
 	for i := range resp.Resources {
 		r := &resp.Resources[i]
-		if r.ErrorCode != 0 || r.ResourceType != kmsg.ConfigResourceTypeTopic {
+		if r.ErrorCode != 0 {
 			continue
 		}
-		r.Configs = topicConfigs(r.Configs)
+		switch r.ResourceType {
+		case kmsg.ConfigResourceTypeBroker:
+			r.Configs = cl.cluster.brokerConfigs(r.Configs)
+		case kmsg.ConfigResourceTypeTopic:
+			r.Configs = topicConfigs(r.Configs)
+		default:
+			continue
+		}
 		if names := asked[r.ResourceName]; names != nil {
 			r.Configs = slices.DeleteFunc(r.Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
 				return !slices.Contains(names, c.Name)
@@ -124,6 +133,25 @@ func topicConfigs(known []kmsg.DescribeConfigsResponseResourceConfig) []kmsg.Des
 	return slices.SortedFunc(maps.Values(out), func(a, b kmsg.DescribeConfigsResponseResourceConfig) int {
 		return cmp.Compare(a.Name, b.Name)
 	})
+}
+
+// brokerConfigs puts right what kfake says about itself: no authorizer or super users where there are none,
+// and the names of super users kept secret where there are, as Kafka does with names it does not know.
+func (c *Cluster) brokerConfigs(known []kmsg.DescribeConfigsResponseResourceConfig) []kmsg.DescribeConfigsResponseResourceConfig {
+	known = slices.DeleteFunc(known, func(k kmsg.DescribeConfigsResponseResourceConfig) bool { return k.Name == "super.users" })
+	add := func(name string, value *string, source kmsg.ConfigSource) {
+		k := kmsg.NewDescribeConfigsResponseResourceConfig()
+		k.Name, k.Value, k.Source, k.ReadOnly, k.IsSensitive = name, value, source, true, value == nil
+		known = append(known, k)
+	}
+	add("auto.create.topics.enable", kmsg.StringPtr(strconv.FormatBool(c.opts.AutoCreate)), kmsg.ConfigSourceStaticBrokerConfig)
+	if !c.opts.Authorizer {
+		add("authorizer.class.name", kmsg.StringPtr(""), kmsg.ConfigSourceDefaultConfig)
+		return known
+	}
+	add("authorizer.class.name", kmsg.StringPtr("org.apache.kafka.metadata.authorizer.StandardAuthorizer"), kmsg.ConfigSourceStaticBrokerConfig)
+	add("super.users", nil, kmsg.ConfigSourceStaticBrokerConfig)
+	return known
 }
 
 func (cl *client) createTopics(in inbound, req *kmsg.CreateTopicsRequest) ([]byte, error) {

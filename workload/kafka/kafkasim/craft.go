@@ -2,6 +2,7 @@ package kafkasim
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -21,10 +22,8 @@ type craft struct {
 	nullKey    bool
 }
 
-// stamp is the time of crafted records: brokers check it against their clock only where it lies ahead.
-const stamp = 1_600_000_000_000
-
 func (c craft) bytes() []byte {
+	stamp := time.Now().UnixMilli() // old records would fall to retention at once
 	var records []byte
 	for i := range c.n {
 		r := kmsg.Record{OffsetDelta: i, Key: []byte("k"), Value: make([]byte, c.pad)}
