@@ -14,6 +14,12 @@
 //	b.Kill(); b.Restart(ctx)    // same data, same port
 //	b.Pause(); b.Resume()
 //
+//	c := kafka.OpenClient(t, kafka.V44)             // one JVM with Kafka's own client, for any number of requests
+//	p, _ := c.Producer(ctx, b.Access(), map[string]string{"transactional.id": "tx"})
+//	p.Begin(ctx); p.Send(ctx, kafka.Out{Topic: "orders", Value: v}); p.Commit(ctx)
+//	east, _ := c.Dump(ctx, b.Access(), kafka.ReadCommitted, "orders")
+//	east.Diff(west, 10)                             // nothing: identical, record by record
+//
 // Jars, compiled helpers and class data archives are kept in the cache directory (see CacheDir), filled
 // once per machine under file locks, so that several test binaries may start at the same time. Every
 // server listens on loopback only, on ports that are reserved against other tests of the same user, and dies with the

@@ -126,6 +126,31 @@ func TestPairTakesOrders(t *testing.T) {
 	}
 }
 
+func TestDumpPrintsWhatKafkaReads(t *testing.T) {
+	b := kafka.Boot(t, kafka.Options{Version: kafka.V44})
+	c := kafka.OpenClient(t, kafka.V44)
+	if err := c.CreateTopics(t.Context(), b.Access(), kafka.Topic{Name: "t", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Producer(t.Context(), b.Access(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Send(t.Context(), kafka.Out{Topic: "t", Timestamp: 7, Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	var out, messages bytes.Buffer
+	if status := run(t.Context(), []string{"dump", "--addr", b.Addr(), "t"}, streams{out: &out, err: &messages}); status != 0 {
+		t.Fatal(messages.String())
+	}
+	want := `{"topic":"t","partition":0,"offset":0,"timestamp":7,"timestampType":"CreateTime","key":null,"value":"dg==","headers":[]}
+{"topic":"t","partition":0,"start":0,"end":1,"position":1}
+`
+	if out.String() != want {
+		t.Errorf("it printed\n%s", out.String())
+	}
+}
+
 func TestWrongUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"unknown command":       {"zookeeper"},

@@ -83,6 +83,7 @@ Orders: kill, stop, start, pause, resume, shape, status. The end of the input, o
 	f.StringSliceVar(&o.names, "names", []string{"east", "west"}, "names of the two brokers")
 	f.StringSliceVar(&o.versions, "versions", []string{kafka.V39, kafka.V44}, "their Kafka versions")
 	f.BoolVar(&o.broker.Authorizer, "authorizer", false, "turn on access control and SASL/PLAIN listeners")
+	f.BoolVar(&o.broker.WANUsers, "wan-users", false, "let only the users in on the delayed path; needs --authorizer")
 	f.StringToStringVar(&o.broker.Users, "user", nil, "NAME=PASSWORD of a SASL user; may be repeated")
 	f.StringToStringVar(&o.broker.Properties, "set", nil, "NAME=VALUE of a server property; may be repeated")
 	return cmd

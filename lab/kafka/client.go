@@ -35,6 +35,11 @@ func (b *Broker) As(user string) Access {
 	return Access{Addr: b.SASLAddr(), User: user, Password: b.opts.Users[user]}
 }
 
+// Far is the WAN listener: anonymous with an empty user, else as one of the Users.
+func (b *Broker) Far(user string) Access {
+	return Access{Addr: b.WANAddr(), User: user, Password: b.opts.Users[user]}
+}
+
 // config gives the properties of a Java client, with the caller's over ours.
 func (a Access) config(more map[string]string) map[string]string {
 	c := map[string]string{"bootstrap.servers": a.Addr}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/understudy-dr/understudy/lab/kafka"
+	"github.com/understudy-dr/understudy/lab/proxy"
 )
 
 // mixed makes a topic with two partitions that has a little of everything.
@@ -184,6 +185,30 @@ func TestAuthorizerDenies(t *testing.T) {
 		if !errors.As(err, &thrown) || thrown.Class != "TopicAuthorizationException" {
 			t.Errorf("a stranger reads the configuration: %v", err)
 		}
+	}
+}
+
+func TestUsersOnTheWANListener(t *testing.T) {
+	wan, err := proxy.Listen("127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { wan.Close() })
+	b := kafka.Boot(t, kafka.Options{
+		Version: kafka.V39, Authorizer: true, WAN: wan, WANUsers: true, Users: map[string]string{"mover": "m"},
+		Properties: map[string]string{"super.users": "User:ANONYMOUS;User:mover"},
+	})
+	c := kafka.OpenClient(t, kafka.V39)
+	near := fill(t, c, b.Access(), "far", 3)
+	far, err := c.Dump(t.Context(), b.Far("mover"), kafka.ReadCommitted, "far")
+	must(t, err)
+	if d := near.Diff(far, 3); d != nil {
+		t.Error(strings.Join(d, "\n"))
+	}
+	stranger := b.Far("mover")
+	stranger.Password = "wrong"
+	_, err = c.Dump(t.Context(), stranger, kafka.ReadCommitted, "far")
+	var thrown *kafka.ClientError
+	if !errors.As(err, &thrown) || thrown.Class != "SaslAuthenticationException" {
+		t.Errorf("a wrong password: %v", err)
 	}
 }
 

@@ -40,6 +40,8 @@ type Options struct {
 	Users map[string]string
 	// WAN is a path that a further listener advertises; it is told where to lead at Start.
 	WAN Link
+	// WANUsers lets only the Users in on the WAN listener, by SASL/PLAIN; it needs Authorizer.
+	WANUsers bool
 	// HeapMB is the largest Java heap; 384 when 0.
 	HeapMB int
 	// Optimise lets the JVM use its optimising compiler: for benchmarks. Starts take longer.
@@ -108,6 +110,10 @@ func (o Options) properties(p ports, data string) string {
 		all["super.users"] = "User:ANONYMOUS"
 		all["sasl.enabled.mechanisms"] = "PLAIN"
 		all["listener.name.sasl.plain.sasl.jaas.config"] = o.jaas()
+	}
+	if o.WANUsers {
+		all["listener.security.protocol.map"] = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,WAN:SASL_PLAINTEXT"
+		all["listener.name.wan.plain.sasl.jaas.config"] = o.jaas()
 	}
 	if o.crashed {
 		// The controller refuses a broker's new incarnation until the session of the killed one has ended
