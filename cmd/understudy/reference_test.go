@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/understudy-dr/understudy/spec"
+	"github.com/understudy-dr/understudy/workload/all"
+)
+
+// TestFilesReference holds docs/files.md against the types that files fill, and reads its examples.
+func TestFilesReference(t *testing.T) {
+	const page, marker = "../../docs/files.md", "-run TestFilesReference writes it -->\n"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, found := strings.Cut(string(text), marker)
+	if !found {
+		t.Fatalf("%s has no generated part", page)
+	}
+	want := head + marker + "\n" + spec.Reference(all.Registry())
+	if os.Getenv("UNDERSTUDY_UPDATE") != "" {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(text) != want {
+		t.Errorf("%s is not what the types say; UNDERSTUDY_UPDATE=1 go test ./cmd/understudy -run TestFilesReference writes it", page)
+	}
+	examples(t, head)
+}
+
+// examples reads the page's sites and plans, and its configuration of serve, and checks one against the other.
+func examples(t *testing.T, page string) {
+	t.Helper()
+	var files, serve string
+	for _, block := range strings.Split(page, "```yaml\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		switch {
+		case strings.Contains(block, "plan: "):
+			files = block
+		case strings.Contains(block, "data: "):
+			serve = block
+		}
+	}
+	set, err := spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: "example.yaml", Text: []byte(files)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := spec.ParseServe(spec.Source{Name: "serve.yaml", Text: []byte(serve)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.Check(set); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStarterFile shows that what init prints is valid as it stands.
+func TestStarterFile(t *testing.T) {
+	if _, err := spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: "init.yaml", Text: []byte(spec.Init())}); err != nil {
+		t.Error(err)
+	}
+}
