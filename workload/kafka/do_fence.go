@@ -359,21 +359,27 @@ func (j *job) couldPass(ctx context.Context, level understudy.FenceLevel) ([]str
 	if level == understudy.F3 {
 		return nil, nil
 	}
-	out := slices.Clone(j.site.endpoint.SuperUsers)
+	if names := j.site.endpoint.SuperUsers; len(names) > 0 {
+		return slices.Clone(names), nil
+	}
 	md, err := j.metadata(ctx, j.site)
 	if err != nil {
 		return nil, err
 	}
+	unknown := []string{"the authorizer's super users (brokers do not tell their names; list them as kafka.superUsers in the site file)"}
 	for id := range md.Brokers {
 		conf, err := j.site.admin.DescribeBrokerConfigs(ctx, j.run.Lease, id)
 		if err != nil {
-			return append(out, "super users (their names cannot be read)"), nil
+			return unknown, nil
 		}
-		out = append(out, strings.FieldsFunc(conf["super.users"].Value, func(r rune) bool { return r == ';' })...)
-		break
+		out := strings.FieldsFunc(conf["super.users"].Value, func(r rune) bool { return r == ';' })
+		if len(out) == 0 {
+			return unknown, nil
+		}
+		slices.Sort(out)
+		return slices.Compact(out), nil
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	return unknown, nil
 }
 
 // restoreLimits gives topics back the append limit they had before a fence. Limits that somebody set since stay.

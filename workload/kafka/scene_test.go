@@ -18,8 +18,11 @@ import (
 type theatre struct {
 	at         endpoints
 	east, west string
-	kill       func(understudy.Site)
-	restart    func(understudy.Site)
+	// authorizer says that the sites have one; then applications log in at the other two addresses.
+	authorizer         bool
+	saslEast, saslWest string
+	kill               func(understudy.Site)
+	restart            func(understudy.Site)
 }
 
 // simulated starts two simulated clusters without authorizer.

@@ -44,6 +44,8 @@ type house struct {
 	frozen   bool
 	ledger   string
 	lease    func() understudy.Lease
+	// patience, where it is set, replaces how long a fence waits for open transactions.
+	patience time.Duration
 	// afterDecide happens between a decision and its steps.
 	afterDecide func()
 }
@@ -159,6 +161,9 @@ func (h *house) stage(verb understudy.Verb, name understudy.StageName, old, to u
 		h.afterDecide()
 	}
 	for _, s := range steps {
+		if h.patience > 0 {
+			s.Args = impatient(h.t, s.Args, h.patience)
+		}
 		if err := h.do(at, s); err != nil {
 			return fmt.Errorf("%s/%s %s: %w", verb, name, s.ID, err)
 		}
@@ -191,6 +196,23 @@ func (h *house) do(at understudy.Stage, s understudy.Step) error {
 	h.receipts = append(h.receipts, r)
 	h.keep(r.Keep)
 	return nil
+}
+
+// impatient shortens a step's patience.
+func impatient(t *testing.T, doc json.RawMessage, d time.Duration) json.RawMessage {
+	t.Helper()
+	var a map[string]any
+	if err := json.Unmarshal(doc, &a); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := a["patience"]; ok {
+		a["patience"] = d
+	}
+	out, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // again does a step as control does: what may go away by itself is tried again.

@@ -48,13 +48,30 @@ type Fetched struct {
 	LogStart int64
 	// Records holds whole and possibly one partial record batch, as stored.
 	Records []byte
+	// Aborted lists the aborted transactions that reach into Records; only FetchStable tells.
+	Aborted []Aborted
+}
+
+// Aborted is an aborted transaction: the producer's records from First on, up to its next ABORT marker.
+type Aborted struct {
+	Producer int64
+	First    int64
 }
 
 // Fetch reads raw batches from the offset on, up to about max bytes and at least one batch, without waiting,
 // also those of open and aborted transactions. A broker's error code is an answer, not an error.
 func (c *Cluster) Fetch(ctx context.Context, lease understudy.Lease, p Partition, offset int64, maximum int32) (Fetched, error) {
+	return c.fetch(ctx, lease, p, offset, maximum, 0)
+}
+
+// FetchStable is Fetch below the last stable offset, with the list of aborted transactions.
+func (c *Cluster) FetchStable(ctx context.Context, lease understudy.Lease, p Partition, offset int64, maximum int32) (Fetched, error) {
+	return c.fetch(ctx, lease, p, offset, maximum, 1)
+}
+
+func (c *Cluster) fetch(ctx context.Context, lease understudy.Lease, p Partition, offset int64, maximum int32, isolation int8) (Fetched, error) {
 	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID = -1
+	req.ReplicaID, req.IsolationLevel = -1, isolation
 	req.MaxBytes = maximum
 	req.MinBytes = 0
 	req.MaxWaitMillis = 0
@@ -76,7 +93,11 @@ func (c *Cluster) Fetch(ctx context.Context, lease understudy.Lease, p Partition
 	}
 	for _, t := range r.Topics {
 		for _, a := range t.Partitions {
-			return Fetched{Code: a.ErrorCode, HW: a.HighWatermark, Stable: a.LastStableOffset, LogStart: a.LogStartOffset, Records: a.RecordBatches}, nil
+			out := Fetched{Code: a.ErrorCode, HW: a.HighWatermark, Stable: a.LastStableOffset, LogStart: a.LogStartOffset, Records: a.RecordBatches}
+			for _, x := range a.AbortedTransactions {
+				out.Aborted = append(out.Aborted, Aborted{x.ProducerID, x.FirstOffset})
+			}
+			return out, nil
 		}
 	}
 	return Fetched{}, c.Refused("kafka.fetch", p.TP.String(), -1, "")
