@@ -13,6 +13,12 @@ func (a *app) commands() []*cobra.Command {
 		a.operateCommands(),
 		a.actCommands(),
 		[]*cobra.Command{
+			a.serveCommand(),
+			a.initCommand(),
+			a.validateCommand(),
+			a.schemaCommand(),
+			a.diffCommand(),
+			a.applyCommand(),
 			a.ledgerCommand(),
 			a.getCommand(),
 			a.describeCommand(),

@@ -16,7 +16,9 @@ func (a *app) ledgerCommand() *cobra.Command {
 	var confirm, reason string
 	discard := &cobra.Command{
 		Use: "discard PLAN WORKLOAD OPERATION", Short: "Delete the saved records of a ledger", Args: args(cobra.ExactArgs(3)),
-		RunE: func(c *cobra.Command, given []string) error { return a.ledgerDiscard(c.Context(), given, confirm, reason) },
+		RunE: func(c *cobra.Command, given []string) error {
+			return a.ledgerDiscard(c.Context(), given, confirm, reason)
+		},
 	}
 	discard.Flags().StringVar(&confirm, "confirm", "", "the plan's name, instead of typing it")
 	discard.Flags().StringVar(&reason, "reason", "", "why, for the record")

@@ -63,3 +63,10 @@ func TestStarterFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestKindsFitIntoFiles holds every kind's own keys against what files can hold.
+func TestKindsFitIntoFiles(t *testing.T) {
+	for _, fault := range spec.Audit(all.Registry()) {
+		t.Error(fault)
+	}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-dr/understudy/api"
+	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/spec"
+	"github.com/understudy-dr/understudy/workload/all"
+)
+
+func (a *app) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "validate FILE|DIR...", Short: "Check site and plan files, without any network", Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, given []string) error {
+			set, err := readSet(spec.Set{}, given)
+			if err != nil {
+				return a.problems(err)
+			}
+			return a.write(map[string]any{"sites": len(set.Sites), "plans": len(set.Plans), "digest": set.Digest()}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "valid: %d sites, %d plans\n", len(set.Sites), len(set.Plans))
+				return err
+			})
+		},
+	}
+}
+
+func readSet(base spec.Set, paths []string) (spec.Set, error) {
+	sources, err := spec.Files(paths...)
+	if err != nil {
+		return spec.Set{}, err
+	}
+	return spec.Parse(all.Registry(), base, sources...)
+}
+
+// problems tells everything that is wrong with files, each with its place, and ends with the status for it.
+func (a *app) problems(err error) error {
+	var ps spec.Problems
+	if !errors.As(err, &ps) || a.output == "json" || a.output == "jsonl" {
+		return err
+	}
+	a.say("%s", strings.TrimRight(ps.Render(), "\n"))
+	return &exitError{status: exitUsage, err: err, quiet: true}
+}
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON schema of site and plan files, for editors", Args: args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			b, err := spec.Schema(all.Registry())
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(append(b, '\n'))
+			return err
+		},
+	}
+}
+
+func (a *app) initCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "init", Short: "Print a first site and plan file, with comments", Args: args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(a.out, spec.Init())
+			return err
+		},
+	}
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	var files []string
+	c := &cobra.Command{
+		Use: "diff -f FILE|DIR", Short: "Show what apply would change; exit status 2 when there is a change", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl := a.client()
+			defer cl.Close()
+			_, _, changes, err := a.changes(c.Context(), cl, files)
+			if err != nil {
+				return err
+			}
+			if err := a.writeChanges(changes); err != nil {
+				return err
+			}
+			if len(changes) > 0 {
+				return &exitError{status: exitChanges, quiet: true}
+			}
+			return nil
+		},
+	}
+	fileFlag(c, &files)
+	return c
+}
+
+func fileFlag(c *cobra.Command, files *[]string) {
+	c.Flags().StringSliceVarP(files, "file", "f", nil, "a file, a directory tree of *.yaml, or - for standard input (repeatable)")
+	_ = c.MarkFlagRequired("file")
+}
+
+// changes reads the applied documents and the files, and gives what is between them.
+func (a *app) changes(ctx context.Context, cl *api.Client, files []string) (control.Documents, spec.Set, []spec.Change, error) {
+	now, err := cl.Documents(ctx)
+	if err != nil {
+		return now, spec.Set{}, nil, err
+	}
+	old := spec.Set{}
+	if now.Text != "" {
+		if old, err = spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: "applied documents", Text: []byte(now.Text)}); err != nil {
+			return now, old, nil, a.problems(err)
+		}
+	}
+	next, err := readSet(old, files)
+	if err != nil {
+		return now, next, nil, a.problems(err)
+	}
+	return now, next, spec.Diff(old, next), nil
+}
+
+func (a *app) writeChanges(changes []spec.Change) error {
+	return a.write(changes, func(w io.Writer) error {
+		if len(changes) == 0 {
+			_, err := fmt.Fprintln(w, "no changes")
+			return err
+		}
+		p := &printer{w: w}
+		for _, c := range changes {
+			p.line("%s", c)
+		}
+		return p.err
+	})
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	var files []string
+	c := &cobra.Command{
+		Use: "apply -f FILE|DIR", Short: "Make the files' sites and plans the applied ones; refuses what changed since it was read", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl := a.client()
+			defer cl.Close()
+			now, next, changes, err := a.changes(c.Context(), cl, files)
+			if err != nil {
+				return err
+			}
+			if len(changes) > 0 {
+				if _, err := cl.Apply(c.Context(), next.Canonical(), now.Version); err != nil {
+					return err
+				}
+			}
+			return a.writeChanges(changes)
+		},
+	}
+	fileFlag(c, &files)
+	return c
+}
