@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"testing"
@@ -192,6 +193,9 @@ func run(t *testing.T, o mirror.Options) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, cancel: cancel, done: make(chan struct{}), kept: understudy.Keep{}}
+	if os.Getenv("MIRROR_DEBUG") != "" {
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	o.Report = func(p understudy.Progress) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
