@@ -5,7 +5,9 @@ package control
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -63,13 +65,141 @@ type HookRunner interface {
 // after Run. Orders are taken by the leading member only; others answer reads, and say who leads.
 type Controller struct {
 	opt Options
+
+	mu sync.Mutex
+	// leading is set while this member leads and has settled.
+	leading *session
+	// settling is true while it waits out its predecessor.
+	settling bool
+	// compiled are the plans of the documents of that version.
+	compiled Plans
+	version  journal.Revision
 }
 
 // New makes a controller, and starts nothing.
-func New(opt Options) *Controller { return &Controller{opt: opt} }
+func New(opt Options) *Controller {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&opt.Lease, 10*time.Second)
+	def(&opt.RequestTimeout, 10*time.Second)
+	def(&opt.Margin, opt.Lease/5)
+	def(&opt.ProbeEvery, 5*time.Second)
+	def(&opt.ProgressEvery, time.Second)
+	def(&opt.StepBudget, 2*time.Minute)
+	if opt.FetchBudget == 0 {
+		opt.FetchBudget = 64 << 20
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Controller{opt: opt}
+}
+
+// leadership is the name under which members compete.
+const leadership = "control"
 
 // Run takes part until drain ends. It waits for the leadership, recovers what a former leader left, and then
 // runs assignments, operations and the standing duty. When drain ends, running steps are finished, links come
 // to rest and the leadership is given up; when stop ends too, everything is cut off at once, which the journal
-// survives. It returns nil after either.
-func (c *Controller) Run(drain, stop context.Context) error { return errUnbuilt("run") }
+// survives. It returns nil after either, and an error when the journal is closed.
+func (c *Controller) Run(drain, stop context.Context) error {
+	for drain.Err() == nil && stop.Err() == nil {
+		err := c.lead(drain, stop)
+		switch {
+		case drain.Err() != nil || stop.Err() != nil:
+			return nil
+		case errors.Is(err, journal.ErrClosed):
+			return err
+		case err != nil:
+			c.opt.Log.Warn("no longer leading", "error", err)
+		}
+		pause(drain, c.opt.Lease/10)
+	}
+	return nil
+}
+
+// lead runs one term.
+func (c *Controller) lead(drain, stop context.Context) error {
+	waiting, cancel := context.WithCancel(drain)
+	defer cancel()
+	defer context.AfterFunc(stop, cancel)()
+	l, err := c.opt.Journal.Lead(waiting, leadership, c.opt.Holder, c.opt.Lease)
+	if err != nil {
+		return err
+	}
+	hard, fail := context.WithCancelCause(stop)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer fail(nil)
+	watch.Go(func() {
+		select {
+		case <-l.Lost():
+			fail(journal.ErrDeposed)
+		case <-hard.Done():
+		}
+	})
+	s := newSession(c, l, hard, fail, drain)
+	clean, err := s.run()
+	c.set(nil, false)
+	if clean {
+		s.leaveClean()
+	}
+	resign, done := context.WithTimeout(context.Background(), c.opt.RequestTimeout)
+	defer done()
+	return errors.Join(err, l.Resign(resign))
+}
+
+// set publishes whether this member takes orders.
+func (c *Controller) set(s *session, settling bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leading, c.settling = s, settling
+}
+
+// pause waits, but not beyond the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// plans gives the applied plans, compiled, and the documents' version.
+func (c *Controller) plans(ctx context.Context) (Plans, error) {
+	docs, version, err := read[Documents](ctx, c.opt.Journal, keyDocuments)
+	if err != nil || version == 0 {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.version == version {
+		return c.compiled, nil
+	}
+	plans, err := c.opt.Compile(docs.Text)
+	if err != nil {
+		return nil, err
+	}
+	c.compiled, c.version = plans, version
+	return plans, nil
+}
+
+// plan gives one applied plan.
+func (c *Controller) plan(ctx context.Context, name understudy.PlanName) (workload.Plan, error) {
+	plans, err := c.plans(ctx)
+	if err != nil {
+		return workload.Plan{}, err
+	}
+	p, ok := plans.Find(name)
+	if !ok {
+		return workload.Plan{}, notFound("plan", string(name))
+	}
+	return p, nil
+}

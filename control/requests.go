@@ -93,7 +93,9 @@ type ActRequest struct {
 	Workload understudy.WorkloadName `json:"workload,omitempty"`
 	// Reason is required to skip.
 	Reason string `json:"reason,omitempty"`
-	By     string `json:"by"`
+	// AcceptFence adds By's word, in a retry, that nobody writes these sites.
+	AcceptFence []understudy.Site `json:"acceptFence,omitempty"`
+	By          string            `json:"by"`
 }
 
 // OperationsRequest narrows a list of operations; the zero value lists all.

@@ -1,127 +1,219 @@
 package control
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/journal"
+	"github.com/understudy-dr/understudy/workload"
 )
 
-// This file is the whole surface for the API and the command line. All errors are *understudy.Error: kind
-// refused for a safety check, conflict where the caller's base is old, not-found, invalid, and fenced when
-// this member does not lead (the error names who does).
+// The methods of Controller in this file, start.go, acting.go, watch.go, status.go, report.go and ledger.go
+// are the whole surface for the API and the command line. All errors are *understudy.Error: kind refused for a
+// safety check, conflict where the caller's base is old, not-found, invalid, and fenced when this member does not
+// lead (the error names who does).
 
-func errUnbuilt(op string) error {
-	return &understudy.Error{Code: "US200", Kind: understudy.KindBug, Op: "control." + op, Summary: "not built yet"}
+// ordered gives the term of a member that takes orders.
+func (c *Controller) ordered() (*session, error) {
+	c.mu.Lock()
+	s, settling := c.leading, c.settling
+	c.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	e := &understudy.Error{
+		Code: "US219", Kind: understudy.KindFenced, Op: "control", Summary: "this member does not lead",
+		Fix: "ask the leading member",
+	}
+	if settling {
+		e.Summary = "this member leads soon: it waits until a former leader can have nothing in flight"
+		e.Kind, e.Fix = understudy.KindRetry, "ask again in some seconds"
+		return nil, e
+	}
+	if l, err := c.Leader(context.Background()); err == nil && l.Holder != "" {
+		e.Why = l.Holder + " leads"
+	}
+	return nil, e
 }
 
 // Leader says who leads.
 func (c *Controller) Leader(ctx context.Context) (Leader, error) {
-	return Leader{}, errUnbuilt("leader")
+	e, err := c.opt.Journal.Get(ctx, journal.LeaderKey(leadership))
+	if err != nil {
+		return Leader{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := Leader{Holder: string(e.Value), Self: c.leading != nil, Settling: c.settling}
+	if e.Version != 0 {
+		l.Term = int64(e.Version)
+	}
+	return l, nil
 }
 
 // Documents gives the applied documents.
 func (c *Controller) Documents(ctx context.Context) (Documents, error) {
-	return Documents{}, errUnbuilt("documents")
+	d, _, err := read[Documents](ctx, c.opt.Journal, keyDocuments)
+	return d, err
 }
 
 // Apply replaces the documents. It is refused when they changed since the caller's base, when they do not
 // compile, when they change a plan with an open operation, and when they drop or move a protected workload.
 // It never changes a role.
 func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, error) {
-	return Documents{}, errUnbuilt("apply")
+	s, err := c.ordered()
+	if err != nil {
+		return Documents{}, err
+	}
+	next, err := c.opt.Compile(req.Text)
+	if err != nil {
+		return Documents{}, err
+	}
+	if err := s.mayApply(ctx, next); err != nil {
+		return Documents{}, err
+	}
+	s.use.Lock()
+	defer s.use.Unlock()
+	docs, version, err := read[Documents](ctx, s.opt.Journal, keyDocuments)
+	if err != nil {
+		return docs, err
+	}
+	if docs.Version != req.Base {
+		return docs, &understudy.Error{
+			Code: "US218", Kind: understudy.KindConflict, Op: "control.apply",
+			Summary: "the documents changed since this change was begun", Why: docs.By + " applied another version",
+			Fix: "understudy diff, then apply again",
+		}
+	}
+	if err := s.mayApply(ctx, next); err != nil {
+		return docs, err
+	}
+	docs = Documents{Text: req.Text, Version: docs.Version + 1, By: req.By, At: s.opt.Now()}
+	var t change
+	t.put(keyDocuments, version, docs)
+	s.links.stopAll()
+	s.handles.close()
+	if err := s.commit(&t); err != nil {
+		return docs, errors.Join(err, s.links.resume())
+	}
+	return docs, s.links.resume()
+}
+
+// mayApply refuses changes under an open operation, and the loss of a protected workload.
+func (s *session) mayApply(ctx context.Context, next Plans) error {
+	now, err := s.c.plans(ctx)
+	if err != nil {
+		// Documents that no longer compile may be replaced by some that do.
+		return nil
+	}
+	ops, err := readAll[Operation](ctx, s.opt.Journal, prefixOps)
+	if err != nil {
+		return err
+	}
+	for _, op := range ops {
+		if !op.State.Final() && op.State != CommitWindow && op.Verb != understudy.Duty {
+			return refused("US257", op.object(), "operation "+string(op.ID)+" is open", "finish or abort it first")
+		}
+	}
+	for _, plan := range now {
+		for _, p := range plan.Workloads {
+			recs, err := readAll[linkRecord](ctx, s.opt.Journal, linkPrefix(p))
+			if err != nil {
+				return err
+			}
+			if len(recs) == 0 {
+				continue
+			}
+			to, _ := next.Find(plan.Name)
+			q, ok := to.Workload(p.Name)
+			if !ok || q.Kind != p.Kind || !slices.Equal(q.Sites, p.Sites) || to.Home != plan.Home {
+				return refused("US258", objectOf(p), "the workload is protected: it can be neither dropped nor moved", "understudy unprotect "+string(plan.Name))
+			}
+		}
+	}
+	return nil
 }
 
 // Plans lists the applied plans.
-func (c *Controller) Plans(ctx context.Context) ([]PlanInfo, error) { return nil, errUnbuilt("plans") }
-
-// Status gives one plan's status. It asks no cluster: it shows what is known, and since when.
-func (c *Controller) Status(ctx context.Context, plan understudy.PlanName) (PlanStatus, error) {
-	return PlanStatus{}, errUnbuilt("status")
-}
-
-// Start begins an operation and returns at once, or shows what it would do.
-func (c *Controller) Start(ctx context.Context, req StartRequest) (Started, error) {
-	return Started{}, errUnbuilt("start")
+func (c *Controller) Plans(ctx context.Context) ([]PlanInfo, error) {
+	plans, err := c.plans(ctx)
+	out := make([]PlanInfo, 0, len(plans))
+	for _, p := range plans {
+		out = append(out, PlanInfo{Plan: p.Name, Home: p.Home, Sites: p.Sites, Workloads: names(p)})
+	}
+	return out, err
 }
 
 // Operations lists operations, newest first.
 func (c *Controller) Operations(ctx context.Context, req OperationsRequest) ([]Operation, error) {
-	return nil, errUnbuilt("operations")
+	ops, err := readAll[Operation](ctx, c.opt.Journal, prefixOps)
+	if err != nil {
+		return nil, err
+	}
+	ops = slices.DeleteFunc(ops, func(op Operation) bool {
+		return req.Plan != "" && op.Plan != req.Plan || req.Open && op.State.Final()
+	})
+	slices.SortFunc(ops, func(a, b Operation) int {
+		if c := b.Created.Compare(a.Created); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
+	return ops, nil
 }
 
 // Operation gives one operation as it stands.
 func (c *Controller) Operation(ctx context.Context, id understudy.OperationID) (Operation, error) {
-	return Operation{}, errUnbuilt("operation")
-}
-
-// Report gives everything about one operation, finished or not.
-func (c *Controller) Report(ctx context.Context, id understudy.OperationID) (Report, error) {
-	return Report{}, errUnbuilt("report")
-}
-
-// Retry runs the failed step of a paused operation again, or takes a quarantined workload back in.
-func (c *Controller) Retry(ctx context.Context, req ActRequest) (Operation, error) {
-	return Operation{}, errUnbuilt("retry")
-}
-
-// Skip leaves the failed step out, where the step allows it; it needs a reason.
-func (c *Controller) Skip(ctx context.Context, req ActRequest) (Operation, error) {
-	return Operation{}, errUnbuilt("skip")
-}
-
-// Abort turns the operation back; after PROMOTE it is refused. With a workload it lets a quarantined one go.
-func (c *Controller) Abort(ctx context.Context, req ActRequest) (Operation, error) {
-	return Operation{}, errUnbuilt("abort")
-}
-
-// Approve consents to the envelope of an operation that awaits it. The person who started it cannot.
-func (c *Controller) Approve(ctx context.Context, req ActRequest) (Operation, error) {
-	return Operation{}, errUnbuilt("approve")
-}
-
-// Pause stops a running operation at the next boundary of a step.
-func (c *Controller) Pause(ctx context.Context, req ActRequest) (Operation, error) {
-	return Operation{}, errUnbuilt("pause")
-}
-
-// Resume goes on with an operation that an operator paused.
-func (c *Controller) Resume(ctx context.Context, req ActRequest) (Operation, error) {
-	return Operation{}, errUnbuilt("resume")
-}
-
-// Wait returns when the operation rests: paused, awaiting approval, in its commit window, or ended.
-func (c *Controller) Wait(ctx context.Context, id understudy.OperationID) (Operation, error) {
-	return Operation{}, errUnbuilt("wait")
-}
-
-// Watch calls each with every entry of the operation's journal after the given number, in order, and with
-// progress, which has the number of the entry before it; it returns nil when the operation has ended, and
-// otherwise when ctx ends or each fails.
-func (c *Controller) Watch(ctx context.Context, id understudy.OperationID, after int64, each func(Event) error) error {
-	return errUnbuilt("watch")
-}
-
-// Ledgers lists the ledgers of a plan, newest first, those discarded included.
-func (c *Controller) Ledgers(ctx context.Context, plan understudy.PlanName) ([]LedgerRecord, error) {
-	return nil, errUnbuilt("ledgers")
-}
-
-// ExportLedger writes the saved records of one ledger as JSON lines.
-func (c *Controller) ExportLedger(ctx context.Context, req LedgerRequest, write func(line []byte) error) error {
-	return errUnbuilt("export")
-}
-
-// DiscardLedger deletes the saved records of one ledger. It is refused until the takeover is committed.
-func (c *Controller) DiscardLedger(ctx context.Context, req LedgerRequest) (LedgerRecord, error) {
-	return LedgerRecord{}, errUnbuilt("discard")
+	op, version, err := read[Operation](ctx, c.opt.Journal, keyOp(id))
+	if err == nil && version == 0 {
+		err = notFound("operation", string(id))
+	}
+	if s, lerr := c.ordered(); lerr == nil {
+		op.Now = s.runs.find(id).now()
+	}
+	return op, err
 }
 
 // Doctor looks at all sites of a plan, or of all plans when none is named, and changes nothing.
 func (c *Controller) Doctor(ctx context.Context, plan understudy.PlanName) (Findings, error) {
-	return Findings{}, errUnbuilt("doctor")
+	plans, err := c.plans(ctx)
+	if err != nil {
+		return Findings{}, err
+	}
+	if plan != "" {
+		one, ok := plans.Find(plan)
+		if !ok {
+			return Findings{}, notFound("plan", string(plan))
+		}
+		plans = Plans{one}
+	}
+	id, _, err := read[string](ctx, c.opt.Journal, keyControlPlane)
+	if err != nil {
+		return Findings{}, err
+	}
+	out := Findings{At: c.opt.Now()}
+	for _, p := range plans {
+		for _, w := range p.Workloads {
+			f := WorkloadFindings{Plan: p.Name, Workload: w.Name}
+			f.Error = understudy.AsError(c.examine(ctx, w, id, &f))
+			out.Workloads = append(out.Workloads, f)
+		}
+	}
+	return out, nil
 }
 
-// Metrics gives one snapshot, without asking any cluster.
-func (c *Controller) Metrics(ctx context.Context) (Metrics, error) {
-	return Metrics{}, errUnbuilt("metrics")
+// examine looks at one workload's sites with an opening of its own, so that every member can.
+func (c *Controller) examine(ctx context.Context, p workload.Planned, id string, f *WorkloadFindings) error {
+	ctx, cancel := context.WithTimeout(ctx, probeBudget)
+	defer cancel()
+	_, w, err := c.open(ctx, p, id)
+	if err != nil {
+		return err
+	}
+	obs, err := w.Observe(ctx)
+	f.Sites, f.Findings = obs.Sites, obs.Findings
+	return errors.Join(err, w.Close())
 }

@@ -1,0 +1,447 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/journal"
+	"github.com/understudy-dr/understudy/workload"
+)
+
+// linkRecord is an assignment as the journal keeps it.
+type linkRecord struct {
+	Link  understudy.Link      `json:"link"`
+	Epoch understudy.RoleEpoch `json:"epoch"`
+	// Term grows with every new holder of the assignment.
+	Term    int64 `json:"term"`
+	Reverse bool  `json:"reverse,omitempty"`
+	// Wanted is false once the assignment has ended.
+	Wanted bool      `json:"wanted"`
+	Since  time.Time `json:"since"`
+}
+
+// follows runs the movers of this term.
+type follows struct {
+	s       *session
+	mu      sync.Mutex
+	running map[understudy.Link]*follow
+	frozen  map[understudy.PlanName]map[understudy.OperationID]bool
+	group   sync.WaitGroup
+}
+
+// follow is one link being followed.
+type follow struct {
+	p      workload.Planned
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	rec      linkRecord
+	progress *understudy.Progress
+	stored   time.Time
+	err      error
+}
+
+func newFollows(s *session) *follows {
+	return &follows{
+		s: s, running: map[understudy.Link]*follow{},
+		frozen: map[understudy.PlanName]map[understudy.OperationID]bool{},
+	}
+}
+
+// resume takes up all assignments that a former leader left, each under a new term.
+func (f *follows) resume() error {
+	ops, err := readAll[Operation](f.s.hard, f.s.opt.Journal, prefixOps)
+	if err != nil {
+		return err
+	}
+	for i := range ops {
+		f.freeze(&ops[i])
+	}
+	recs, err := readAll[linkRecord](f.s.hard, f.s.opt.Journal, prefixLinks)
+	if err != nil {
+		return err
+	}
+	plans, err := f.s.c.plans(f.s.hard)
+	if err != nil {
+		return nil
+	}
+	for _, rec := range recs {
+		plan, _ := plans.Find(rec.Link.Plan)
+		p, ok := plan.Workload(rec.Link.Workload)
+		if !ok || !rec.Wanted {
+			continue
+		}
+		if err := f.assign(p, rec.Link, func(r *linkRecord) { r.Term++ }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assign changes an assignment's record and starts its mover; the mover of the former one has ended before.
+func (f *follows) assign(p workload.Planned, l understudy.Link, set func(*linkRecord)) error {
+	unlock := f.s.locks.lock(string(l.Plan))
+	rec, version, err := read[linkRecord](f.s.hard, f.s.opt.Journal, keyLink(l))
+	if err == nil {
+		rec.Link, rec.Since = l, f.s.opt.Now()
+		set(&rec)
+		var t change
+		t.put(keyLink(l), version, rec)
+		err = f.s.commit(&t)
+	}
+	unlock()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(f.s.hard)
+	one := &follow{p: p, cancel: cancel, done: make(chan struct{}), rec: rec}
+	f.mu.Lock()
+	f.running[l] = one
+	f.mu.Unlock()
+	f.group.Go(func() {
+		defer cancel(nil)
+		defer close(one.done)
+		f.keepUp(ctx, one)
+	})
+	return nil
+}
+
+// find gives the mover of a link; nil when none runs here.
+func (f *follows) find(l understudy.Link) *follow {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.running[l]
+}
+
+// errEnded ends an assignment for good, errEpoch because the engine has seen a higher epoch.
+var (
+	errEnded = errors.New("control: the assignment has ended")
+	errEpoch = errors.New("control: the engine has seen a higher epoch")
+)
+
+// stop ends a mover and waits until nothing of it can be in flight: it has returned, or its lease and the
+// longest request have passed.
+func (f *follows) stop(ctx context.Context, l understudy.Link) error {
+	f.mu.Lock()
+	one := f.running[l]
+	delete(f.running, l)
+	f.mu.Unlock()
+	if one == nil {
+		return nil
+	}
+	one.cancel(errEnded)
+	t := time.NewTimer(f.s.opt.Lease + f.s.opt.RequestTimeout)
+	defer t.Stop()
+	select {
+	case <-one.done:
+		return nil
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// stopAll brings all movers to rest.
+func (f *follows) stopAll() {
+	f.mu.Lock()
+	for l, one := range f.running {
+		one.cancel(errDrained)
+		delete(f.running, l)
+	}
+	f.mu.Unlock()
+	f.group.Wait()
+}
+
+// keepUp runs the mover until its assignment ends, and starts it again when it fails.
+func (f *follows) keepUp(ctx context.Context, one *follow) {
+	defer f.store(one, true)
+	wait := 100 * time.Millisecond
+	for ctx.Err() == nil {
+		began := f.s.opt.Now()
+		err := f.replicate(ctx, one)
+		if errors.Is(err, errEpoch) {
+			err = f.raise(one)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		one.mu.Lock()
+		one.err = err
+		one.mu.Unlock()
+		f.s.changed.fire()
+		if err != nil {
+			f.s.opt.Log.Warn("a link stopped and is started again", "link", one.rec.Link.String(), "error", err)
+		}
+		if f.s.opt.Now().Sub(began) > time.Minute {
+			wait = 100 * time.Millisecond
+		}
+		pause(ctx, wait)
+		wait = min(2*wait, 10*time.Second)
+	}
+}
+
+// replicate runs the mover once.
+func (f *follows) replicate(ctx context.Context, one *follow) error {
+	h, err := f.s.handles.get(ctx, one.p)
+	if err != nil {
+		return err
+	}
+	kept, _, err := read[understudy.Keep](ctx, f.s.opt.Journal, keyKeep(objectOf(one.p)))
+	if err != nil {
+		return err
+	}
+	once, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	one.mu.Lock()
+	rec := one.rec
+	one.mu.Unlock()
+	err = h.Replicate(once, understudy.Assignment{
+		Link: rec.Link, Epoch: rec.Epoch, Reverse: rec.Reverse, Kept: kept,
+		Lease:  understudy.Lease{Term: rec.Term, Deadline: f.s.deadline},
+		Frozen: func() bool { return f.isFrozen(rec.Link.Plan) },
+	}, func(p understudy.Progress) {
+		if need := f.report(one, p); need {
+			cancel(errEpoch)
+		}
+	})
+	if errors.Is(context.Cause(once), errEpoch) {
+		return errEpoch
+	}
+	return err
+}
+
+// report takes a mover's progress: what it asks to keep is stored now, the rest from time to time.
+func (f *follows) report(one *follow, p understudy.Progress) (needEpoch bool) {
+	one.mu.Lock()
+	p.Link, p.Epoch = one.rec.Link, one.rec.Epoch
+	changed := one.progress == nil || one.progress.State != p.State
+	due := changed || f.s.opt.Now().Sub(one.stored) >= f.s.opt.ProgressEvery
+	one.progress, one.err = &p, nil
+	one.mu.Unlock()
+	if due || len(p.Keep) > 0 {
+		f.store(one, false)
+	}
+	f.s.changed.fire()
+	return p.NeedEpoch > p.Epoch
+}
+
+// store writes the newest progress and what the mover asked to keep.
+func (f *follows) store(one *follow, last bool) {
+	one.mu.Lock()
+	p, rec := one.progress, one.rec
+	one.stored = f.s.opt.Now()
+	one.mu.Unlock()
+	if p == nil || f.s.hard.Err() != nil {
+		return
+	}
+	defer f.s.locks.lock(string(rec.Link.Plan))()
+	var t change
+	t.set(keyProgress(rec.Link), slim(*p))
+	err := error(nil)
+	if !last {
+		err = f.s.keep(&t, objectOf(one.p), p.Keep)
+	}
+	if err == nil && rec.Reverse && p.State == understudy.Protected {
+		err = f.forward(&t, one)
+	}
+	if err == nil {
+		err = f.s.commit(&t)
+	}
+	if err != nil {
+		// A mover goes on only while what it was promised to be kept is kept.
+		one.cancel(err)
+		f.s.opt.Log.Warn("progress could not be stored", "link", rec.Link.String(), "error", err)
+	}
+}
+
+// forward ends the time in which positions are set backwards too: the link was protected once.
+func (f *follows) forward(t *change, one *follow) error {
+	rec, version, err := read[linkRecord](f.s.hard, f.s.opt.Journal, keyLink(one.rec.Link))
+	if err != nil || rec.Term != one.rec.Term {
+		return err
+	}
+	rec.Reverse = false
+	t.put(keyLink(rec.Link), version, rec)
+	one.mu.Lock()
+	one.rec.Reverse = false
+	one.mu.Unlock()
+	return nil
+}
+
+// slim leaves out the shards that have nothing to say when there are too many for one entry.
+func slim(p understudy.Progress) understudy.Progress {
+	const most = 500
+	p.Keep = nil
+	if len(p.Shards) <= most {
+		return p
+	}
+	var said []understudy.ShardProgress
+	for _, s := range p.Shards {
+		if s.Error != nil && len(said) < most {
+			said = append(said, s)
+		}
+	}
+	p.Shards = said
+	return p
+}
+
+// raise lifts the role's epoch above what the engine has seen, and the assignment with it. While no site is
+// active an operation has the role in hand: the link waits.
+func (f *follows) raise(one *follow) error {
+	defer f.s.locks.lock(string(one.p.Plan))()
+	o := objectOf(one.p)
+	role, version, err := f.s.role(f.s.hard, o)
+	if err != nil {
+		return err
+	}
+	one.mu.Lock()
+	rec, need := one.rec, one.progress.NeedEpoch
+	one.mu.Unlock()
+	if role.None() || !role.IsActive(rec.Link.From) {
+		return refused("US256", o, "the link needs a new role epoch, and an operation has the role in hand", "finish the operation")
+	}
+	_, recVersion, err := read[linkRecord](f.s.hard, f.s.opt.Journal, keyLink(rec.Link))
+	if err != nil {
+		return err
+	}
+	role = above(role, need)
+	role.Epoch++
+	rec.Epoch, rec.Since = role.Epoch, f.s.opt.Now()
+	rec.Term++
+	var t change
+	t.put(keyRole(o), version, role)
+	t.put(keyLink(rec.Link), recVersion, rec)
+	if err := f.s.commit(&t); err != nil {
+		return err
+	}
+	one.mu.Lock()
+	one.rec, one.progress = rec, nil
+	one.mu.Unlock()
+	return nil
+}
+
+// freeze notes whether the operation freezes its plan now.
+func (f *follows) freeze(op *Operation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.frozen[op.Plan] == nil {
+		f.frozen[op.Plan] = map[understudy.OperationID]bool{}
+	}
+	if op.freezes() {
+		f.frozen[op.Plan][op.ID] = true
+	} else {
+		delete(f.frozen[op.Plan], op.ID)
+	}
+}
+
+func (f *follows) isFrozen(p understudy.PlanName) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.frozen[p]) > 0
+}
+
+// freezes says whether the operation stands between freeze and unfreeze.
+func (op *Operation) freezes() bool {
+	if !op.takeover() || op.State.Final() || op.State == CommitWindow || op.Stage == understudy.StageUnfreeze {
+		return false
+	}
+	if op.Aborting || op.Inherits != "" {
+		return true
+	}
+	for _, r := range op.rows() {
+		if r.Stage == understudy.StageFreeze {
+			return true
+		}
+		if r.Stage == op.Stage {
+			return false
+		}
+	}
+	return false
+}
+
+// startLinks assigns the links of the role, at its epoch.
+func (w *walk) startLinks(ctx context.Context, p workload.Planned) error {
+	role, _, err := w.s.role(ctx, objectOf(p))
+	if err != nil {
+		return err
+	}
+	kind, _ := w.s.opt.Registry.Kind(p.Kind)
+	for _, l := range kind.Links(p.Spec, role) {
+		rec, version, err := read[linkRecord](ctx, w.s.opt.Journal, keyLink(l))
+		if err != nil {
+			return err
+		}
+		if version != 0 && rec.Wanted && rec.Epoch == role.Epoch && w.s.links.find(l) != nil {
+			continue
+		}
+		f := Facts{SourceLeads: role.IsActive(l.From), TargetActive: role.IsActive(l.To), TargetShut: w.targetShut(p, l)}
+		if refusal := pass(Guards(), GateAssign, f, objectOf(p)); refusal != nil {
+			return refusal
+		}
+		if err := w.s.links.stop(ctx, l); err != nil {
+			return err
+		}
+		reverse := l.From != w.plan.Home || w.op.Promoted
+		if err := w.s.links.assign(p, l, func(r *linkRecord) {
+			r.Term++
+			r.Epoch, r.Wanted, r.Reverse = role.Epoch, true, reverse
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// targetShut says whether nobody but a mover can write the link's target: it was never active, or the operation
+// that made it a target has fenced it.
+func (w *walk) targetShut(p workload.Planned, l understudy.Link) bool {
+	if w.op.Verb == understudy.Protect || w.op.Aborting {
+		return true
+	}
+	return find(w.proofs(p.Name), func(pr understudy.Proof) bool {
+		return pr.Kind == understudy.ProofFence && pr.Site == l.To && pr.Complete
+	}) != nil
+}
+
+// endLinks ends every assignment into the operation's target, for good.
+func (w *walk) endLinks(ctx context.Context, p workload.Planned) error {
+	entries, _, err := w.s.opt.Journal.List(ctx, linkPrefix(p))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		rec, _, err := read[linkRecord](ctx, w.s.opt.Journal, e.Key)
+		if err != nil {
+			return err
+		}
+		if rec.Link.To != w.op.To {
+			continue
+		}
+		if rec.Wanted {
+			if err := w.unwant(p, rec.Link); err != nil {
+				return err
+			}
+		}
+		if err := w.s.links.stop(ctx, rec.Link); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unwant journals the end of an assignment before its mover is stopped, so that no successor starts it again.
+func (w *walk) unwant(p workload.Planned, l understudy.Link) error {
+	return w.amend(func(op *Operation, t *change) ([]Event, error) {
+		var rec linkRecord
+		var version journal.Revision
+		rec, version, err := read[linkRecord](w.s.hard, w.s.opt.Journal, keyLink(l))
+		rec.Wanted = false
+		t.put(keyLink(l), version, rec)
+		return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: p.Name, Text: linksEndedNote}}, err
+	})
+}

@@ -1,0 +1,187 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
+)
+
+// standingDuty probes, all the time, the sites that must not take writes, and fences them at first contact.
+func (s *session) standingDuty(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := s.dutyRound(ctx); err != nil && ctx.Err() == nil {
+			s.opt.Log.Warn("the standing duty towards old sites", "error", err)
+		}
+		pause(ctx, s.opt.ProbeEvery)
+	}
+}
+
+// dutyRound looks once at all of them, the workloads side by side.
+func (s *session) dutyRound(ctx context.Context) error {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	plans, err := s.c.plans(ctx)
+	if err != nil {
+		return err
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	for _, plan := range plans {
+		for _, p := range plan.Workloads {
+			group.Go(func() {
+				if err := s.dutyOf(ctx, p); err != nil && ctx.Err() == nil {
+					s.opt.Log.Warn("the standing duty towards an old site", "object", objectOf(p).String(), "error", err)
+				}
+			})
+		}
+	}
+	return nil
+}
+
+// dutyOf looks at the old sites of one workload.
+func (s *session) dutyOf(ctx context.Context, p workload.Planned) error {
+	role, version, err := s.role(ctx, objectOf(p))
+	if err != nil || version == 0 {
+		return err
+	}
+	recs, err := readAll[linkRecord](ctx, s.opt.Journal, linkPrefix(p))
+	if err != nil || len(recs) == 0 {
+		return err
+	}
+	op, err := s.current(ctx, p.Plan)
+	if err != nil || role.None() && op != nil && op.State == Running {
+		// The operation itself is on its way to the fence, or back from it.
+		return err
+	}
+	var sites []understudy.Site
+	for _, site := range p.Sites {
+		if pass(Guards(), GateDuty, dutyFacts(role, recs, op, site), objectOf(p)) == nil && oldSite(role, site) {
+			sites = append(sites, site)
+		}
+	}
+	if len(sites) == 0 {
+		return nil
+	}
+	h, err := s.handles.get(ctx, p)
+	if err != nil {
+		return err
+	}
+	obs, err := s.observe(ctx, h, objectOf(p))
+	if err != nil {
+		return err
+	}
+	for _, site := range sites {
+		if err := s.meet(ctx, p, role, site, obs.Sites[site]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oldSite says whether the site is one the duty is about: while nobody is active those that were, else any other.
+func oldSite(role understudy.Role, site understudy.Site) bool {
+	return !role.None() || slices.Contains(role.From, site)
+}
+
+// dutyFacts is what the guards of the duty ask.
+func dutyFacts(role understudy.Role, recs []linkRecord, op *Operation, site understudy.Site) Facts {
+	f := Facts{SiteActive: role.IsActive(site)}
+	for _, r := range recs {
+		f.SiteFed = f.SiteFed || r.Wanted && r.Link.To == site
+	}
+	if op != nil {
+		becomesTarget := TableVerb(op.Verb) == understudy.Switchover && op.Promoted && site == op.From
+		f.SiteRising = site == op.To || becomesTarget
+	}
+	return f
+}
+
+// current gives the open role-changing operation of a plan; nil when there is none.
+func (s *session) current(ctx context.Context, plan understudy.PlanName) (*Operation, error) {
+	rec, _, err := read[planRecord](ctx, s.opt.Journal, keyPlan(plan))
+	if err != nil || rec.Current == "" {
+		return nil, err
+	}
+	op, version, err := read[Operation](ctx, s.opt.Journal, keyOp(rec.Current))
+	if err != nil || version == 0 {
+		return nil, err
+	}
+	return &op, nil
+}
+
+// meet keeps what is known of an old site, and fences it when it answers and is not provably fenced.
+func (s *session) meet(ctx context.Context, p workload.Planned, role understudy.Role, site understudy.Site, facts workload.SiteFacts) error {
+	known, _, err := read[OldSite](ctx, s.opt.Journal, keyOld(objectOf(p), site))
+	if err != nil {
+		return err
+	}
+	if facts.Presence != workload.Present {
+		if known.State == "unreachable" {
+			return nil
+		}
+		known.Site, known.State, known.Error, known.At = site, "unreachable", facts.Error, s.opt.Now()
+		known.Text = "old primary: unfenced (it does not answer; it is fenced at first contact)"
+		return s.setOld(p, known)
+	}
+	if known.State == "fenced" && facts.Writable != "open" {
+		return nil
+	}
+	if known.State != "unfenced" {
+		known.Site, known.State, known.Error, known.At = site, "unfenced", nil, s.opt.Now()
+		known.Text = "old primary: unfenced"
+		if err := s.setOld(p, known); err != nil {
+			return err
+		}
+	}
+	return s.fenceOld(ctx, p, role, site)
+}
+
+func (s *session) setOld(p workload.Planned, o OldSite) error {
+	defer s.locks.lock(string(p.Plan))()
+	var t change
+	t.set(keyOld(objectOf(p), o.Site), o)
+	return s.commit(&t)
+}
+
+// fenceOld runs the duty as an operation of its own, journaled step by step; one that failed is tried again.
+func (s *session) fenceOld(ctx context.Context, p workload.Planned, role understudy.Role, site understudy.Site) error {
+	id := understudy.OperationID("duty-" + string(p.Plan) + "-" + string(p.Name) + "-" + string(site))
+	defer s.locks.lock(string(p.Plan))()
+	old, version, err := read[Operation](ctx, s.opt.Journal, keyOp(id))
+	if err != nil {
+		return err
+	}
+	now := s.opt.Now()
+	var t change
+	switch {
+	case version != 0 && (old.State == Running || old.State == Validated):
+		return nil
+	case version != 0 && old.State == PausedByStep:
+		e, err := old.enter(Retry, "", "the standing duty tries again")
+		if err != nil {
+			return err
+		}
+		s.writeOp(&t, &old, version, []Event{e, old.begin(old.Stage)})
+	default:
+		op := Operation{
+			ID: id, Verb: understudy.Duty, Plan: p.Plan, State: Validated, Stages: stagesOf(Stages(understudy.Duty)),
+			From: site, To: other(workload.Plan{Sites: p.Sites}, site), Created: now, Pass: old.Pass, Seq: old.Seq,
+			Envelope: understudy.Envelope{Verb: understudy.Duty, Plan: p.Plan, Workloads: []understudy.WorkloadName{p.Name}},
+			Parts:    []Part{{Workload: p.Name, State: Included, Before: role}},
+			Marks:    Marks{Started: now},
+		}
+		s.writeOp(&t, &op, version, []Event{{Kind: EventBegan, Text: "first contact with " + string(site)}})
+	}
+	if err := s.commit(&t); err != nil {
+		return err
+	}
+	s.runs.kick(id)
+	return nil
+}
+
+// probeBudget bounds one look at a site for status and doctor.
+const probeBudget = 30 * time.Second

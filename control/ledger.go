@@ -1,0 +1,86 @@
+package control
+
+import (
+	"context"
+	"os"
+	"slices"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// Ledgers lists the ledgers of a plan, newest first, those discarded included.
+func (c *Controller) Ledgers(ctx context.Context, plan understudy.PlanName) ([]LedgerRecord, error) {
+	all, err := readAll[LedgerRecord](ctx, c.opt.Journal, prefixLedger(plan))
+	slices.SortFunc(all, func(a, b LedgerRecord) int { return b.At.Compare(a.At) })
+	return all, err
+}
+
+func (c *Controller) ledger(ctx context.Context, req LedgerRequest) (LedgerRecord, error) {
+	o := understudy.Object{Plan: req.Plan, Workload: req.Workload}
+	rec, version, err := read[LedgerRecord](ctx, c.opt.Journal, keyLedger(o, req.Operation))
+	if err == nil && version == 0 {
+		err = notFound("ledger", o.String()+" of "+string(req.Operation))
+	}
+	return rec, err
+}
+
+// ExportLedger writes the saved records of one ledger as JSON lines.
+func (c *Controller) ExportLedger(ctx context.Context, req LedgerRequest, write func(line []byte) error) error {
+	rec, err := c.ledger(ctx, req)
+	if err != nil {
+		return err
+	}
+	if !rec.Discarded.IsZero() {
+		return notFound("ledger", understudy.Object{Plan: req.Plan, Workload: req.Workload}.String()+": it was discarded")
+	}
+	plan, err := c.plan(ctx, req.Plan)
+	if err != nil {
+		return err
+	}
+	p, ok := plan.Workload(req.Workload)
+	if !ok {
+		return notFound("workload", string(req.Workload))
+	}
+	kind, ok := c.opt.Registry.Kind(p.Kind)
+	if !ok || kind.ExportLedger == nil {
+		return notFound("export of kind", string(p.Kind))
+	}
+	return kind.ExportLedger(ctx, rec.Dir, write)
+}
+
+// DiscardLedger deletes the saved records of one ledger. It is refused until the takeover is committed: until then
+// a rollback may need them.
+func (c *Controller) DiscardLedger(ctx context.Context, req LedgerRequest) (LedgerRecord, error) {
+	s, err := c.ordered()
+	if err != nil {
+		return LedgerRecord{}, err
+	}
+	rec, err := c.ledger(ctx, req)
+	if err != nil {
+		return rec, err
+	}
+	o := understudy.Object{Plan: req.Plan, Workload: req.Workload}
+	if req.By == "" || req.Reason == "" {
+		return rec, invalid("US243", o, "a ledger is discarded by a named person with a reason only", "add --reason")
+	}
+	defer s.locks.lock(string(req.Plan))()
+	state, _, err := read[planRecord](ctx, s.opt.Journal, keyPlan(req.Plan))
+	if err != nil {
+		return rec, err
+	}
+	if state.Takeover != "" || state.Current != "" {
+		return rec, refused("US249", o, "an operation is open that may need the ledger", "finish and commit it first")
+	}
+	rec, version, err := read[LedgerRecord](ctx, s.opt.Journal, keyLedger(o, req.Operation))
+	if err != nil {
+		return rec, err
+	}
+	// The record goes first: files without a record are rubbish, a record without files would be a lie.
+	rec.Discarded, rec.By = s.opt.Now(), req.By+": "+req.Reason
+	var t change
+	t.put(keyLedger(o, req.Operation), version, rec)
+	if err := s.commit(&t); err != nil {
+		return rec, err
+	}
+	return rec, os.RemoveAll(rec.Dir)
+}

@@ -1,0 +1,127 @@
+package control
+
+import (
+	"context"
+	"sync"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// runs walks operations, each in a goroutine of its own, for the length of a term.
+type runs struct {
+	s  *session
+	mu sync.Mutex
+	// wanted are operations that should be walked, active those that are.
+	wanted map[understudy.OperationID]bool
+	active map[understudy.OperationID]*run
+	wake   chan struct{}
+}
+
+// run is one walk, as others can reach it.
+type run struct {
+	cancel context.CancelCauseFunc
+	mu     sync.Mutex
+	// asked is what an operator wants at the next boundary: nil, errPaused or errTurned.
+	asked    error
+	by       string
+	reason   string
+	progress *understudy.StepProgress
+}
+
+func newRuns(s *session) *runs {
+	return &runs{
+		s: s, wanted: map[understudy.OperationID]bool{}, active: map[understudy.OperationID]*run{},
+		wake: make(chan struct{}, 1),
+	}
+}
+
+// kick has the operation walked as soon as it is not being walked.
+func (r *runs) kick(id understudy.OperationID) {
+	r.mu.Lock()
+	r.wanted[id] = true
+	r.mu.Unlock()
+	r.rouse()
+}
+
+func (r *runs) rouse() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// serve walks until the term ends or drains, and returns when all walks have.
+func (r *runs) serve() {
+	var group sync.WaitGroup
+	defer group.Wait()
+	for {
+		r.launch(&group)
+		select {
+		case <-r.wake:
+		case <-r.s.drain.Done():
+			return
+		case <-r.s.hard.Done():
+			return
+		}
+	}
+}
+
+func (r *runs) launch(group *sync.WaitGroup) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.wanted {
+		if r.active[id] != nil {
+			continue
+		}
+		delete(r.wanted, id)
+		ctx, cancel := context.WithCancelCause(r.s.hard)
+		one := &run{cancel: cancel}
+		r.active[id] = one
+		group.Go(func() {
+			defer cancel(nil)
+			r.s.walk(ctx, id, one)
+			r.mu.Lock()
+			delete(r.active, id)
+			r.mu.Unlock()
+			r.rouse()
+		})
+	}
+}
+
+// find gives the walk of an operation; nil when it is not being walked.
+func (r *runs) find(id understudy.OperationID) *run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.active[id]
+}
+
+// ask leaves an operator's wish for the next boundary; a turn also interrupts the running step.
+func (r *run) ask(what error, by, reason string) {
+	r.mu.Lock()
+	r.asked, r.by, r.reason = what, by, reason
+	r.mu.Unlock()
+	if what == errTurned {
+		r.cancel(errTurned)
+	}
+}
+
+func (r *run) wish() (what error, by, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked, r.by, r.reason
+}
+
+func (r *run) report(p understudy.StepProgress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress = &p
+}
+
+func (r *run) now() *understudy.StepProgress {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.progress
+}

@@ -1,0 +1,315 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/journal"
+	"github.com/understudy-dr/understudy/workload"
+)
+
+// admission is what is looked at before an operation begins.
+type admission struct {
+	req     StartRequest
+	plan    workload.Plan
+	rec     planRecord
+	version journal.Revision
+	// current and takeover are the operations that rec names.
+	current, takeover *Operation
+	roles             map[understudy.WorkloadName]understudy.Role
+	from, to          understudy.Site
+}
+
+// Start begins an operation and returns at once, or shows what it would do.
+func (c *Controller) Start(ctx context.Context, req StartRequest) (Started, error) {
+	s, err := c.ordered()
+	if err != nil {
+		return Started{}, err
+	}
+	plan, err := c.plan(ctx, req.Plan)
+	if err != nil {
+		return Started{}, err
+	}
+	if req.DryRun {
+		d, err := s.dryRun(ctx, plan, req)
+		return Started{DryRun: d}, err
+	}
+	defer s.locks.lock(string(req.Plan))()
+	a, err := s.admit(ctx, plan, req)
+	if err != nil {
+		return Started{}, err
+	}
+	op := a.operation(s)
+	var t change
+	if err := s.enlist(ctx, a, op, &t); err != nil {
+		return Started{}, err
+	}
+	if err := s.commit(&t); err != nil {
+		return Started{}, err
+	}
+	if a.current != nil {
+		s.supplant(a.current)
+	}
+	s.links.freeze(op)
+	s.runs.kick(op.ID)
+	return Started{Operation: op}, nil
+}
+
+// supplant stops the walk of an operation whose place another has taken.
+func (s *session) supplant(old *Operation) {
+	old.State = Superseded
+	s.links.freeze(old)
+	if r := s.runs.find(old.ID); r != nil {
+		r.cancel(errPaused)
+	}
+}
+
+// admit reads what is there and asks the guards.
+func (s *session) admit(ctx context.Context, plan workload.Plan, req StartRequest) (*admission, error) {
+	a := &admission{req: req, plan: plan, roles: map[understudy.WorkloadName]understudy.Role{}}
+	if Stages(req.Verb) == nil || req.Verb == understudy.Duty {
+		return nil, invalid("US203", understudy.Object{Plan: req.Plan}, "there is no operation "+string(req.Verb)+" yet", "see `understudy help`")
+	}
+	if err := a.confirmed(); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.rec, a.version, err = read[planRecord](ctx, s.opt.Journal, keyPlan(plan.Name)); err != nil {
+		return nil, err
+	}
+	if a.current, err = s.named(ctx, a.rec.Current); err != nil {
+		return nil, err
+	}
+	if a.takeover, err = s.named(ctx, a.rec.Takeover); err != nil {
+		return nil, err
+	}
+	for _, p := range plan.Workloads {
+		role, version, err := s.role(ctx, objectOf(p))
+		if err != nil {
+			return nil, err
+		}
+		if version != 0 {
+			a.roles[p.Name] = role
+		}
+	}
+	if err := a.direct(); err != nil {
+		return nil, err
+	}
+	return a, a.guard()
+}
+
+func (s *session) named(ctx context.Context, id understudy.OperationID) (*Operation, error) {
+	if id == "" {
+		return nil, nil
+	}
+	op, version, err := read[Operation](ctx, s.opt.Journal, keyOp(id))
+	if err != nil || version == 0 {
+		return nil, err
+	}
+	return &op, nil
+}
+
+// confirmed wants the plan's name typed where a role moves or protection ends, and a name for a person's word.
+func (a *admission) confirmed() error {
+	o := understudy.Object{Plan: a.req.Plan}
+	if a.req.By == "" {
+		return invalid("US204", o, "nobody is named as the one who asks", "name who asks")
+	}
+	severe := isTakeover(a.req.Verb) || a.req.Verb == understudy.Unprotect || a.req.Verb == understudy.Reprotect
+	if severe && !a.req.DryRun && a.req.Confirm != string(a.req.Plan) {
+		return refused("US205", o, "this needs the plan's name as confirmation", "add --confirm="+string(a.req.Plan))
+	}
+	return nil
+}
+
+// direct finds out between which sites the operation goes.
+func (a *admission) direct() error {
+	o := understudy.Object{Plan: a.req.Plan}
+	active, err := a.active()
+	if err != nil {
+		return err
+	}
+	if active == "" && a.req.Verb != understudy.Protect {
+		return refused("US206", o, "the plan is not protected", "understudy protect "+string(a.req.Plan))
+	}
+	a.from, a.to = active, a.req.To
+	switch a.req.Verb {
+	case understudy.Protect:
+		a.from = active
+		if active == "" {
+			a.from = a.plan.Home
+		}
+	case understudy.Failback:
+		a.to = a.plan.Home
+	case understudy.Commit, understudy.Rollback:
+		return a.undoing()
+	}
+	if a.to == "" {
+		a.to = other(a.plan, a.from)
+	}
+	if !slices.Contains(a.plan.Sites, a.to) {
+		return invalid("US207", o, "the plan has no site "+string(a.to), "name one of its sites with --to")
+	}
+	return nil
+}
+
+// undoing finds the takeover that a commit or rollback is about.
+func (a *admission) undoing() error {
+	o := understudy.Object{Plan: a.req.Plan}
+	if a.takeover == nil {
+		return refused("US208", o, "there is no takeover that waits for a commit", "look at `understudy status "+string(a.req.Plan)+"`")
+	}
+	a.from, a.to = a.takeover.From, a.takeover.To
+	if a.req.Verb == understudy.Rollback {
+		if TableVerb(a.takeover.Verb) == understudy.Failover {
+			return refused("US217", o, "a failover cannot be rolled back: the old side has lost its place, and what was written since would be lost",
+				"commit it, reprotect, and fail back")
+		}
+		a.from, a.to = a.takeover.To, a.takeover.From
+	}
+	return nil
+}
+
+// active gives the site that the workloads agree on, active or last active; empty when none was ever protected.
+func (a *admission) active() (understudy.Site, error) {
+	var found understudy.Site
+	for _, p := range a.plan.Workloads {
+		role, ok := a.roles[p.Name]
+		if !ok {
+			continue
+		}
+		sources := role.Sources()
+		if len(sources) != 1 || found != "" && sources[0] != found {
+			return "", refused("US209", objectOf(p), "the workloads of the plan do not agree on the active site", "finish the open operation, or take quarantined workloads back in")
+		}
+		found = sources[0]
+	}
+	return found, nil
+}
+
+// superseding says whether a failover takes the place of the open operation: the person named it, or it does not
+// change a role by itself and is pre-empted.
+func (a *admission) superseding() bool {
+	if a.req.Verb != understudy.Failover || a.current == nil {
+		return false
+	}
+	preempted := !isTakeover(a.current.Verb)
+	return preempted || a.req.Supersede == a.current.ID
+}
+
+// guard asks the guards of the gate start.
+func (a *admission) guard() error {
+	f := Facts{
+		Verb:        a.req.Verb,
+		Busy:        exclusive(a.req.Verb) && a.current != nil && !a.superseding(),
+		Uncommitted: a.takeover != nil,
+		TargetIsOld: a.from == a.to,
+		Whole:       a.takeover == nil || whole(a.takeover),
+	}
+	refusal := pass(Guards(), GateStart, f, understudy.Object{Plan: a.req.Plan})
+	if refusal == nil && a.req.Verb == understudy.Commit {
+		refusal = pass(Guards(), GateSettle, f, understudy.Object{Plan: a.req.Plan})
+	}
+	if refusal == nil {
+		return nil
+	}
+	if f.Busy {
+		refusal.Why = "operation " + string(a.current.ID) + " (" + string(a.current.Verb) + ") is " + string(a.current.State)
+	}
+	return refusal
+}
+
+func whole(op *Operation) bool {
+	return !slices.ContainsFunc(op.Parts, func(p Part) bool { return p.State == Quarantined })
+}
+
+// operation is the new record.
+func (a *admission) operation(s *session) *Operation {
+	now := s.opt.Now()
+	floor := a.req.FenceFloor
+	if floor == "" {
+		floor = understudy.F2
+	}
+	op := &Operation{
+		ID: understudy.OperationID("op-" + randomName(8)), Verb: a.req.Verb, Plan: a.plan.Name, State: Validated,
+		Stages: stagesOf(Stages(a.req.Verb)), From: a.from, To: a.to, By: a.req.By, Reason: a.req.Reason, Created: now,
+		Envelope: understudy.Envelope{
+			Verb: a.req.Verb, Plan: a.plan.Name, Workloads: names(a.plan), To: a.to, MaxLoss: a.req.MaxLoss, FenceFloor: floor,
+		},
+		Shards: a.req.Shards, Quick: a.req.Quick,
+	}
+	for _, site := range a.req.AcceptFence {
+		op.Envelope.Acceptances = append(op.Envelope.Acceptances, understudy.Acceptance{Site: site, By: a.req.By, At: now})
+	}
+	for _, p := range a.plan.Workloads {
+		op.Parts = append(op.Parts, Part{Workload: p.Name, State: Included, Before: a.roles[p.Name]})
+	}
+	if a.takeover != nil && (a.req.Verb == understudy.Commit || a.req.Verb == understudy.Rollback) {
+		op.Undoes = a.takeover.ID
+	}
+	op.Marks.Started = now
+	return op
+}
+
+// enlist puts the new operation into a transaction, with what it supersedes.
+func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *change) error {
+	for _, p := range a.plan.Workloads {
+		for _, l := range linksTo(s, p, a) {
+			progress, ok, err := s.progress(ctx, l)
+			if err != nil {
+				return err
+			}
+			if ok && (op.Marks.LastGood.IsZero() || progress.LastPoll.Before(op.Marks.LastGood)) {
+				op.Marks.LastGood = progress.LastPoll
+			}
+		}
+	}
+	began := Event{Kind: EventBegan, By: a.req.By, Text: string(a.req.Verb) + " " + string(a.plan.Name) + " to " + string(a.to)}
+	if exclusive(op.Verb) {
+		if err := s.supersede(a, op, t); err != nil {
+			return err
+		}
+		a.rec.Current = op.ID
+		t.put(keyPlan(a.plan.Name), a.version, a.rec)
+	}
+	s.writeOp(t, op, 0, []Event{began})
+	return nil
+}
+
+func linksTo(s *session, p workload.Planned, a *admission) []understudy.Link {
+	kind, _ := s.opt.Registry.Kind(p.Kind)
+	return slices.DeleteFunc(kind.Links(p.Spec, a.roles[p.Name]), func(l understudy.Link) bool { return l.To != a.to })
+}
+
+// supersede ends what a failover takes the place of. Before PROMOTE it inherits the receipts; after, it begins
+// anew from the side that was promoted.
+func (s *session) supersede(a *admission, op *Operation, t *change) error {
+	if a.req.Verb != understudy.Failover {
+		return nil
+	}
+	for _, old := range []*Operation{a.current, a.takeover} {
+		if old == nil {
+			continue
+		}
+		prior, version, err := read[Operation](s.hard, s.opt.Journal, keyOp(old.ID))
+		if err != nil {
+			return err
+		}
+		e, err := prior.enter(Supersede, a.req.By, "superseded by "+string(op.ID))
+		if err != nil {
+			return err
+		}
+		if old == a.current && prior.takeover() && !prior.Promoted && prior.To == op.To {
+			op.Inherits = prior.ID
+			for i := range op.Parts {
+				if p := prior.part(op.Parts[i].Workload); p != nil {
+					op.Parts[i].Before = p.Before
+				}
+			}
+		}
+		s.writeOp(t, &prior, version, []Event{e})
+	}
+	a.rec.Current, a.rec.Takeover = "", ""
+	return nil
+}

@@ -1,0 +1,277 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
+)
+
+// walk is one operation on its way through its table.
+type walk struct {
+	s    *session
+	run  *run
+	op   Operation
+	plan workload.Plan
+	// log are the operation's entries, oldest first, and before those it inherits.
+	log, before []Event
+}
+
+// walk goes on with an operation until it rests, ends, or the term drains. What fails outside the operation
+// itself ends the term, and the next one goes on from the journal.
+func (s *session) walk(ctx context.Context, id understudy.OperationID, r *run) {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	w, err := s.openWalk(ctx, id, r)
+	if err == nil {
+		err = w.along(ctx)
+	}
+	if err != nil && s.hard.Err() == nil {
+		s.opt.Log.Error("an operation cannot go on", "operation", string(id), "error", err)
+		s.fail(err)
+	}
+}
+
+func (s *session) openWalk(ctx context.Context, id understudy.OperationID, r *run) (*walk, error) {
+	w := &walk{s: s, run: r}
+	var err error
+	if w.op, _, err = read[Operation](ctx, s.opt.Journal, keyOp(id)); err != nil {
+		return nil, err
+	}
+	if w.log, err = readAll[Event](ctx, s.opt.Journal, prefixEvents(id)); err != nil {
+		return nil, err
+	}
+	for from := w.op.Inherits; from != ""; {
+		older, err := readAll[Event](ctx, s.opt.Journal, prefixEvents(from))
+		if err != nil {
+			return nil, err
+		}
+		w.before = append(older, w.before...)
+		parent, _, err := read[Operation](ctx, s.opt.Journal, keyOp(from))
+		if err != nil {
+			return nil, err
+		}
+		from = parent.Inherits
+	}
+	w.plan, err = s.c.plan(ctx, w.op.Plan)
+	return w, err
+}
+
+// along walks stage by stage.
+func (w *walk) along(ctx context.Context) error {
+	if err := w.takeUp(); err != nil {
+		return err
+	}
+	for w.op.State == Running {
+		err := w.boundary()
+		if err == nil {
+			err = w.stage(ctx, w.op.rows()[w.op.index()])
+		}
+		if err == nil {
+			err = w.forward()
+		}
+		if errors.Is(err, errDrained) || errors.Is(err, errGone) || w.s.hard.Err() != nil {
+			return nil
+		}
+		if what, _, _ := w.run.wish(); what == errTurned && err != nil {
+			// The interrupted context is spent; a fresh walk goes backwards.
+			w.s.runs.kick(w.op.ID)
+			return w.turned()
+		}
+		if err == nil {
+			continue
+		}
+		if err := w.answer(err); errors.Is(err, errGone) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeUp begins a validated operation, and begins a stage that only proves anew: its proofs have aged.
+func (w *walk) takeUp() error {
+	if w.op.State == Validated {
+		return w.amend(func(op *Operation, _ *change) ([]Event, error) {
+			e, err := op.enter(Begin, op.By, "")
+			return []Event{e, op.begin(op.rows()[0].Stage)}, err
+		})
+	}
+	i := w.op.index()
+	if w.op.State != Running || i < 0 {
+		return nil
+	}
+	row := w.op.rows()[i]
+	decided := slices.ContainsFunc(w.log, func(e Event) bool { return e.Kind == EventDecided && e.Pass == w.op.Pass })
+	if !decided || !slices.Contains(row.After, ActPromote) && !slices.Contains(row.After, ActRestore) {
+		return nil
+	}
+	return w.amend(func(op *Operation, _ *change) ([]Event, error) {
+		return []Event{op.begin(op.Stage)}, nil
+	})
+}
+
+// boundary is the place between two steps where people are heard.
+func (w *walk) boundary() error {
+	if w.s.hard.Err() != nil || w.s.drain.Err() != nil {
+		return errDrained
+	}
+	what, _, _ := w.run.wish()
+	return what
+}
+
+// amend changes the operation and its journal.
+func (w *walk) amend(fn func(*Operation, *change) ([]Event, error)) error {
+	op, events, err := w.s.amend(w.s.hard, w.op.ID, func(op *Operation, t *change) ([]Event, error) {
+		if op.State.Final() {
+			return nil, errGone
+		}
+		return fn(op, t)
+	})
+	if err != nil {
+		return err
+	}
+	w.op = op
+	w.log = append(w.log, events...)
+	return nil
+}
+
+// note writes a fact for people.
+func (w *walk) note(name understudy.WorkloadName, text string) error {
+	return w.amend(func(op *Operation, _ *change) ([]Event, error) {
+		return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: name, Text: text}}, nil
+	})
+}
+
+// stage does one row.
+func (w *walk) stage(ctx context.Context, row Row) error {
+	for _, a := range row.Before {
+		if err := w.act(ctx, row, a); err != nil {
+			return err
+		}
+	}
+	if row.Steps {
+		for _, p := range included(w.plan, &w.op) {
+			if w.passedBy(row.Stage) {
+				break
+			}
+			if err := w.tolerate(ctx, row, p, w.contribute(ctx, row.Stage, p)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, a := range row.After {
+		if err := w.act(ctx, row, a); err != nil {
+			return err
+		}
+	}
+	return w.hook(ctx, row)
+}
+
+// passedBy says that a stage of the way back has nothing to undo: the role was never fenced.
+func (w *walk) passedBy(stage understudy.StageName) bool {
+	if !w.op.Aborting || !w.op.takeover() {
+		return false
+	}
+	switch stage {
+	case understudy.StageLevel, understudy.StageRestore, understudy.StageUnfence:
+		return !w.happened(func(e Event) bool { return e.Kind == EventRole })
+	default:
+		return false
+	}
+}
+
+// happened looks through the journal, the inherited part included.
+func (w *walk) happened(what func(Event) bool) bool {
+	return slices.ContainsFunc(w.log, what) || slices.ContainsFunc(w.before, what)
+}
+
+// forward ends a stage: on to the next one, or to the end of the table.
+func (w *walk) forward() error {
+	next := w.op.index() + 1
+	return w.amend(func(op *Operation, t *change) ([]Event, error) {
+		w.mark(op)
+		if rows := op.rows(); next < len(rows) {
+			return []Event{op.begin(rows[next].Stage)}, nil
+		}
+		return w.end(op, t)
+	})
+}
+
+// end is the end of the table.
+func (w *walk) end(op *Operation, t *change) ([]Event, error) {
+	on := Finish
+	switch {
+	case op.Aborting:
+		on = Home
+	case op.takeover():
+		on = Arrive
+	}
+	e, err := op.enter(on, "", "")
+	if err != nil {
+		return nil, err
+	}
+	if exclusive(op.Verb) {
+		if err := w.s.release(w.s.hard, op, t); err != nil {
+			return nil, err
+		}
+	}
+	if op.Verb == understudy.Rollback && op.State == CommitWindow {
+		return []Event{e}, w.undone(op, t)
+	}
+	return []Event{e}, nil
+}
+
+// mark notes the moments from which the recovery time is split.
+func (w *walk) mark(op *Operation) {
+	now := w.s.opt.Now()
+	set := func(t *time.Time) {
+		if t.IsZero() {
+			*t = now
+		}
+	}
+	switch op.Stage {
+	case understudy.StageConfirm, understudy.StageCheck:
+		set(&op.Marks.Confirmed)
+	case understudy.StageApprove:
+		set(&op.Marks.Approved)
+	case understudy.StageFence:
+		op.Marks.Fenced = now
+	case understudy.StageRoute:
+		set(&op.Marks.Routed)
+	}
+}
+
+// answer turns what stopped the walk into the operation's next state.
+func (w *walk) answer(err error) error {
+	var back *detour
+	switch {
+	case errors.As(err, &back):
+		return w.amend(func(op *Operation, _ *change) ([]Event, error) {
+			return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Text: back.Error()}, op.begin(back.to)}, nil
+		})
+	case errors.Is(err, errPaused):
+		_, by, reason := w.run.wish()
+		return w.enter(Pause, by, reason)
+	case errors.Is(err, errAwaits):
+		return w.enter(Await, "", "")
+	case understudy.KindOf(err) == understudy.KindFenced:
+		return err
+	}
+	return w.amend(func(op *Operation, _ *change) ([]Event, error) {
+		op.Error = understudy.AsError(err)
+		e, err := op.enter(Fail, "", "")
+		return []Event{e}, err
+	})
+}
+
+func (w *walk) enter(on Trigger, by, text string) error {
+	return w.amend(func(op *Operation, _ *change) ([]Event, error) {
+		e, err := op.enter(on, by, text)
+		return []Event{e}, err
+	})
+}
