@@ -269,14 +269,19 @@ func (a *asker) producers(pid int64) string {
 	req.Topics = append(req.Topics, t)
 	for _, t := range a.request(req).(*kmsg.DescribeProducersResponse).Topics {
 		for _, p := range t.Partitions {
-			if p.ErrorCode != 0 {
-				return fmt.Sprint(p.ErrorCode)
-			}
-			for _, got := range p.ActiveProducers {
-				if got.ProducerID == pid {
-					return fmt.Sprintf("{epoch %d seq %d coordinator %d txn %d}", got.ProducerEpoch, got.LastSequence, got.CoordinatorEpoch, got.CurrentTxnStartOffset)
-				}
-			}
+			return describe(p, pid)
+		}
+	}
+	return "nothing"
+}
+
+func describe(p kmsg.DescribeProducersResponseTopicPartition, pid int64) string {
+	if p.ErrorCode != 0 {
+		return fmt.Sprint(p.ErrorCode)
+	}
+	for _, got := range p.ActiveProducers {
+		if got.ProducerID == pid {
+			return fmt.Sprintf("{epoch %d seq %d coordinator %d txn %d}", got.ProducerEpoch, got.LastSequence, got.CoordinatorEpoch, got.CurrentTxnStartOffset)
 		}
 	}
 	return "none"

@@ -157,11 +157,18 @@ func (m *marking) write() error {
 	}
 	for _, e := range answer.(*kmsg.WriteTxnMarkersResponse).Markers {
 		for _, t := range e.Topics {
-			for _, p := range t.Partitions {
-				if p.ErrorCode != 0 {
-					return kerr.ErrorForCode(p.ErrorCode)
-				}
+			if err := firstError(t.Partitions); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+func firstError(partitions []kmsg.WriteTxnMarkersResponseMarkerTopicPartition) error {
+	for _, p := range partitions {
+		if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+			return err
 		}
 	}
 	return nil
