@@ -72,6 +72,10 @@ func TestSchemaAcceptsGoodSamples(t *testing.T) {
 	}
 }
 
+func TestReferenceGolden(t *testing.T) {
+	golden(t, "testdata/reference.md", Reference(toys()))
+}
+
 // TestSchemaRefusesBadShapes shows that an editor marks what Parse refuses for its shape. What depends on other
 // documents only Parse can see.
 func TestSchemaRefusesBadShapes(t *testing.T) {

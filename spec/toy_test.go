@@ -61,7 +61,11 @@ func toys() workload.Registry {
 		NewEndpoint: func() any { return &queueEndpoint{} },
 		NewConfig:   func() any { return &queueConfig{Batch: 1 << 20, Guard: true} },
 		Validate: func(s workload.Spec) []workload.FieldError {
-			if c := s.Config.(*queueConfig); c.Streams > 16 {
+			c := s.Config.(*queueConfig)
+			if c.Deep && c.Every == 0 {
+				return []workload.FieldError{{Path: "every", Err: &understudy.Error{Code: "US999", Summary: "deep needs every", Why: "someone has to say how often", Fix: "add `every: 1h`"}}}
+			}
+			if c.Streams > 16 {
 				return []workload.FieldError{{Path: "streams", Err: &understudy.Error{Code: "US999", Summary: fmt.Sprintf("%d streams are too many", c.Streams), Fix: "write at most 16"}}}
 			}
 			return nil
