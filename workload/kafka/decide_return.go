@@ -27,8 +27,7 @@ func (d *decision) abort() error {
 }
 
 func (d *decision) level() error {
-	source, err := d.present(d.stage.Old)
-	if err != nil {
+	if _, err := d.present(d.stage.Old); err != nil {
 		return err
 	}
 	target, err := d.present(d.stage.To)
@@ -45,19 +44,35 @@ func (d *decision) level() error {
 	}
 	a := levelArgs{
 		linkArgs: linkArgs{base: d.at(d.stage.Old), From: d.stage.Old, To: d.stage.To, Topics: target.names()},
-		Halt:     halt, PID: pid, Since: vector(target.ends()), Limited: source.limited() > 0,
-	}
-	for name, list := range a.Since {
-		for i := range list {
-			list[i] = max(list[i]-1, 0)
-		}
-		a.Since[name] = list
+		Halt:     halt, PID: pid, Since: d.sinceHalt(target),
 	}
 	untouched := a
 	untouched.base = d.at(d.stage.To)
 	d.step(stepUntouched, understudy.Idempotent, d.stage.To, untouched, "prove that nobody but understudy wrote on %s", d.stage.To)
 	d.step(stepLevel, understudy.ProbeFirst, d.stage.Old, a, "let %s end where the halted %s ends", d.stage.Old, d.stage.To)
 	return nil
+}
+
+// sinceHalt gives the offsets from which on only halt markers may stand on the target: the markers themselves
+// where they are known, else the common end that the drain found, else the last offset.
+func (d *decision) sinceHalt(target *SiteFacts) Vector {
+	since := vector(target.ends())
+	for _, list := range since {
+		for i := range list {
+			list[i] = max(list[i]-1, 0)
+		}
+	}
+	if r, ok := d.stage.Receipt(stepHalt); ok {
+		if h, ok := detail[haltDetail](r); ok {
+			return h.Markers
+		}
+	}
+	if r, ok := d.stage.Receipt(stepDrain); ok {
+		if e, ok := detail[fencedDetail](r); ok {
+			return e.Ends
+		}
+	}
+	return since
 }
 
 // refollow makes anew on the target whatever could not be levelled.
@@ -285,6 +300,8 @@ type divergedRange struct {
 	cluster.TP
 	Start int64 `json:"start"`
 	End   int64 `json:"end"`
+	// Gone counts the offsets after the cut that are no longer in the log.
+	Gone int64 `json:"gone,omitempty"`
 }
 
 // scanDetail is what the scan and the ledger leave behind.

@@ -135,8 +135,6 @@ type levelArgs struct {
 	PID  int64 `json:"pid"`
 	// Since gives the target's ends from before the halt.
 	Since Vector `json:"since"`
-	// Untouched topics are the target's, not looked at for markers: nothing was halted.
-	Limited bool `json:"limited"`
 }
 
 type scanArgs struct {

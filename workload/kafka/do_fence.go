@@ -26,8 +26,6 @@ const (
 	settle = 15 * time.Second
 	// fenceValid is how long a fence may be relied on without looking again.
 	fenceValid = 5 * time.Minute
-	oneMarker  = "78"
-	nothing    = "0"
 )
 
 // addDenials denies writers, by rules of their own. A rule that is there already stays, so running it twice
@@ -91,7 +89,7 @@ func closeTopics(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err != nil {
 			return understudy.Receipt{}, err
 		}
-		if err := j.limitTo(ctx, topics, oneMarker, nothing); err != nil {
+		if err := j.limitTo(ctx, topics, topicconf.OneMarker, topicconf.NoBatch); err != nil {
 			return understudy.Receipt{}, err
 		}
 		if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
@@ -100,7 +98,7 @@ func closeTopics(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err := j.awaitStable(ctx, parts, until); err != nil {
 			return understudy.Receipt{}, err
 		}
-		if err := j.limitTo(ctx, topics, nothing); err != nil {
+		if err := j.limitTo(ctx, topics, topicconf.NoBatch); err != nil {
 			return understudy.Receipt{}, err
 		}
 		if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
@@ -114,7 +112,7 @@ func closeTopics(ctx context.Context, j *job) (understudy.Receipt, error) {
 			return understudy.Receipt{Summary: fmt.Sprintf("%d topics on %s are closed to appends", len(topics), j.step.Site)}, nil
 		}
 		// A transaction slipped in between: open for its marker again.
-		if err := j.limitTo(ctx, topics, oneMarker); err != nil {
+		if err := j.limitTo(ctx, topics, topicconf.OneMarker); err != nil {
 			return understudy.Receipt{}, err
 		}
 	}

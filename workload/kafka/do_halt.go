@@ -102,18 +102,26 @@ func (h halting) markAll(ctx context.Context, parts []cluster.Partition, markers
 
 // mark gives the offset of the partition's halt marker, and writes it first where it is not there.
 func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.Producer) (int64, error) {
-	coordinator := int32(max(h.run.Lease.Term, 0))
+	// The coordinator epoch is the mover's own, as last seen: a higher one would refuse the next mover.
+	coordinator, marked := int32(0), false
 	for _, k := range known {
 		if k.ID != h.pid {
 			continue
 		}
-		coordinator = max(coordinator, k.CoordinatorEpoch)
+		coordinator, marked = k.CoordinatorEpoch, k.Epoch == int32(h.epoch)
 		if k.Epoch > int32(h.epoch) {
 			return 0, h.newer(p, k.Epoch)
 		}
 	}
-	off, found, err := h.find(ctx, p)
+	since, _ := h.since.at(p.TP)
+	off, found, err := h.find(ctx, p, since)
 	if err != nil || found {
+		return off, err
+	}
+	if marked { // an earlier pass wrote it, below where this one began
+		if off, found, err = h.find(ctx, p, 0); err == nil && !found {
+			err = h.unproven(p, "the leader remembers the marker's epoch, but the log does not show it")
+		}
 		return off, err
 	}
 	code, err := h.site.admin.WriteMarker(ctx, h.run.Lease, p, cluster.Marker{ProducerID: h.pid, Epoch: h.epoch, CoordinatorEpoch: coordinator})
@@ -123,7 +131,7 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 	if err := h.site.admin.Refused("kafka.halt", p.TP.String(), code, "CLUSTER_ACTION on the cluster"); err != nil {
 		return 0, err
 	}
-	off, found, err = h.find(ctx, p)
+	off, found, err = h.find(ctx, p, since)
 	if err == nil && !found {
 		err = &understudy.Error{
 			Code: "US114", Kind: understudy.KindRetry, Op: "kafka.halt", Object: h.object(p.TP.String()),
@@ -141,15 +149,19 @@ func (h halting) newer(p cluster.Partition, epoch int32) error {
 	}
 }
 
-// find looks for the halt marker in the log, from where the partition ended before the step.
-func (h halting) find(ctx context.Context, p cluster.Partition) (int64, bool, error) {
-	since, _ := h.since.at(p.TP)
-	end, err := h.site.admin.ListOffsets(ctx, h.run.Lease, cluster.End, []cluster.Partition{p})
+// find looks for the first halt marker in the log, from an offset on.
+func (h halting) find(ctx context.Context, p cluster.Partition, since int64) (int64, bool, error) {
+	parts := []cluster.Partition{p}
+	start, err := h.site.admin.ListOffsets(ctx, h.run.Lease, cluster.Start, parts)
+	if err != nil {
+		return 0, false, err
+	}
+	end, err := h.site.admin.ListOffsets(ctx, h.run.Lease, cluster.End, parts)
 	if err != nil {
 		return 0, false, err
 	}
 	at, found := int64(-1), false
-	err = readLog(ctx, h.run.Lease, h.site.admin, p, max(since, 0), end[p.TP], func(b batch.Batch) (bool, error) {
+	err = readLog(ctx, h.run.Lease, h.site.admin, p, max(since, start[p.TP]), end[p.TP], func(b batch.Batch) (bool, error) {
 		if isMarker(b, h.pid, h.epoch) {
 			at, found = b.BaseOffset(), true
 		}
@@ -243,7 +255,8 @@ func proveHalt(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	markers := map[cluster.TP]int64{}
 	for _, p := range parts {
-		off, found, err := h.find(ctx, p)
+		since, _ := a.Since.at(p.TP)
+		off, found, err := h.find(ctx, p, since)
 		if err != nil {
 			return understudy.Receipt{}, err
 		}
@@ -273,7 +286,8 @@ func readCut(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	at := map[cluster.TP]int64{}
 	for _, p := range parts {
-		off, found, err := h.find(ctx, p)
+		since, _ := a.Since.at(p.TP)
+		off, found, err := h.find(ctx, p, since)
 		if err != nil {
 			return understudy.Receipt{}, err
 		}

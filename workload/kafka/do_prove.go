@@ -130,8 +130,8 @@ func (l *leveller) openForMarkers(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	closed := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return have[n][topicconf.AppendLimit].Value != nothing })
-	return l.limitTo(ctx, closed, oneMarker)
+	closed := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return have[n][topicconf.AppendLimit].Value != topicconf.NoBatch })
+	return l.limitTo(ctx, closed, topicconf.OneMarker)
 }
 
 func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, error) {
@@ -185,7 +185,7 @@ func (l *leveller) mark(ctx context.Context, p cluster.Partition, known []cluste
 	if err != nil {
 		return err
 	}
-	m := cluster.Marker{ProducerID: l.args.PID, Epoch: epoch, CoordinatorEpoch: int32(max(l.run.Lease.Term, 0))}
+	m := cluster.Marker{ProducerID: l.args.PID, Epoch: epoch}
 	for _, k := range known {
 		if k.ID == m.ProducerID {
 			m.CoordinatorEpoch = max(m.CoordinatorEpoch, k.CoordinatorEpoch)

@@ -31,7 +31,7 @@ func scanDivergence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	var r understudy.Receipt
+	r := understudy.Receipt{Warnings: gone(ranges)}
 	var records int64
 	for _, d := range ranges {
 		e, err := j.measure(ctx, d, nil)
@@ -58,6 +58,17 @@ func plain(list []reach) []divergedRange {
 	out := []divergedRange{}
 	for _, r := range list {
 		out = append(out, r.divergedRange)
+	}
+	return out
+}
+
+// gone names the ranges whose head the old primary's own retention removed before they could be saved.
+func gone(list []reach) []string {
+	var out []string
+	for _, r := range list {
+		if r.Gone > 0 {
+			out = append(out, fmt.Sprintf("%s: %d offsets after the cut, up to %d, were removed by retention before they could be saved", r.TP, r.Gone, r.Start-1))
+		}
 	}
 	return out
 }
@@ -95,7 +106,7 @@ func (j *job) diverged(ctx context.Context, a scanArgs) ([]reach, error) {
 			return nil, err
 		}
 		if foreign {
-			out = append(out, reach{divergedRange{TP: p.TP, Start: from, End: end[p.TP]}, p})
+			out = append(out, reach{divergedRange{TP: p.TP, Start: from, End: end[p.TP], Gone: from - cut}, p})
 		}
 	}
 	return out, nil
@@ -170,7 +181,7 @@ func saveLedger(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	var r understudy.Receipt
+	r := understudy.Receipt{Warnings: gone(ranges)}
 	var records int64
 	for i, d := range ranges {
 		j.count("ledger", int64(i), int64(len(ranges)), "partitions")

@@ -94,7 +94,17 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	rest, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
 	o := observer{w: w, s: s, md: md, facts: &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}}
-	if err := o.all(rest); err != nil {
+	err = o.all(rest)
+	for try := 0; try < 5 && understudy.KindOf(err) == understudy.KindRetry; try++ { // a leader is being elected
+		if pause(rest, 300*time.Millisecond) != nil {
+			break
+		}
+		if md, merr := s.admin.Metadata(rest, unbounded()); merr == nil {
+			o = observer{w: w, s: s, md: md, facts: &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}}
+			err = o.all(rest)
+		}
+	}
+	if err != nil {
 		e := understudy.AsError(err)
 		if e.Kind == understudy.KindUnreachable || e.Kind == understudy.KindRetry {
 			return unreachable(out, err)

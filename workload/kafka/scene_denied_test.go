@@ -107,12 +107,13 @@ func deniedSwitchover(t *testing.T, th theatre) {
 	if err := load(t, app, "orders", 1, 1, "stray"); err == nil {
 		t.Fatal("the old primary is not guarded")
 	}
-	mustLoad(t, load(t, moved, "orders", 2, 50, "b"))
+	// A producer that asked for its id while it was denied has been refused for good: applications start anew.
+	mustLoad(t, load(t, client(t, th.saslWest, asApp()), "orders", 2, 50, "b"))
 	h.followed(west)
 	identical(t, th.east, th.west, "orders")
 	h.walk(understudy.Commit, east, west, understudy.StageRelease)
 	h.takeover(understudy.Switchover, west, east)
-	mustLoad(t, load(t, app, "orders", 2, 10, "c"))
+	mustLoad(t, load(t, client(t, th.saslEast, asApp()), "orders", 2, 10, "c"))
 	h.followed(east)
 	if n := len(identical(t, th.east, th.west, "orders")); n != 320 {
 		t.Fatalf("%d records, not 320", n)

@@ -134,11 +134,14 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 	if err := c.Refused("kafka.offsetfetch", group, r.ErrorCode, right); err != nil {
 		return nil, err
 	}
+	add := func(topic string, partition int32, code int16, offset int64) {
+		if code == 0 && offset >= 0 {
+			out[TP{topic, partition}] = offset
+		}
+	}
 	for _, t := range r.Topics {
 		for _, p := range t.Partitions {
-			if p.ErrorCode == 0 && p.Offset >= 0 {
-				out[TP{t.Topic, p.Partition}] = p.Offset
-			}
+			add(t.Topic, p.Partition, p.ErrorCode, p.Offset)
 		}
 	}
 	for _, g := range r.Groups {
@@ -147,9 +150,7 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 		}
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
-				if p.ErrorCode == 0 && p.Offset >= 0 {
-					out[TP{t.Topic, p.Partition}] = p.Offset
-				}
+				add(t.Topic, p.Partition, p.ErrorCode, p.Offset)
 			}
 		}
 	}

@@ -69,11 +69,14 @@ const (
 // AppendLimit is the setting that bounds a batch in bytes. Set to less than a batch, it closes a topic.
 const AppendLimit = "max.message.bytes"
 
-// limits are the values of AppendLimit that only a fence sets: no batch, and one transaction marker.
-var limits = [...]string{"0", "78"}
+// The values of AppendLimit that only a fence sets: no batch at all, and one transaction marker.
+const (
+	NoBatch   = "0"
+	OneMarker = "78"
+)
 
 // IsFence says whether a value of AppendLimit was set by a fence.
-func IsFence(value string) bool { return slices.Contains(limits[:], value) }
+func IsFence(value string) bool { return value == NoBatch || value == OneMarker }
 
 // copied lists the settings that follow the primary.
 func copied() []string {
