@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -24,7 +25,7 @@ func adminAnswers() []Case {
 		},
 		{
 			Name: "commits for a group", ask: askCommit,
-			Want: "empty=0 committed=3 active=25 committed=3",
+			Want: "empty=0 committed=3 beyond-the-end=0 committed=99 backwards=0 committed=3 no-topic=3 active=25 committed=3",
 		},
 		{Name: "a write under the id of a deleted topic", TopicIDs: true, ask: askStaleID, Want: "stale=100 end=0"},
 		{Name: "ACLs without an authorizer", Open: true, ask: askNoACLs, Want: "describe=54 create=54 delete=54 authorizer=/DEFAULT_CONFIG super=none rights=1111110100000"},
@@ -122,6 +123,11 @@ func askCommit(a *asker) {
 	a.write(crafted, 0, 0, 5)
 	a.say("empty", a.commit("answers-commit", 3))
 	a.say("committed", a.committed("answers-commit"))
+	a.say("beyond-the-end", a.commit("answers-commit", 99))
+	a.say("committed", a.committed("answers-commit"))
+	a.say("backwards", a.commit("answers-commit", 3))
+	a.say("committed", a.committed("answers-commit"))
+	a.say("no-topic", a.commitTo("answers-commit", "answers-no-such-topic", 0))
 	member, err := kgo.NewClient(kgo.SeedBrokers(a.to.Addr), kgo.ConsumerGroup("answers-commit"), kgo.ConsumeTopics(a.topic),
 		kgo.DisableAutoCommit(), kgo.FetchMaxWait(200*time.Millisecond))
 	if err != nil {
@@ -139,23 +145,28 @@ func askCommit(a *asker) {
 func (a *asker) commit(group string, offset int64) (code int16) {
 	a.coordinator(0, group)
 	a.until(func() bool {
-		req := kmsg.NewPtrOffsetCommitRequest()
-		req.Group, req.Generation = group, -1
-		t := kmsg.NewOffsetCommitRequestTopic()
-		t.Topic, t.TopicID = a.topic, a.id
-		p := kmsg.NewOffsetCommitRequestTopicPartition()
-		p.Offset, p.LeaderEpoch = offset, -1
-		t.Partitions = append(t.Partitions, p)
-		req.Topics = append(req.Topics, t)
-		code = -1
-		for _, t := range a.request(req).(*kmsg.OffsetCommitResponse).Topics {
-			for _, p := range t.Partitions {
-				code = p.ErrorCode
-			}
-		}
+		code = a.commitTo(group, a.topic, offset)
 		return code < 14 || code > 16 // loading, not available, not coordinator
 	})
 	return code
+}
+
+// commitTo commits by topic name, in the last version that knows names.
+func (a *asker) commitTo(group, topic string, offset int64) int16 {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.Generation = group, -1
+	t := kmsg.NewOffsetCommitRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewOffsetCommitRequestTopicPartition()
+	p.Offset, p.LeaderEpoch = offset, -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	for _, t := range a.request(req).(*kmsg.OffsetCommitResponse).Topics {
+		for _, p := range t.Partitions {
+			return p.ErrorCode
+		}
+	}
+	return kerr.UnknownServerError.Code
 }
 
 // committed gives the position of a group; −1 for none.

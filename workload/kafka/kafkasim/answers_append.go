@@ -20,6 +20,7 @@ func appendAnswers() []Case {
 			Name: "batches that are refused", ask: askRefused,
 			Want: "crc=2 base=87 empty=87 hole=87 control=87 two=87 sequence=87 end=0 append-time=0@0 tombstone-horizon=0@1 end=2",
 		},
+		{Name: "records of the future", ask: askFuture, Want: "in-limit=0@0 beyond=32 opened=0@1 end=2"},
 		{Name: "plain appends", ask: askPlain, Want: "first=0@0 again=0@2 end=4 producer=none"},
 		{
 			Name: "the last batch after a restart", Restart: true, ask: askRestart,
@@ -82,6 +83,21 @@ func askRefused(a *asker) {
 	a.say("end", a.end())
 	a.say("append-time", change(func(c *craft) { c.attributes = bitAppendTime }))
 	a.say("tombstone-horizon", change(func(c *craft) { c.attributes = 0x40 }))
+	a.say("end", a.end())
+}
+
+func askFuture(a *asker) {
+	future := craft{pid: -1, epoch: -1, seq: -1, n: 1, ahead: 2 * 3600_000}
+	soon := future
+	soon.ahead = 30 * 60_000
+	a.set("message.timestamp.after.max.ms", "3600000")
+	a.until(func() bool { return a.config("message.timestamp.after.max.ms") == "3600000/DYNAMIC_TOPIC_CONFIG" })
+	a.say("in-limit", a.produce(soon.bytes()))
+	a.say("beyond", a.produce(future.bytes()))
+	a.set("message.timestamp.after.max.ms", maxLong)
+	var opened string
+	a.until(func() bool { opened = a.produce(future.bytes()); return opened != "32" })
+	a.say("opened", opened)
 	a.say("end", a.end())
 }
 

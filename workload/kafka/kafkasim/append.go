@@ -3,6 +3,8 @@ package kafkasim
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -79,6 +81,14 @@ func (c *Cluster) rule(at shard, p *kmsg.ProduceRequestTopicPartition) (ruling, 
 	case r.seen.control:
 		return r, nil
 	}
+	early, err := c.ahead(at.topic, r.seen.maxTime)
+	if err != nil {
+		return r, err
+	}
+	if early {
+		r.refuse(p, kerr.InvalidTimestamp.Code)
+		return r, nil
+	}
 	p.Records = slices.Clone(b)
 	if p.Records[atAttributes+1]&bitAppendTime != 0 {
 		p.Records[atAttributes+1] &^= bitAppendTime // brokers drop the mark on topics with create time
@@ -88,6 +98,20 @@ func (c *Cluster) rule(at shard, p *kmsg.ProduceRequestTopicPartition) (ruling, 
 		return r, nil
 	}
 	return r, c.ruleProducer(&r, p)
+}
+
+// ahead says whether a batch's latest time lies further ahead of the clock than its topic admits.
+func (c *Cluster) ahead(topic string, latest int64) (bool, error) {
+	by := latest - time.Now().UnixMilli()
+	if by <= 0 {
+		return false, nil
+	}
+	value, err := c.topicConfig(topic, "message.timestamp.after.max.ms")
+	if err != nil || value == "" {
+		return false, err
+	}
+	limit, err := strconv.ParseInt(value, 10, 64)
+	return by > limit, err
 }
 
 // ruleProducer decides about a batch that has a producer. Transactional ones are left to kfake beyond the

@@ -47,6 +47,7 @@ func connect(ctx context.Context, to Target, user string) *asker {
 	a := &asker{ctx: ctx, to: to, as: user}
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(int16(kmsg.AddPartitionsToTxn), 3) // later versions are for brokers
+	versions.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)       // later versions know topics by id only
 	opts := []kgo.Opt{kgo.SeedBrokers(to.Addr), kgo.MaxVersions(versions), kgo.RequestRetries(0), kgo.MetadataMinAge(10 * time.Millisecond), kgo.DisableClientMetrics()}
 	if user != "" {
 		auth := plain.Auth{User: user, Pass: AnswerUsers()[user]}

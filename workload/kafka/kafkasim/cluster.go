@@ -254,6 +254,13 @@ func (c *Cluster) Restart() error {
 	return nil
 }
 
+// Compact runs the log cleaner on all compacted topics now: of each key only the latest record stays, and
+// batches keep the holes.
+func (c *Cluster) Compact() { c.inner.Compact() }
+
+// ApplyRetention deletes now what retention.ms and retention.bytes do not keep.
+func (c *Cluster) ApplyRetention() { c.inner.ApplyRetention() }
+
 // Close ends the cluster, its links and all that serves them. Its data is gone.
 func (c *Cluster) Close() {
 	c.Kill()

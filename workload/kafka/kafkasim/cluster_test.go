@@ -216,3 +216,36 @@ func TestStartFails(t *testing.T) {
 		t.Errorf("restart after close: %v", err)
 	}
 }
+
+// TestCompactionKeepsProducers: batches that the cleaner rebuilt still show their producers' ids, and the
+// sequence goes on.
+func TestCompactionKeepsProducers(t *testing.T) {
+	c := begin(t, Options{})
+	a := connect(t.Context(), Target{Addr: c.Addr()}, "")
+	defer a.close()
+	a.create("keys", 1, "cleanup.policy", "compact")
+	for seq := range int32(4) {
+		a.write(crafted, 0, 3*seq, 3)
+	}
+	c.Compact()
+	c.log.Lock()
+	raw, err := c.read(shard{topic: "keys"}, 0)
+	c.log.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reveal(raw)
+	records := 0
+	for b, rest, ok := cutBatch(raw); ok; b, rest, ok = cutBatch(rest) {
+		if v := view(b); v.pid != crafted || int64At(b, atProducer) != crafted || !intact(b) {
+			t.Errorf("batch at %d has producer %d", v.base, int64At(b, atProducer))
+		}
+		records += int(view(b).count)
+	}
+	if records >= 12 {
+		t.Errorf("%d records are left after compaction", records)
+	}
+	if got := a.write(crafted, 0, 12, 1); got != "0@12" || a.err != nil {
+		t.Errorf("next write: %s, %v", got, a.err)
+	}
+}

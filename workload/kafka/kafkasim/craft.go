@@ -19,17 +19,14 @@ type craft struct {
 	attributes int16
 	count      int32 // added to the count field
 	delta      int32 // added to the last offset delta field
-	nullKey    bool
+	ahead      int64 // of the clock, in milliseconds
 }
 
 func (c craft) bytes() []byte {
-	stamp := time.Now().UnixMilli() // old records would fall to retention at once
+	stamp := time.Now().UnixMilli() + c.ahead // old records would fall to retention at once
 	var records []byte
 	for i := range c.n {
 		r := kmsg.Record{OffsetDelta: i, Key: []byte("k"), Value: make([]byte, c.pad)}
-		if c.nullKey {
-			r.Key = nil
-		}
 		one := r.AppendTo(nil) // with a length of 0, one byte
 		r.Length = int32(len(one) - 1)
 		records = r.AppendTo(records)

@@ -15,8 +15,9 @@
 // What real brokers do and this package does not:
 //
 //   - one broker, so no replicas, no leader changes and no divergence answer of Fetch;
-//   - records are not decoded: inner offsets, timestamps too far ahead (INVALID_TIMESTAMP) and missing keys
-//     on compacted topics are not refused, and topics with append time are not supported as targets;
+//   - records are not decoded: inner offsets and missing keys on compacted topics are not refused, of times
+//     only a batch's latest is held against message.timestamp.after.max.ms, none against before.max.ms, and
+//     topics with append time are not supported as targets;
 //   - no throttling, no producer expiry (producer.id.expiration.ms), no segments worth the name;
 //   - a transaction caught by an append limit of 0 hangs as on a real broker, until kfake's transaction
 //     timeout aborts it; on a real broker it hangs for good;

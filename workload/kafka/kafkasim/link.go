@@ -139,8 +139,8 @@ func (l *Link) carry(to, from net.Conn) {
 
 func (l *Link) load(way chan<- parcel, from net.Conn, gone <-chan struct{}) {
 	defer close(way)
+	buf := make([]byte, 64<<10)
 	for {
-		buf := make([]byte, 64<<10)
 		n, err := from.Read(buf)
 		if err != nil {
 			return
@@ -149,7 +149,7 @@ func (l *Link) load(way chan<- parcel, from net.Conn, gone <-chan struct{}) {
 		due := time.Now().Add(l.delay)
 		l.mu.Unlock()
 		select {
-		case way <- parcel{buf[:n], due}:
+		case way <- parcel{slices.Clone(buf[:n]), due}:
 		case <-gone:
 			return
 		}
