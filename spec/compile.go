@@ -135,17 +135,35 @@ func (c compiler) workload(f *planFile, r *reader, i int, w *workloadFile) workl
 	c.checkOffer(r, path, w)
 	c.checkLinks(f, r, path, w)
 	c.endpoints(f, r, path, w, p.Clusters)
-	if !r.fine(path) || !r.fine("home") || !r.fine("sites") || w.kind.Validate == nil {
-		return p
-	}
-	for _, e := range w.kind.Validate(p.Spec) {
-		at := path
-		if e.Path != "" {
-			at = join(path, e.Path)
-		}
-		r.on(at, Problem{Code: e.Err.Code, Summary: e.Err.Summary, Why: e.Err.Why, Fix: e.Err.Fix})
+	if w.kind.Validate != nil {
+		c.refusals(r, path, w, w.kind.Validate(p.Spec))
 	}
 	return p
+}
+
+// refusals places what a kind says about its workload or about an endpoint, and drops it where the value itself is
+// already known to be wrong.
+func (c compiler) refusals(r *reader, path string, w *workloadFile, errs []workload.FieldError) {
+	var report []func()
+	for _, e := range errs {
+		in, at := r, path
+		if site, known := c.sites[e.Site]; known {
+			in, at = site.reader, join(join("clusters", string(w.Cluster)), w.kind.Endpoint)
+		}
+		if e.Path != "" {
+			at = join(at, e.Path)
+		}
+		p := Problem{Code: e.Err.Code, Summary: e.Err.Summary, Why: e.Err.Why, Fix: e.Err.Fix}
+		if s := e.Err.Object.Site; s != "" && e.Site == "" {
+			p.Summary = fmt.Sprintf("site %s: %s", s, p.Summary)
+		}
+		if in.fine(at) {
+			report = append(report, func() { in.on(at, p) })
+		}
+	}
+	for _, r := range report {
+		r()
+	}
 }
 
 func (c compiler) checkOffer(r *reader, path string, w *workloadFile) {

@@ -144,7 +144,8 @@ func (ps Problems) sorted() error {
 	}
 	slices.SortStableFunc(ps, func(a, b *Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
-			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Path, b.Path))
+			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Summary, b.Summary))
 	})
-	return ps
+	// Two workloads on one cluster find the same fault of its endpoint.
+	return slices.CompactFunc(ps, func(a, b *Problem) bool { return *a == *b })
 }

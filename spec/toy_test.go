@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -61,14 +62,28 @@ func toys() workload.Registry {
 		NewEndpoint: func() any { return &queueEndpoint{} },
 		NewConfig:   func() any { return &queueConfig{Batch: 1 << 20, Guard: true} },
 		Validate: func(s workload.Spec) []workload.FieldError {
+			var out []workload.FieldError
+			bad := func(site understudy.Site, path, summary, why, fix string) {
+				out = append(out, workload.FieldError{Site: site, Path: path, Err: &understudy.Error{Code: "US999", Summary: summary, Why: why, Fix: fix}})
+			}
 			c := s.Config.(*queueConfig)
+			if len(c.Topics) == 0 {
+				bad("", "topics", "no topics", "", "")
+			}
 			if c.Deep && c.Every == 0 {
-				return []workload.FieldError{{Path: "every", Err: &understudy.Error{Code: "US999", Summary: "deep needs every", Why: "someone has to say how often", Fix: "add `every: 1h`"}}}
+				bad("", "every", "deep needs every", "someone has to say how often", "add `every: 1h`")
 			}
 			if c.Streams > 16 {
-				return []workload.FieldError{{Path: "streams", Err: &understudy.Error{Code: "US999", Summary: fmt.Sprintf("%d streams are too many", c.Streams), Fix: "write at most 16"}}}
+				bad("", "streams", fmt.Sprintf("%d streams are too many", c.Streams), "", "write at most 16")
 			}
-			return nil
+			for site, e := range s.Clusters {
+				for i, b := range e.(*queueEndpoint).Brokers {
+					if !strings.Contains(b, ":") {
+						bad(site, fmt.Sprintf("brokers[%d]", i), fmt.Sprintf("%q has no port", b), "", "write host:port")
+					}
+				}
+			}
+			return out
 		},
 	}
 	store := workload.Kind{

@@ -140,7 +140,9 @@ type Kind struct {
 	NewConfig func() any
 	// ExplicitLinks says that it honours Spec.Directions; plans with links are refused for other kinds.
 	ExplicitLinks bool
-	// Validate checks a filled Spec without any network. Errors name the YAML path relative to the workload.
+	// Validate checks a filled Spec without any network. Errors name the YAML path relative to the workload, or
+	// to the endpoint of a site. It must cope with values that are missing: those have errors of their own, and
+	// what it says about them is dropped.
 	Validate func(Spec) []FieldError
 	// Links lists the links that should run under a role. It is pure.
 	Links func(Spec, understudy.Role) []understudy.Link
@@ -159,6 +161,9 @@ type Offer struct {
 
 // FieldError is a bad value at a YAML path, such as "topics[0]".
 type FieldError struct {
+	// Site says that Path is relative to the endpoint of the workload's cluster at that site, such as
+	// "brokers[0]"; without it, to the workload.
+	Site understudy.Site
 	Path string
 	Err  *understudy.Error
 }
