@@ -51,6 +51,7 @@ func testRows() []layer {
 		{folder: "journal/journaltest", inTests: true, ours: []string{rootRow, "journal"}, third: testLibraries()},
 		{folder: "provision/provisiontest", inTests: true, ours: []string{rootRow, "provision"}, third: testLibraries()},
 		{folder: kafkasimRow, inTests: true, third: []string{franz, kfake}},
+		{folder: "control/controltest", inTests: true, ours: []string{rootRow, "control", "workload", "journal", "journal/mem"}, third: testLibraries()},
 		{folder: "journal/mem", inTests: true, ours: []string{rootRow, "journal"}},
 	}
 }

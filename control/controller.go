@@ -74,6 +74,8 @@ type Controller struct {
 	// compiled are the plans of the documents of that version.
 	compiled Plans
 	version  journal.Revision
+	// turned wakes those who wait for this member to lead.
+	turned signal
 }
 
 // New makes a controller, and starts nothing.
@@ -160,6 +162,25 @@ func (c *Controller) set(s *session, settling bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leading, c.settling = s, settling
+	c.turned.fire()
+}
+
+// Ready waits until this member takes orders.
+func (c *Controller) Ready(ctx context.Context) error {
+	for {
+		woken := c.turned.wait()
+		c.mu.Lock()
+		leading := c.leading != nil
+		c.mu.Unlock()
+		if leading {
+			return nil
+		}
+		select {
+		case <-woken:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // pause waits, but not beyond the end of ctx.
