@@ -278,24 +278,25 @@ func (v *verification) tell(shard string) {
 // side reads one partition below its last stable offset.
 func (v *verification) side(c *cluster.Cluster, site understudy.Site, p cluster.Partition) digest.Side {
 	return digest.Side{Name: string(site), Read: func(ctx context.Context, from int64) (digest.Page, error) {
+		page := digest.Page{From: from}
 		f, err := c.FetchStable(ctx, v.scope.Lease, p, from, verifyPage)
 		if err == nil && f.Code == cluster.CodeOffsetOutOfRange {
 			// A head that is gone is read from where the log begins: what the other side has below is found.
 			got, e := c.ListOffsets(ctx, v.scope.Lease, cluster.Start, []cluster.Partition{p})
 			if e != nil {
-				return digest.Page{}, e
+				return page, e
 			}
-			if at := got[p.TP]; at > from {
-				f, err = c.FetchStable(ctx, v.scope.Lease, p, at, verifyPage)
+			if page.From = got[p.TP]; page.From > from {
+				f, err = c.FetchStable(ctx, v.scope.Lease, p, page.From, verifyPage)
 			}
 		}
 		if err != nil {
-			return digest.Page{}, err
+			return page, err
 		}
 		if err := c.Refused("kafka.fetch", p.TP.String(), f.Code, "READ on topic "+p.Topic); err != nil {
-			return digest.Page{}, err
+			return page, err
 		}
-		page := digest.Page{Records: f.Records}
+		page.Records = f.Records
 		for _, a := range f.Aborted {
 			page.Aborted = append(page.Aborted, digest.Aborted{Producer: a.Producer, First: a.First})
 		}

@@ -53,7 +53,8 @@ func TestRealVerify(t *testing.T) { versions(t, verify) }
 // verify walks through every outcome on a link that really copied.
 func verify(t *testing.T, th theatre) {
 	h := newHouse(t, th.at, topics())
-	app, intruder := client(t, th.east), client(t, th.west)
+	// These records are old by their own time.
+	app, intruder := client(t, th.east, kgo.RecordDeliveryTimeout(0)), client(t, th.west, kgo.RecordDeliveryTimeout(0))
 	mustLoad(t, load(t, app, "orders", 2, 100, "a"))
 	h.link(east, west, false)
 	h.followed(east)

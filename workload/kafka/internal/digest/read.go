@@ -21,6 +21,9 @@ type Page struct {
 	// Records holds whole and possibly one partial record batch.
 	Records []byte
 	Aborted []Aborted
+	// From is where the log begins, when that is above the offset that was asked for: a batch may still hold
+	// records below it, which nobody can read.
+	From int64
 }
 
 // Side reads one log.
@@ -68,7 +71,7 @@ func (r *reader) page(ctx context.Context, to int64) ([]entry, bool, error) {
 	}
 	var out []entry
 	v := newVisible(r.coder, p.Aborted)
-	from, any := r.next, false
+	from, any := max(r.next, p.From), false
 	for b, err := range batch.Batches(p.Records) {
 		if err != nil {
 			return nil, false, fmt.Errorf("%s: %w", r.side.Name, err)
