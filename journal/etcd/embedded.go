@@ -27,9 +27,10 @@ type Options struct {
 	// TLS, Username and Password are those of the endpoints; all may be empty.
 	TLS                *tls.Config
 	Username, Password string
-	// Prefix is put before every key at the endpoints, so that one etcd serves several; at most 128 bytes.
+	// Prefix is put before every key at the endpoints, so that one etcd serves several; a slash is added at its end
+	// where there is none. At most 128 bytes, and no prefix may lie within another's.
 	Prefix string
-	// Timeout bounds how long the opening waits for an answer; 5 s when zero.
+	// Timeout bounds every request to the endpoints, the opening too; 5 s when zero.
 	Timeout time.Duration
 	// Log takes what etcd itself has to say; nothing is logged when nil.
 	Log *slog.Logger
@@ -61,15 +62,15 @@ func OpenEmbedded(ctx context.Context, o Options) (*Journal, error) {
 	}
 	j := newJournal(v3client.New(m.server.Server), "", m.stop)
 	j.background(func() { m.follow(j) })
-	if err := j.revokeAll(ctx); err != nil {
+	if err := j.revokeDead(ctx); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
 }
 
-// revokeAll revokes every lease there is. At a single member that nobody else can reach, all of them were granted to
-// processes of this directory that are dead.
-func (j *Journal) revokeAll(ctx context.Context) error {
+// revokeDead revokes the leases of all leaderships. At a single member that nobody else can reach, all of them belong
+// to processes of this directory that are dead.
+func (j *Journal) revokeDead(ctx context.Context) error {
 	const op = "journal.open"
 	bound, done, err := j.begin(ctx, op)
 	if err != nil {

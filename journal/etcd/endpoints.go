@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -21,6 +22,10 @@ func OpenEndpoints(ctx context.Context, o Options) (*Journal, error) {
 	if len(o.Endpoints) == 0 {
 		return nil, unusable(errors.New("no endpoint is given"), "it needs endpoints")
 	}
+	if o.Prefix != "" && !strings.HasSuffix(o.Prefix, "/") {
+		// So that "/a" is not the beginning of "/ab".
+		o.Prefix += "/"
+	}
 	if len(o.Prefix) > maxPrefix {
 		return nil, unusable(fmt.Errorf("the prefix has %d bytes, the limit is %d", len(o.Prefix), maxPrefix), "its prefix is too long")
 	}
@@ -35,7 +40,7 @@ func OpenEndpoints(ctx context.Context, o Options) (*Journal, error) {
 		return nil, classify(op, err, true)
 	}
 	j := newJournal(client, o.Prefix, func() {})
-	j.remote = true
+	j.remote, j.timeout = true, o.timeout()
 	asking, cancel := context.WithTimeout(ctx, o.timeout())
 	defer cancel()
 	if _, err := client.Get(asking, o.Prefix+journal.LeaderPrefix, clientv3.WithCountOnly()); err != nil {

@@ -10,7 +10,9 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -29,6 +31,8 @@ type Journal struct {
 	watcher clientv3.Watcher
 	// remote says that etcd is reached over the network, through whichever of its members answers.
 	remote bool
+	// timeout bounds every request to a remote etcd, whose client would wait for it to come back as long as it is let.
+	timeout time.Duration
 	// release frees what Open made besides the client.
 	release func()
 
@@ -84,7 +88,19 @@ func (j *Journal) wrap(ctx context.Context, op string, err error) error {
 	if cause := context.Cause(j.ctx); cause != nil {
 		return ending(op, cause)
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		// Ours, not the caller's: it must not be taken for the caller's own.
+		err = fmt.Errorf("no answer within %v", j.timeout)
+	}
 	return classify(op, err, j.remote)
+}
+
+// request bounds one request by the timeout; etcd in this process bounds its own.
+func (j *Journal) request(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !j.remote {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, j.timeout)
 }
 
 // Get reads one key.
@@ -98,6 +114,8 @@ func (j *Journal) Get(ctx context.Context, key string) (journal.Entry, error) {
 		return journal.Entry{}, err
 	}
 	defer done()
+	bound, cancel := j.request(bound)
+	defer cancel()
 	r, err := j.kv.Get(bound, key)
 	if err != nil {
 		return journal.Entry{}, j.wrap(ctx, op, err)
@@ -116,6 +134,8 @@ func (j *Journal) List(ctx context.Context, prefix string) ([]journal.Entry, jou
 		return nil, 0, err
 	}
 	defer done()
+	bound, cancel := j.request(bound)
+	defer cancel()
 	r, err := j.kv.Get(bound, prefix, clientv3.WithPrefix())
 	if err != nil {
 		return nil, 0, j.wrap(ctx, op, err)
@@ -143,6 +163,8 @@ func (j *Journal) Commit(ctx context.Context, t journal.Txn) (journal.Revision, 
 	}
 	defer done()
 	ifs, thens, elses := operations(t, leader)
+	bound, cancel := j.request(bound)
+	defer cancel()
 	r, err := j.kv.Txn(bound).If(ifs...).Then(thens...).Else(elses...).Commit()
 	if err != nil {
 		return 0, j.wrap(ctx, op, err)
@@ -219,7 +241,9 @@ func (j *Journal) Watch(ctx context.Context, prefix string, after journal.Revisi
 	}
 	defer done()
 	// A revision from the future would wait silently for changes to come; only a linearizable read can tell.
-	now, err := j.kv.Get(bound, journal.LeaderPrefix, clientv3.WithCountOnly())
+	asking, cancel := j.request(bound)
+	now, err := j.kv.Get(asking, journal.LeaderPrefix, clientv3.WithCountOnly())
+	cancel()
 	if err != nil {
 		return j.wrap(ctx, op, err)
 	}

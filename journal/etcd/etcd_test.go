@@ -122,7 +122,7 @@ func openEndpoints(t *testing.T, address, prefix string) *Journal {
 }
 
 // startServer runs an etcd with a listener on the loopback, as a customer's own, and gives its address.
-func startServer(t *testing.T) string {
+func startServer(t *testing.T, change ...func(*embed.Config)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -135,6 +135,9 @@ func startServer(t *testing.T) string {
 	m := &member{failed: make(chan struct{})}
 	c := configure(Options{Dir: t.TempDir()}, m)
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{address}, []url.URL{address}
+	for _, f := range change {
+		f(c)
+	}
 	e, err := embed.StartEtcd(c)
 	if err != nil {
 		t.Fatal(err)

@@ -60,7 +60,9 @@ func (j *Journal) Lead(ctx context.Context, name, holder string, lease time.Dura
 func (j *Journal) vacant(ctx context.Context, key string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := j.kv.Get(ctx, key, clientv3.WithKeysOnly())
+	asking, answered := j.request(ctx)
+	r, err := j.kv.Get(asking, key, clientv3.WithKeysOnly())
+	answered()
 	if err != nil || len(r.Kvs) == 0 {
 		return err
 	}
@@ -80,6 +82,8 @@ func (j *Journal) vacant(ctx context.Context, key string) error {
 
 // elect tries to become the leader; nil without error means that another was faster.
 func (j *Journal) elect(ctx context.Context, name, holder string, lease time.Duration) (*leadership, error) {
+	ctx, cancel := j.request(ctx)
+	defer cancel()
 	// Taken before the lease is asked for: etcd's own count begins later, so the deadline is never too late.
 	sent := time.Now()
 	seconds := int64((lease + time.Second - 1) / time.Second)
@@ -201,6 +205,8 @@ func (l *leadership) Resign(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	bound, cancel := l.journal.request(bound)
+	defer cancel()
 	_, err = l.journal.leases.Revoke(bound, l.id)
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return nil

@@ -36,14 +36,24 @@ func (c *slogCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 	return checked
 }
 
-// Write logs the entry: warnings of etcd are mostly about its own speed, so they count as information.
+// Write logs the entry, one level lower than etcd means it: an error after which etcd goes on is one that it will
+// try again.
 func (c *slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	level := slog.LevelInfo
-	if e.Level >= zapcore.ErrorLevel {
+	level := slog.LevelDebug
+	switch {
+	case e.Level > zapcore.ErrorLevel:
 		level = slog.LevelError
+	case e.Level == zapcore.ErrorLevel && !ordinary(e.Message):
+		level = slog.LevelWarn
 	}
 	c.log.Log(context.Background(), level, "etcd: "+e.Message, attributes(fields)...)
 	return nil
+}
+
+// ordinary names what etcd calls errors although they belong to every second start, before its first snapshot, and
+// to a stop soon after the start.
+func ordinary(message string) bool {
+	return message == "failed to update storage version" || message == "failed to update cluster version"
 }
 
 // Sync does nothing: slog keeps no buffer.

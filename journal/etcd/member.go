@@ -67,6 +67,12 @@ func (m *member) start(ctx context.Context, o Options) error {
 	}
 	started := make(chan result, 1)
 	go func() {
+		// Some damage to its files makes etcd panic at the start instead of saying what it found.
+		defer func() {
+			if p := recover(); p != nil {
+				m.fail("its files are damaged", fmt.Errorf("%v", p))
+			}
+		}()
 		server, err := embed.StartEtcd(configure(o, m))
 		started <- result{server, err}
 	}()

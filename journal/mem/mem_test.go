@@ -32,7 +32,7 @@ func open(t *testing.T) journaltest.Pair {
 	return p
 }
 
-func TestConformance(t *testing.T) { journaltest.Simulate(t, open) }
+func TestConformance(t *testing.T) { journaltest.Simulate(t, openFaulty) }
 
 func TestConformanceInRealTime(t *testing.T) {
 	journaltest.Run(t, func(t *testing.T) journaltest.Pair {
