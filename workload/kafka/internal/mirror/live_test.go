@@ -91,7 +91,7 @@ type end struct {
 	a  *kadm.Client
 }
 
-func side(t *testing.T, b *kafka.Broker, site understudy.Site) *end {
+func side(t testing.TB, b *kafka.Broker, site understudy.Site) *end {
 	t.Helper()
 	c := cluster.Open(cluster.Config{Object: understudy.Object{Plan: "p", Workload: "w", Site: site}, Brokers: []string{b.Addr()}})
 	t.Cleanup(func() { _ = c.Close() })
@@ -104,19 +104,19 @@ func side(t *testing.T, b *kafka.Broker, site understudy.Site) *end {
 }
 
 // pair gives both ends of a link from source to target.
-func pair(t *testing.T, source, target *kafka.Broker) (*end, *end) {
+func pair(t testing.TB, source, target *kafka.Broker) (*end, *end) {
 	return side(t, source, "east"), side(t, target, "west")
 }
 
 // topic makes a topic under a name of the test's own.
-func (e *end) topic(t *testing.T, parts int32, configs map[string]string) string {
+func (e *end) topic(t testing.TB, parts int32, configs map[string]string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d", time.Now().UnixNano())
 	e.create(t, name, parts, configs)
 	return name
 }
 
-func (e *end) create(t *testing.T, name string, parts int32, configs map[string]string) {
+func (e *end) create(t testing.TB, name string, parts int32, configs map[string]string) {
 	t.Helper()
 	conf := map[string]*string{}
 	for k, v := range configs {
@@ -154,7 +154,7 @@ func (e *end) write(t *testing.T, topic string, parts int32, n int, opts ...kgo.
 
 // running is a mirror at work.
 type running struct {
-	t      *testing.T
+	t      testing.TB
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
@@ -189,7 +189,7 @@ func options(from, to *end, epoch understudy.RoleEpoch, topics ...string) mirror
 	}
 }
 
-func run(t *testing.T, o mirror.Options) *running {
+func run(t testing.TB, o mirror.Options) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, cancel: cancel, done: make(chan struct{}), kept: understudy.Keep{}}
@@ -229,7 +229,7 @@ func (r *running) progress() understudy.Progress {
 }
 
 // until waits for a condition and fails with what it last said.
-func until(t *testing.T, ok func() (bool, string)) {
+func until(t testing.TB, ok func() (bool, string)) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -265,7 +265,7 @@ func (r *running) caughtUp(from, to *end, topic string) {
 	})
 }
 
-func (e *end) ends(t *testing.T, topic string) map[int32]int64 {
+func (e *end) ends(t testing.TB, topic string) map[int32]int64 {
 	t.Helper()
 	got, err := e.a.ListEndOffsets(context.Background(), topic)
 	if err != nil && !errors.Is(err, context.Canceled) {
