@@ -166,7 +166,9 @@ func takeoverRows() []Row {
 
 func reprotectRows() []Row {
 	return []Row{
-		{Stage: understudy.StageFence, Before: acts(ActOwn), Steps: true, After: acts(ActNeedFence)},
+		// A link may run already, into a side that took foreign writes: it ends, so that it starts anew on what
+		// resolve leaves there.
+		{Stage: understudy.StageFence, Before: acts(ActOwn, ActEndLinks), Steps: true, After: acts(ActNeedFence)},
 		{Stage: understudy.StageScan, Steps: true},
 		{Stage: understudy.StageLedger, Steps: true, After: acts(ActNeedLedger)},
 		{Stage: understudy.StageGuard, Steps: true},

@@ -80,7 +80,7 @@ func nextOf(s *PlanStatus) string {
 		switch {
 		case w.Role == nil || len(w.Links) == 0 && len(w.Old) == 0:
 			return "understudy protect " + string(s.Plan)
-		case w.Protection == understudy.Unprotected:
+		case w.Protection == understudy.Unprotected, w.Protection == understudy.Diverged:
 			return "understudy reprotect " + string(s.Plan)
 		case w.Role.IsActive(s.Home):
 			continue
