@@ -17,8 +17,11 @@ STRICT ?=
 
 # The race detector needs cgo, and cgo a C compiler.
 RACE ?= $(shell if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then echo -race; fi)
-# Packages that start real servers run one at a time, after all others: two brokers need both cores to keep their times.
-SERVERS := /lab($$|/)|/e2e$$|/bench$$|/workload/kafka$$|/journal/etcd$$
+# Packages that start real servers are those that import the lab. They run one at a time, after all others: two brokers need
+# both cores to keep their times.
+LIST := $(GO) list -e -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./...
+SERVERS = $$($(LIST) | awk '/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/ { print $$1 }')
+OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/) { print $$1 }')
 TESTFLAGS := -json -count=1 $(RACE) $(if $(RUN),-run '$(RUN)')
 
 .PHONY: help build test unit e2e bench demo lint cover fuzz generate clean
@@ -34,13 +37,13 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	@$(if $(RACE),,echo "race detector off: no C compiler";) \
 	for tool in java mvn; do command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
 	@{ failed=0; \
-	  $(GO) test $(TESTFLAGS) -p 2 -timeout 10m $$($(GO) list ./... | grep -Ev '$(SERVERS)') || failed=1; \
-	  servers=$$($(GO) list ./... | grep -E '$(SERVERS)' || true); \
+	  $(GO) test $(TESTFLAGS) -p 2 -timeout 10m $(OTHERS) || failed=1; \
+	  servers=$(SERVERS); \
 	  if [ -n "$$servers" ]; then $(GO) test $(TESTFLAGS) -p 1 -timeout 30m $$servers || failed=1; fi; \
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
 
 unit: ## the tests that need no server, without the race detector, in under a minute
-	@$(GO) test -json -p 2 -timeout 5m $$($(GO) list ./... | grep -Ev '$(SERVERS)') | $(SUMMARY)
+	@$(GO) test -json -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
 
 e2e: ## the built binary against real clusters, one file per architecture
 	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...
@@ -59,7 +62,7 @@ lint: ## gofmt, vet, staticcheck, errcheck, revive, exhaustive, bodyclose
 	$(GOLANGCI) run ./...
 
 cover: ## coverage of the tests that need no server
-	$(GO) test -p 2 -timeout 10m -coverprofile=cover.out -coverpkg=./... $$($(GO) list ./... | grep -Ev '$(SERVERS)')
+	$(GO) test -p 2 -timeout 10m -coverprofile=cover.out -coverpkg=./... $(OTHERS)
 	@$(GO) tool cover -func=cover.out | tail -1
 
 fuzz: ## every fuzz target for FUZZTIME each
