@@ -301,15 +301,20 @@ func (s *session) supersede(a *admission, op *Operation, t *change) error {
 			return err
 		}
 		if old == a.current && prior.takeover() && !prior.Promoted && prior.To == op.To {
-			op.Inherits = prior.ID
-			for i := range op.Parts {
-				if p := prior.part(op.Parts[i].Workload); p != nil {
-					op.Parts[i].Before = p.Before
-				}
-			}
+			op.inherit(&prior)
 		}
 		s.writeOp(t, &prior, version, []Event{e})
 	}
 	a.rec.Current, a.rec.Takeover = "", ""
 	return nil
+}
+
+// inherit lets the receipts of another operation count, and with them the roles from before it.
+func (op *Operation) inherit(prior *Operation) {
+	op.Inherits = prior.ID
+	for i := range op.Parts {
+		if p := prior.part(op.Parts[i].Workload); p != nil {
+			op.Parts[i].Before = p.Before
+		}
+	}
 }

@@ -231,6 +231,9 @@ func (m *mover) copyUpTo(from, to *server, end int) {
 	for i := len(to.records); i < end; i++ {
 		if w.holding {
 			record, epoch := from.records[i], m.a.Epoch
+			if len(w.held) == 0 {
+				close(w.arrived)
+			}
 			w.held = append(w.held, func() error { return w.lateAppend(m.a.Link.To, epoch, i, record) })
 			return
 		}

@@ -23,6 +23,7 @@ type World struct {
 	// held are writes of movers that wait to arrive late; holding says that the next ones join them.
 	held    []func() error
 	holding bool
+	arrived chan struct{}
 	// delay is how long a mover waits before it copies what it has seen.
 	delay time.Duration
 }
@@ -136,11 +137,12 @@ func (w *World) SetDelay(d time.Duration) {
 	w.delay = d
 }
 
-// Hold keeps the movers' next writes on their way, and Release lets them arrive: it returns what each was told.
-func (w *World) Hold() {
+// Hold keeps the movers' next writes on their way, until Release; the channel is closed when there is one.
+func (w *World) Hold() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.holding = true
+	w.holding, w.arrived = true, make(chan struct{})
+	return w.arrived
 }
 
 // Release lets held writes arrive, late, and gives their answers.
