@@ -16,6 +16,13 @@ func (d *decision) abort() error {
 	switch d.stage.Name {
 	case understudy.StageLevel:
 		return d.level()
+	case understudy.StageRestore:
+		a, err := d.levelArgs()
+		if err != nil {
+			return err
+		}
+		d.untouched(a)
+		return nil
 	case understudy.StageUnfence:
 		d.stamp(d.stage.Old, d.stage.To)
 		d.liftFence(d.stage.Old, "let ordinary writers write on %s again", true)
@@ -23,34 +30,51 @@ func (d *decision) abort() error {
 	case understudy.StageFollow:
 		return d.refollow()
 	}
-	return nil
+	return d.unprotect() // the way back of a protect
 }
 
 func (d *decision) level() error {
-	if _, err := d.present(d.stage.Old); err != nil {
+	a, err := d.levelArgs()
+	if err != nil {
 		return err
+	}
+	d.untouched(a)
+	d.step(stepLevel, understudy.ProbeFirst, d.stage.Old, a, "let %s end where the halted %s ends", d.stage.Old, d.stage.To)
+	return nil
+}
+
+func (d *decision) untouched(a levelArgs) {
+	a.base = d.at(d.stage.To)
+	d.step(stepUntouched, understudy.Idempotent, d.stage.To, a, "prove that nobody but understudy wrote on %s", d.stage.To)
+}
+
+func (d *decision) levelArgs() (levelArgs, error) {
+	if _, err := d.present(d.stage.Old); err != nil {
+		return levelArgs{}, err
 	}
 	target, err := d.present(d.stage.To)
 	if err != nil {
-		return err
+		return levelArgs{}, err
 	}
 	halt, err := d.pid(d.stage.Old, d.stage.To)
 	if err != nil {
-		return err
+		return levelArgs{}, err
 	}
 	pid, err := d.pid(d.stage.To, d.stage.Old)
 	if err != nil {
-		return err
+		return levelArgs{}, err
 	}
 	a := levelArgs{
 		linkArgs: linkArgs{base: d.at(d.stage.Old), From: d.stage.Old, To: d.stage.To, Topics: target.names()},
-		Halt:     halt, PID: pid, Since: d.sinceHalt(target),
+		Halt:     halt, PID: pid, Since: d.sinceHalt(target), Epoch: d.stage.Now.Epoch,
 	}
-	untouched := a
-	untouched.base = d.at(d.stage.To)
-	d.step(stepUntouched, understudy.Idempotent, d.stage.To, untouched, "prove that nobody but understudy wrote on %s", d.stage.To)
-	d.step(stepLevel, understudy.ProbeFirst, d.stage.Old, a, "let %s end where the halted %s ends", d.stage.Old, d.stage.To)
-	return nil
+	// A failover that superseded a switchover inherits its halt, which has a lower epoch.
+	for _, r := range d.stage.Receipts {
+		if h, ok := detail[haltDetail](r); r.Kind == stepHalt && ok {
+			a.Epoch = min(a.Epoch, h.Epoch)
+		}
+	}
+	return a, nil
 }
 
 // sinceHalt gives the offsets from which on only halt markers may stand on the target: the markers themselves
@@ -173,7 +197,7 @@ func (d *decision) scan(kind understudy.StepKind) error {
 func (d *decision) resolve() error {
 	r, ok := d.stage.Receipt(stepLedger)
 	if !ok {
-		return bug("kafka.resolve", "no receipt of the ledger")
+		return nil // a dry run: what diverged is known only then
 	}
 	source, err := d.present(d.stage.Old)
 	if err != nil {

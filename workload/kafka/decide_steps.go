@@ -133,8 +133,10 @@ type levelArgs struct {
 	// Halt is the producer of the halt markers on the target, PID ours on the source.
 	Halt int64 `json:"halt"`
 	PID  int64 `json:"pid"`
-	// Since gives the target's ends from before the halt.
+	// Since gives the offsets from which on only halt markers may stand on the target.
 	Since Vector `json:"since"`
+	// Epoch is the lowest that a halt marker of this operation may have; the mover's own markers are below it.
+	Epoch understudy.RoleEpoch `json:"epoch"`
 }
 
 type scanArgs struct {

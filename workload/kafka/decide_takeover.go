@@ -193,31 +193,28 @@ func (d *decision) haltArgs(target *SiteFacts) (haltArgs, error) {
 	}, nil
 }
 
-// halted is what the halt step of this operation left behind.
-func (d *decision) halted() (haltArgs, haltDetail, error) {
-	r, ok := d.stage.Receipt(stepHalt)
-	if !ok {
-		return haltArgs{}, haltDetail{}, bug("kafka.decide", "no receipt of the halt")
-	}
-	h, ok := detail[haltDetail](r)
-	if !ok {
-		return haltArgs{}, haltDetail{}, bug("kafka.decide", "the receipt of the halt has no markers")
-	}
+// halted gives the halt as this operation's receipt tells it. Without a receipt, as in a dry run, it is what
+// the halt would be now; the steps that rest on it read the log and find nothing if it did not happen.
+func (d *decision) halted() (haltArgs, error) {
 	target, err := d.present(d.stage.To)
 	if err != nil {
-		return haltArgs{}, haltDetail{}, err
+		return haltArgs{}, err
 	}
 	a, err := d.haltArgs(target)
 	if err != nil {
-		return haltArgs{}, haltDetail{}, err
+		return haltArgs{}, err
 	}
-	a.Epoch, a.PID, a.Since = h.Epoch, h.PID, h.Markers
-	return a, h, nil
+	if r, ok := d.stage.Receipt(stepHalt); ok {
+		if h, ok := detail[haltDetail](r); ok {
+			a.Epoch, a.PID, a.Since = h.Epoch, h.PID, h.Markers
+		}
+	}
+	return a, nil
 }
 
 // cut reads the cut back from the log.
 func (d *decision) cut(common bool) error {
-	a, _, err := d.halted()
+	a, err := d.halted()
 	if err != nil {
 		return err
 	}
@@ -232,7 +229,7 @@ func (d *decision) cut(common bool) error {
 
 // reprove looks again, right before the role changes, at what the change rests on.
 func (d *decision) reprove() error {
-	a, _, err := d.halted()
+	a, err := d.halted()
 	if err != nil {
 		return err
 	}

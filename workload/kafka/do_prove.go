@@ -146,36 +146,71 @@ func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, erro
 	marked := 0
 	for _, p := range here {
 		want, ok := l.want[p.TP]
-		switch {
-		case !ok || want == have[p.TP]:
-			continue
-		case want != have[p.TP]+1:
-			l.broken[p.Topic] = fmt.Sprintf("%s ends at %d on %s and at %d on %s", p.TP, have[p.TP], l.args.From, want, l.args.To)
+		if !ok {
 			continue
 		}
-		halted, err := l.isHaltMarker(ctx, p.TP, have[p.TP])
+		do, why, err := l.judge(ctx, p, have[p.TP], want)
 		if err != nil {
 			return marked, err
 		}
-		if !halted {
-			l.broken[p.Topic] = fmt.Sprintf("%s: offset %d on %s is no halt marker", p.TP, have[p.TP], l.args.To)
-			continue
+		switch do {
+		case isBroken:
+			l.broken[p.Topic] = why
+		case wantsMarker:
+			if err := l.mark(ctx, p, known[p.TP], have[p.TP]); err != nil {
+				return marked, err
+			}
+			marked++
+		case isLevel:
 		}
-		if err := l.mark(ctx, p, known[p.TP], have[p.TP]); err != nil {
-			return marked, err
-		}
-		marked++
 	}
 	return marked, nil
 }
 
-// isHaltMarker says whether the target has a marker of the link's producer at the offset.
-func (l *leveller) isHaltMarker(ctx context.Context, tp cluster.TP, at int64) (bool, error) {
-	i := slices.IndexFunc(l.there, func(p cluster.Partition) bool { return p.TP == tp })
+// levelling is what a partition needs.
+type levelling int
+
+const (
+	isLevel levelling = iota
+	wantsMarker
+	isBroken
+)
+
+// judge says what a partition needs, from where it ends here and on the halted target, and why it is broken.
+func (l *leveller) judge(ctx context.Context, p cluster.Partition, here, there int64) (levelling, string, error) {
+	i := slices.IndexFunc(l.there, func(q cluster.Partition) bool { return q.TP == p.TP })
+	halt := func(b batch.Batch) bool {
+		return b.Control() && b.Producer().ID == l.args.Halt && understudy.RoleEpoch(b.Producer().Epoch) >= l.args.Epoch
+	}
+	halted, err := l.endsWith(ctx, l.target, l.there[i], there, halt)
+	if err != nil {
+		return isBroken, "", err
+	}
+	where := fmt.Sprintf("%s ends at %d on %s and at %d on %s", p.TP, here, l.args.From, there, l.args.To)
+	switch {
+	case !halted && there <= here: // the mover simply goes on
+		return isLevel, "", nil
+	case halted && there == here+1:
+		return wantsMarker, "", nil
+	case halted && there == here:
+		ours, err := l.endsWith(ctx, l.site, p, here, func(b batch.Batch) bool { return b.Control() && b.Producer().ID == l.args.PID })
+		if err != nil || ours { // an earlier run wrote it
+			return isLevel, "", err
+		}
+		return isBroken, where + ", by a record here and a marker there", nil
+	}
+	return isBroken, where, nil
+}
+
+// endsWith says whether the last batch of a log is of a kind.
+func (l *leveller) endsWith(ctx context.Context, s *site, p cluster.Partition, end int64, kind func(batch.Batch) bool) (bool, error) {
 	found := false
-	err := readLog(ctx, l.run.Lease, l.target.admin, l.there[i], at, at+1, func(b batch.Batch) (bool, error) {
-		found = b.Control() && b.BaseOffset() == at && b.Producer().ID == l.args.Halt
+	if end == 0 {
 		return false, nil
+	}
+	err := readLog(ctx, l.run.Lease, s.admin, p, end-1, end, func(b batch.Batch) (bool, error) {
+		found = kind(b)
+		return true, nil
 	})
 	return found, err
 }

@@ -113,8 +113,7 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	}
 	out.facts, out.stamp, out.findings = o.facts, o.stamp, o.findings
 	out.common.Version = o.facts.Version
-	active := out.stamp == nil || out.stamp.Role.IsActive(s.name)
-	out.common.Writable = o.facts.writable(active)
+	out.common.Writable = o.facts.writable(s.name, out.stamp)
 	return out
 }
 

@@ -134,17 +134,18 @@ func (s *SiteFacts) allDenied() bool {
 	return true
 }
 
-// writable is the common word for what is known about ordinary writes.
-func (s *SiteFacts) writable(active bool) string {
+// writable is the common word for what is known about ordinary writes. An inactive site that nothing keeps
+// ordinary writers out of is unguarded while a link of the present role writes there, and open before.
+func (s *SiteFacts) writable(name understudy.Site, stamp *understudy.Stamp) string {
 	switch {
 	case len(s.Topics) > 0 && s.limited() == len(s.Topics):
 		return "fenced"
 	case s.allDenied():
 		return "guarded"
-	case active:
-		return "open"
+	case stamp != nil && !stamp.Role.IsActive(name) && s.highestEpoch() >= stamp.Role.Epoch:
+		return "unguarded"
 	}
-	return "unguarded"
+	return "open"
 }
 
 // factsOf gives Kafka's facts of an observation.

@@ -1,0 +1,71 @@
+package kafka_test
+
+import (
+	"testing"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// TestAbortBeforeHalt shows that a fence alone leaves nothing to level, also when the link lags.
+func TestAbortBeforeHalt(t *testing.T) {
+	th := simulated(t)
+	h := newHouse(t, th.at, topics())
+	app := client(t, th.east)
+	mustLoad(t, load(t, app, "orders", 2, 10, "a"))
+	h.protect()
+	h.followed(east)
+	h.unlink()
+	mustLoad(t, load(t, app, "orders", 2, 10, "late"))
+	h.setRole(h.role.Fenced())
+	h.walk(understudy.Switchover, east, west, understudy.StageFence)
+	h.walk(understudy.Abort, east, west, understudy.StageLevel, understudy.StageRestore)
+	h.setRole(h.role.Promoted(east))
+	h.walk(understudy.Abort, east, west, understudy.StageUnfence, understudy.StageFollow)
+	h.link(east, west, false)
+	mustLoad(t, load(t, app, "orders", 2, 10, "after"))
+	h.followed(east)
+	if n := len(identical(t, th.east, th.west, "orders")); n != 60 {
+		t.Fatalf("%d records, not 60", n)
+	}
+	h.remade(t, 0)
+}
+
+// TestAbortOfFailover shows that a topic of which the target was cut short is copied anew.
+func TestAbortOfFailover(t *testing.T) {
+	th := simulated(t)
+	h := newHouse(t, th.at, topics())
+	app := client(t, th.east)
+	mustLoad(t, load(t, app, "orders", 2, 10, "a"))
+	h.protect()
+	h.followed(east)
+	h.unlink()
+	mustLoad(t, load(t, app, "orders", 1, 1, "not copied"))
+	th.kill(east)
+	h.walk(understudy.Failover, east, west, understudy.StageProvision)
+	h.setRole(h.role.Fenced())
+	h.walk(understudy.Failover, east, west, understudy.StageFence, understudy.StageSalvage, understudy.StageHalt, understudy.StageCut)
+	th.restart(east)
+	h.walk(understudy.Abort, east, west, understudy.StageLevel, understudy.StageRestore)
+	h.setRole(h.role.Promoted(east))
+	h.walk(understudy.Abort, east, west, understudy.StageUnfence, understudy.StageFollow)
+	h.link(east, west, false)
+	h.followed(east)
+	if n := len(identical(t, th.east, th.west, "orders")); n != 21 {
+		t.Fatalf("%d records, not 21", n)
+	}
+	h.remade(t, 1)
+}
+
+// remade demands that so many topics were made anew.
+func (h *house) remade(t *testing.T, want int) {
+	t.Helper()
+	n := 0
+	for _, s := range h.steps {
+		if s.Kind == "topic.remake" {
+			n++
+		}
+	}
+	if n != want {
+		t.Fatalf("%d topics were made anew, not %d", n, want)
+	}
+}
