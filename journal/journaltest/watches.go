@@ -97,40 +97,84 @@ func watchEnds(s *stage) {
 	}
 }
 
-// watchAll rebuilds the state from a list and the changes after it, while both handles write.
+// watchAll rebuilds the state from a list and the changes after it, while both handles write. The state could be
+// right with changes missing that were overtaken later, so every write is also looked for by itself.
 func watchAll(s *stage) {
 	const writers, rounds = 4, 100
-	var writing errgroup.Group
-	half := make(chan struct{})
+	var group errgroup.Group
+	half, listed := make(chan struct{}), make(chan struct{})
+	written := make([][]string, writers)
 	for w := range writers {
-		j := []journal.Journal{s.A, s.B}[w%2]
-		writing.Go(func() error {
-			for i := range rounds {
+		group.Go(func() error {
+			var err error
+			written[w], err = s.writeMany(w, rounds, func(i int) {
+				// One writer waits for the list, so that much is written after it, whoever is faster.
 				if w == 0 && i == rounds/2 {
 					close(half)
+					s.wait("the list", listed)
 				}
-				if _, err := j.Commit(s.ctx, change(w, i)); err != nil {
-					return err
-				}
-			}
-			return nil
+			})
+			return err
 		})
 	}
 	s.wait("half of the writes", half)
 	entries, rev := s.list(s.B, "/k/")
+	close(listed)
 	replica := map[string]string{}
 	for _, e := range entries {
 		replica[e.Key] = string(e.Value)
 	}
-	if err := writing.Wait(); err != nil {
+	if err := group.Wait(); err != nil {
 		s.Fatal(err)
 	}
-	last := s.put("/k/last", "")
-	err := s.B.Watch(s.ctx, "/k/", rev, func(e journal.Event) error {
-		if e.Revision <= rev && e.Key != "/k/last" && e.Revision < rev {
-			return fmt.Errorf("revision %d after %d", e.Revision, rev)
+	seen := s.follow(replica, rev, s.put("/k/last", ""))
+	for _, one := range slices.Concat(written...) {
+		if at := revisionOf(one); at > rev && !seen[one] {
+			s.Errorf("the watch after %d did not bring %q", rev, one)
 		}
-		rev = e.Revision
+	}
+	entries, _ = s.list(s.A, "/k/")
+	now := map[string]string{}
+	for _, e := range entries {
+		now[e.Key] = string(e.Value)
+	}
+	if !maps.Equal(replica, now) {
+		s.Fatalf("rebuilt %v, want %v", replica, now)
+	}
+}
+
+// writeMany makes the commits of one writer and describes each value it put as a watch would.
+func (s *stage) writeMany(writer, rounds int, before func(i int)) ([]string, error) {
+	j := []journal.Journal{s.A, s.B}[writer%2]
+	var put []string
+	for i := range rounds {
+		before(i)
+		t := change(writer, i)
+		rev, err := j.Commit(s.ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range t.Writes {
+			if w.Value != nil {
+				e := journal.Entry{Key: w.Key, Value: w.Value, Version: rev}
+				put = append(put, describe([]journal.Event{{Entry: e, Revision: rev}})...)
+			}
+		}
+	}
+	return put, nil
+}
+
+// follow applies all changes after a revision to the replica, up to and with the last, and says what it saw.
+func (s *stage) follow(replica map[string]string, after, last journal.Revision) map[string]bool {
+	s.Helper()
+	seen := map[string]bool{}
+	reached := after
+	err := s.B.Watch(s.ctx, "/k/", after, func(e journal.Event) error {
+		if e.Revision <= after || e.Revision < reached {
+			return fmt.Errorf("revision %d came after %d", e.Revision, reached)
+		}
+		reached = e.Revision
+		seen[describe([]journal.Event{e})[0]] = true
 		replica[e.Key] = string(e.Value)
 		if e.Value == nil {
 			delete(replica, e.Key)
@@ -143,14 +187,16 @@ func watchAll(s *stage) {
 	if err != errEnough {
 		s.Fatal(err)
 	}
-	now := map[string]string{}
-	entries, _ = s.list(s.A, "/k/")
-	for _, e := range entries {
-		now[e.Key] = string(e.Value)
+	return seen
+}
+
+// revisionOf reads the revision that describe wrote first.
+func revisionOf(described string) journal.Revision {
+	var rev journal.Revision
+	if _, err := fmt.Sscan(described, &rev); err != nil {
+		return 0
 	}
-	if !maps.Equal(replica, now) {
-		s.Fatalf("rebuilt %v, want %v", replica, now)
-	}
+	return rev
 }
 
 // change is the i-th commit of a writer: it writes one of a few keys and now and then deletes one.
