@@ -112,7 +112,7 @@ func edgeRows() []layer {
 		{folder: "web", third: []string{"github.com/a-h/templ"}},
 		{folder: "demo", ours: with(product, kafkasimRow), third: []string{franz}},
 		{folder: "cmd/understudy", ours: with(product, "demo"), third: []string{
-			"github.com/spf13/cobra", "github.com/vbauerster/mpb", "github.com/goccy/go-yaml", "golang.org/x/term",
+			"github.com/spf13/cobra", "github.com/vbauerster/mpb", "go.yaml.in/yaml/v3", "golang.org/x/term",
 		}},
 		{folder: "cmd/understudy-lab", lab: true, ours: []string{"lab", "lab/*"}, third: []string{"github.com/spf13/cobra", "github.com/vbauerster/mpb"}},
 		{folder: "lab/*", lab: true, ours: []string{"lab"}, third: server},

@@ -9,11 +9,12 @@ import (
 	"os"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/spec"
 )
 
 // app is what every command shares: the streams, the environment and the global flags.
@@ -92,14 +93,31 @@ func (a *app) write(data any, table func(io.Writer) error) error {
 		if err != nil {
 			return err
 		}
-		y, err := yaml.JSONToYAML(b)
-		if err != nil {
-			return err
-		}
-		_, err = a.out.Write(y)
-		return err
+		return writeYAML(a.out, b)
 	default:
 		return table(a.out)
+	}
+}
+
+// writeYAML writes a JSON document as YAML in block style: JSON is YAML, so only the style changes.
+func writeYAML(w io.Writer, document []byte) error {
+	var n yaml.Node
+	if err := yaml.Unmarshal(document, &n); err != nil {
+		return err
+	}
+	plain(&n)
+	b, err := yaml.Marshal(&n)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}
+
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, c := range n.Content {
+		plain(c)
 	}
 }
 
@@ -137,13 +155,21 @@ func (a *app) fail(ctx context.Context, err error) int {
 		status = exitUsage
 	}
 	if a.output == "json" || a.output == "jsonl" {
-		_ = json.NewEncoder(a.errs).Encode(struct {
-			Error *understudy.Error `json:"error"`
-		}{understudy.AsError(err)})
+		a.failJSON(err)
 		return status
 	}
 	a.say("%s", strings.TrimRight(renderError(err), "\n"))
 	return status
+}
+
+// failJSON tells an error as one JSON document; all that is wrong with a file is in it.
+func (a *app) failJSON(err error) {
+	doc := struct {
+		Error    *understudy.Error `json:"error"`
+		Problems spec.Problems     `json:"problems,omitempty"`
+	}{Error: understudy.AsError(err)}
+	_ = errors.As(err, &doc.Problems)
+	_ = json.NewEncoder(a.errs).Encode(doc)
 }
 
 // renderError gives an error as people read it: what, why, the fix, and where to read more.

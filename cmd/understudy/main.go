@@ -8,11 +8,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
-
-// version is set at build time with -ldflags "-X main.version=…".
-var version = "dev"
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.LookupEnv))
@@ -22,7 +20,7 @@ func main() {
 func run(args []string, in io.Reader, out, errs io.Writer, env func(string) (string, bool)) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: in, out: out, errs: errs, env: env, version: version, release: stop}
+	a := &app{in: in, out: out, errs: errs, env: env, version: buildVersion(), release: stop}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -33,4 +31,21 @@ func run(args []string, in io.Reader, out, errs io.Writer, env func(string) (str
 		return exitOK
 	}
 	return a.fail(ctx, err)
+}
+
+// buildVersion is the module's version as the Go toolchain recorded it, or the commit of a build from a checkout.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "dev-" + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return "dev"
 }

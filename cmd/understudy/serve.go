@@ -164,6 +164,14 @@ func controlOptions(cfg spec.Serve, j journal.Journal, log *slog.Logger) control
 	}
 }
 
+func hooks(configured map[understudy.HookName]*spec.Hook) control.HookRunner {
+	out := control.ExecHooks{}
+	for name, h := range configured {
+		out[name] = control.Hook{Exec: h.Exec, Timeout: h.Timeout}
+	}
+	return out
+}
+
 func openJournal(ctx context.Context, cfg spec.Serve, log *slog.Logger) (journal.Journal, error) {
 	e := cfg.Journal.Etcd
 	if e.Embedded() {
