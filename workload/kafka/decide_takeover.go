@@ -16,7 +16,7 @@ import (
 func (d *decision) takeover(failover bool) error {
 	old := d.facts.Sites[d.stage.Old] != nil
 	switch d.stage.Name {
-	case understudy.StageCheck, understudy.StageConfirm:
+	case understudy.StageCheck, understudy.StageProvision:
 		return d.checkTakeover(failover)
 	case understudy.StageFence:
 		if failover && !old {

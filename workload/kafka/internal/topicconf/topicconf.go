@@ -105,20 +105,21 @@ func never(name string) string {
 }
 
 // Read gives what the owner of a topic intends, from its values in effect. A value that is one of ours is
-// never taken for the owner's: the one kept before stays.
+// never taken for the owner's: the one kept before stays. So does what this cluster cannot have, because it has
+// fewer brokers or another version than the one from which the topic came.
 func Read(topic cluster.Topic, have Values, ours Ours, before Intended) Intended {
-	in := Intended{Topic: topic.Name, Partitions: int32(len(topic.Partitions)), Replication: topic.Replication(), Values: map[string]string{}}
+	in := Intended{
+		Topic: topic.Name, Partitions: int32(len(topic.Partitions)), Replication: max(topic.Replication(), before.Replication),
+		Values: map[string]string{},
+	}
 	for _, name := range copied() {
-		v, ok := have[name]
-		if !ok || v.Sensitive {
-			continue
-		}
-		in.Values[name] = v.Value
-		if isOurs(name, v.Value, ours) {
-			delete(in.Values, name)
-			if kept, ok := before.Values[name]; ok {
-				in.Values[name] = kept
-			}
+		v, known := have[name]
+		kept, wasKept := before.Values[name]
+		switch {
+		case known && !v.Sensitive && !isOurs(name, v.Value, ours) && !impossible(name, kept, topic.Replication()):
+			in.Values[name] = v.Value
+		case wasKept:
+			in.Values[name] = kept
 		}
 	}
 	return in

@@ -99,3 +99,16 @@ func TestNotCopiedSaysWhy(t *testing.T) {
 		t.Fatalf("over-retained: %v", got)
 	}
 }
+
+func TestReadKeepsWhatThisClusterCannotHave(t *testing.T) {
+	three := orders()
+	three.Partitions[0].Replicas = []int32{1, 2, 3}
+	in := topicconf.Read(three, source(), nil, topicconf.Intended{})
+	small := cluster.Topic{Name: "orders", Partitions: []cluster.Partition{{Replicas: []int32{1}}}}
+	have := source()
+	have["min.insync.replicas"] = inherited("1")
+	delete(have, "compression.type")
+	if diff := cmp.Diff(in, topicconf.Read(small, have, nil, in)); diff != "" {
+		t.Fatalf("one broker less is not the owner's will (-kept +read):\n%s", diff)
+	}
+}
