@@ -41,8 +41,11 @@ type follow struct {
 	mu       sync.Mutex
 	rec      linkRecord
 	progress *understudy.Progress
-	stored   time.Time
-	err      error
+	// safe and polled are what movers of this assignment have proven, under former leaders too: a mover that
+	// starts while the source is down can prove nothing, and what is proven does not become untrue by that.
+	safe, polled time.Time
+	stored       time.Time
+	err          error
 }
 
 func newFollows(s *session) *follows {
@@ -97,8 +100,15 @@ func (f *follows) assign(p workload.Planned, l understudy.Link, set func(*linkRe
 	if err != nil {
 		return err
 	}
+	former, _, err := read[understudy.Progress](f.s.hard, f.s.opt.Journal, keyProgress(l))
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(f.s.hard)
 	one := &follow{p: p, cancel: cancel, done: make(chan struct{}), rec: rec}
+	if former.Epoch == rec.Epoch {
+		one.safe, one.polled = former.Safe, former.LastPoll
+	}
 	f.mu.Lock()
 	f.running[l] = one
 	f.mu.Unlock()
@@ -219,6 +229,7 @@ func (f *follows) replicate(ctx context.Context, one *follow) error {
 func (f *follows) report(one *follow, p understudy.Progress) (needEpoch bool) {
 	one.mu.Lock()
 	p.Link, p.Epoch = one.rec.Link, one.rec.Epoch
+	one.prove(&p)
 	changed := one.progress == nil || one.progress.State != p.State
 	due := changed || f.s.opt.Now().Sub(one.stored) >= f.s.opt.ProgressEvery
 	one.progress, one.err = &p, nil
@@ -228,6 +239,22 @@ func (f *follows) report(one *follow, p understudy.Progress) (needEpoch bool) {
 	}
 	f.s.changed.fire()
 	return p.NeedEpoch > p.Epoch
+}
+
+// prove carries what was proven into a progress. A broken shard takes it back: the target has lost its place.
+func (one *follow) prove(p *understudy.Progress) {
+	if p.State != understudy.Broken && p.State != understudy.Diverged {
+		p.Safe = latest(p.Safe, one.safe)
+		p.LastPoll = latest(p.LastPoll, one.polled)
+	}
+	one.safe, one.polled = p.Safe, p.LastPoll
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // store writes the newest progress and what the mover asked to keep.
@@ -320,7 +347,7 @@ func (f *follows) raise(one *follow) error {
 		return err
 	}
 	one.mu.Lock()
-	one.rec, one.progress = rec, nil
+	one.rec, one.progress, one.safe = rec, nil, time.Time{}
 	one.mu.Unlock()
 	return nil
 }

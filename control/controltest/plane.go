@@ -39,7 +39,9 @@ type Plane struct {
 	journal journal.Journal
 	drain   context.CancelFunc
 	kill    context.CancelFunc
-	ended   chan struct{}
+	// dying ends when the plane is killed.
+	dying context.Context
+	ended chan struct{}
 }
 
 // Start runs a control plane until the test ends, and waits until it leads. A killed one may be started on the
@@ -63,6 +65,7 @@ func Launch(t testing.TB, s Setup) *Plane {
 	var drain, stop context.Context
 	drain, p.drain = context.WithCancel(context.WithoutCancel(t.Context()))
 	stop, p.kill = context.WithCancel(context.WithoutCancel(t.Context()))
+	p.dying = stop
 	p.journal = s.Store.Open(s.Hooks)
 	opt := control.Options{
 		Journal: p.journal, Registry: s.Registry, DataDir: s.DataDir, Site: "west", Holder: "west/test/1",

@@ -1,0 +1,223 @@
+package control_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/workloadtest"
+)
+
+// sweptStory is one operation of the sweep: what comes before it, and how it is ordered.
+type sweptStory struct {
+	name    string
+	verb    understudy.Verb
+	prepare func(p *controltest.Plane, w *workloadtest.World)
+	req     control.StartRequest
+	// order replaces the start of an operation where the order is something else.
+	order  func(p *controltest.Plane) error
+	find   func(p *controltest.Plane) (control.Operation, bool)
+	answer func(p *controltest.Plane, op control.Operation) bool
+}
+
+func write(w *workloadtest.World, site understudy.Site, ids ...string) {
+	for _, id := range ids {
+		if err := w.Write(site, id, "v"); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func run(p *controltest.Plane, v understudy.Verb, want control.State) control.Operation {
+	return p.Do(control.StartRequest{Verb: v}, want)
+}
+
+// protectedEstate is protected, with some records copied.
+func protectedEstate(p *controltest.Plane, w *workloadtest.World) {
+	write(w, "east", "a", "b", "c")
+	run(p, understudy.Protect, control.Committed)
+}
+
+// takenOver is switched over and committed.
+func switchedOver(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	run(p, understudy.Switchover, control.CommitWindow)
+}
+
+func committed(p *controltest.Plane, w *workloadtest.World) {
+	switchedOver(p, w)
+	run(p, understudy.Commit, control.Committed)
+	healthy(p)
+}
+
+// healthy waits until the reverse link keeps up.
+func healthy(p *controltest.Plane) {
+	waitFor(p, func(s control.PlanStatus) bool { return s.Workloads[0].Protection == understudy.Protected })
+}
+
+func waitFor(p *controltest.Plane, ok func(control.PlanStatus) bool) {
+	for range 3000 {
+		s, err := p.Status(context.Background(), "contoso")
+		if err != nil {
+			panic(err)
+		}
+		if ok(s) {
+			return
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	s, _ := p.Status(context.Background(), "contoso")
+	j, _ := json.MarshalIndent(s, "", " ")
+	panic("it never came: " + string(j))
+}
+
+// lostEast loses three records with the region.
+func lostEast(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.SetDelay(time.Hour)
+	write(w, "east", "lost1", "lost2", "lost3")
+	w.SetUp("east", false)
+	<-time.After(5 * time.Second)
+	w.SetDelay(10 * time.Millisecond)
+}
+
+// failedOver is committed after a failover, and the old primary is back.
+func failedOver(p *controltest.Plane, w *workloadtest.World) {
+	lostEast(p, w)
+	p.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
+	write(w, "west", "new1", "new2")
+	run(p, understudy.Commit, control.Committed)
+	w.SetUp("east", true)
+	fencedOld(p)
+}
+
+func fencedOld(p *controltest.Plane) {
+	waitFor(p, func(s control.PlanStatus) bool {
+		old := s.Workloads[0].Old
+		return len(old) == 0 || len(old) == 1 && old[0].State == "fenced"
+	})
+}
+
+// stuckAtCut is a switchover that pauses after the halt.
+func stuckAtCut(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.Fail("cut", &understudy.Error{Code: "US999", Kind: understudy.KindBroken, Summary: "planned"})
+	run(p, understudy.Switchover, control.PausedByStep)
+}
+
+func sweptStories() []sweptStory {
+	abort := func(p *controltest.Plane) error {
+		op, _ := p.Newest(understudy.Switchover)
+		_, err := p.Abort(context.Background(), control.ActRequest{Operation: op.ID, By: "ada"})
+		return err
+	}
+	aborting := func(p *controltest.Plane) (control.Operation, bool) {
+		op, _ := p.Newest(understudy.Switchover)
+		return op, op.Aborting
+	}
+	return []sweptStory{
+		{name: "protect", verb: understudy.Protect, prepare: func(_ *controltest.Plane, w *workloadtest.World) { write(w, "east", "a", "b") }},
+		{name: "switchover", verb: understudy.Switchover, prepare: protectedEstate},
+		{name: "failover of a silent region", verb: understudy.Failover, prepare: lostEast,
+			req: control.StartRequest{AcceptFence: []understudy.Site{"east"}}},
+		{name: "failover of a region that answers", verb: understudy.Failover, prepare: protectedEstate},
+		{name: "commit", verb: understudy.Commit, prepare: switchedOver},
+		{name: "rollback", verb: understudy.Rollback, prepare: func(p *controltest.Plane, w *workloadtest.World) { switchedOver(p, w); healthy(p) }},
+		{name: "reprotect", verb: understudy.Reprotect, prepare: failedOver},
+		{name: "failback", verb: understudy.Failback, prepare: committed},
+		{name: "verify", verb: understudy.Verify, prepare: protectedEstate},
+		{name: "unprotect", verb: understudy.Unprotect, prepare: protectedEstate},
+		{name: "abort after the halt", prepare: stuckAtCut, order: abort, find: aborting},
+		{name: "failover that supersedes a stuck switchover", verb: understudy.Failover, prepare: stuckAtCut},
+	}
+}
+
+// The engine is stopped just before and just after every append to its journal, in every operation, and must come
+// to the same end: roles, configuration, data, and how often each effect happened.
+func TestCrashSweep(t *testing.T) {
+	for _, story := range sweptStories() {
+		t.Run(story.name, func(t *testing.T) {
+			n := controltest.Sweep(t, controltest.Bubble, 1, 0, func(t *testing.T) controltest.Estate { return story.estate(t) })
+			if n < 4 {
+				t.Fatalf("only %d crashes", n)
+			}
+			t.Logf("%d crashes", n)
+		})
+	}
+}
+
+func (s sweptStory) estate(t *testing.T) controltest.Estate {
+	w := workloadtest.NewWorld("east", "west")
+	req := s.req
+	req.Verb = s.verb
+	e := controltest.Estate{
+		Setup: controltest.Setup{
+			Registry: workload.NewRegistry(workloadtest.Toy(w)), Plan: toyPlan(), DataDir: t.TempDir(),
+		},
+		Prepare: func(p *controltest.Plane) { s.prepare(p, w) },
+		Answer:  s.answer,
+		Fingerprint: func(p *controltest.Plane) string {
+			op, _ := p.Newest(s.verb)
+			if s.find != nil {
+				op, _ = s.find(p)
+			}
+			settled(p, op)
+			status, err := p.Status(context.Background(), "contoso")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fingerprint(op, status, w)
+		},
+	}
+	e.Order, e.Find = controltest.Ordering(req)
+	if s.order != nil {
+		e.Order, e.Find = s.order, s.find
+	}
+	if s.verb == understudy.Failover && s.name == "failover that supersedes a stuck switchover" {
+		e.Order = func(p *controltest.Plane) error {
+			old, _ := p.Newest(understudy.Switchover)
+			_, err := p.Controller.Start(context.Background(), control.StartRequest{
+				Verb: understudy.Failover, Plan: "contoso", Confirm: "contoso", By: "ada", Supersede: old.ID,
+			})
+			return err
+		}
+	}
+	return e
+}
+
+// settled waits until links and the standing duty have come to rest behind the operation.
+func settled(p *controltest.Plane, op control.Operation) {
+	waitFor(p, func(s control.PlanStatus) bool {
+		w := s.Workloads[0]
+		if len(w.Links) > 0 && w.Protection != understudy.Protected {
+			return false
+		}
+		return len(w.Old) == 0 || w.Old[0].State != "unfenced"
+	})
+	<-time.After(5 * time.Second)
+	_ = op
+}
+
+func fingerprint(op control.Operation, s control.PlanStatus, w *workloadtest.World) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s stages=%v promoted=%v\n", op.Verb, op.State, op.Stages, op.Promoted)
+	for _, x := range s.Workloads {
+		fmt.Fprintf(&b, "%s role=%v protection=%s", x.Workload, x.Role, x.Protection)
+		for _, l := range x.Links {
+			fmt.Fprintf(&b, " link=%s epoch=%d", l.Link, l.Epoch)
+		}
+		for _, o := range x.Old {
+			fmt.Fprintf(&b, " old=%s:%s", o.Site, o.State)
+		}
+		fmt.Fprintf(&b, " ledgers=%d\n", x.Ledgers)
+	}
+	b.WriteString(w.Fingerprint())
+	return b.String()
+}
