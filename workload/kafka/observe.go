@@ -152,6 +152,7 @@ func (o *observer) all(ctx context.Context) error {
 			return err
 		}
 	}
+	o.diagnose()
 	return nil
 }
 

@@ -46,6 +46,9 @@ type Topic struct {
 	ID         [16]byte
 	Internal   bool
 	Partitions []Partition
+	// Ops is the bit field of operations on the topic that we are authorised for (KIP-430); not positive when the
+	// broker did not say.
+	Ops int32
 }
 
 // Replication is the topic's replication factor, as of its first partition.
@@ -100,6 +103,7 @@ func (c *Cluster) Metadata(ctx context.Context, lease understudy.Lease, topics .
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = false
 	req.IncludeClusterAuthorizedOperations = true
+	req.IncludeTopicAuthorizedOperations = true
 	for _, t := range topics {
 		rt := kmsg.NewMetadataRequestTopic()
 		rt.Topic = kmsg.StringPtr(t)
@@ -129,7 +133,7 @@ func (c *Cluster) readMetadata(r *kmsg.MetadataResponse) (Metadata, error) {
 		if t.ErrorCode != 0 && t.ErrorCode != 5 {
 			return m, c.Refused("kafka.metadata", *t.Topic, t.ErrorCode, "DESCRIBE on topic "+*t.Topic)
 		}
-		topic := Topic{Name: *t.Topic, ID: t.TopicID, Internal: t.IsInternal}
+		topic := Topic{Name: *t.Topic, ID: t.TopicID, Internal: t.IsInternal, Ops: t.AuthorizedOperations}
 		for _, p := range t.Partitions {
 			topic.Partitions = append(topic.Partitions, Partition{
 				TP: TP{*t.Topic, p.Partition}, ID: t.TopicID, Leader: p.Leader, LeaderEpoch: p.LeaderEpoch,

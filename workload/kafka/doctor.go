@@ -1,0 +1,77 @@
+package kafka
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// need is one right on a topic and what it is for.
+type need struct {
+	op   kmsg.ACLOperation
+	name string
+	why  string
+}
+
+// topicNeeds are the rights on every protected topic. Sites swap their parts, so each needs them all.
+func topicNeeds() []need {
+	return []need{
+		{kmsg.ACLOperationRead, "READ", "to mirror it, and to read halt markers back"},
+		{kmsg.ACLOperationWrite, "WRITE", "to mirror into it"},
+		{kmsg.ACLOperationDescribe, "DESCRIBE", "to see where it ends"},
+		{kmsg.ACLOperationDescribeConfigs, "DESCRIBE_CONFIGS", "to copy its settings"},
+		{kmsg.ACLOperationAlterConfigs, "ALTER_CONFIGS", "to close it at a fence, and to set and restore its settings"},
+		{kmsg.ACLOperationAlter, "ALTER", "to add partitions"},
+		{kmsg.ACLOperationDelete, "DELETE", "to follow the other side's log start, and to make it anew after a divergence"},
+	}
+}
+
+// diagnose adds what a person should know about the site, beyond what keeps it from working.
+func (o *observer) diagnose() {
+	o.topicRights()
+	site := o.s.name
+	switch {
+	case !o.facts.Authorizer:
+		o.find("warning", "", fmt.Sprintf("%s has no authorizer: while it is a secondary nothing keeps ordinary writers out; foreign writes are detected", site),
+			"turn on an authorizer, or keep producers away from it")
+	case o.s.writer == nil:
+		o.find("warning", "US112", fmt.Sprintf("no ordinary writer's credentials are given for %s: a denial cannot be proven, so a fence closes the topics by their append limit as well", site),
+			"name a login as kafka.writer in the site file")
+	case o.facts.Everyone:
+		o.find("warning", "US112", fmt.Sprintf("an ACL on %s lets everyone write: nobody can be denied by name", site),
+			"replace the rule for User:* by rules for each principal")
+	case len(o.facts.Writers) == 0:
+		o.find("warning", "US112", fmt.Sprintf("no principal is known that may write the topics on %s", site), "name them as writers in the plan")
+	}
+	if o.facts.AutoCreate {
+		o.find("warning", "US128", fmt.Sprintf("auto.create.topics.enable is on at %s: a producer that retries against it may take the name of a topic that is made anew", site),
+			"set auto.create.topics.enable=false")
+	}
+}
+
+// topicRights names the rights that are missing on topics, where the broker tells (KIP-430).
+func (o *observer) topicRights() {
+	for _, n := range topicNeeds() {
+		var lacking []string
+		for _, name := range o.facts.names() {
+			ops := o.md.Topics[name].Ops
+			if ops > 0 && ops&(1<<uint(n.op)) == 0 && ops&(1<<uint(kmsg.ACLOperationAll)) == 0 {
+				lacking = append(lacking, name)
+			}
+		}
+		if len(lacking) == 0 {
+			continue
+		}
+		o.find("refuse", "US102", fmt.Sprintf("the right %s on %s is missing, %s", n.name, some(lacking), n.why),
+			fmt.Sprintf("grant %s on the topics to the principal that understudy uses there", n.name))
+	}
+}
+
+// some names a few topics of a list.
+func some(names []string) string {
+	if len(names) <= 3 {
+		return "topic " + strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("topic %s and %d others", strings.Join(names[:3], ", "), len(names)-3)
+}
