@@ -216,7 +216,7 @@ func (c *Cluster) admit(conn net.Conn, advertised string) {
 }
 
 // Kill is kill -9 of the broker: no connection is accepted any more and all are reset at once. Requests in
-// flight may or may not have been carried out; what was acknowledged is kept. Links stay, and reset.
+// flight may or may not have been carried out; what was acknowledged is kept. Links stay, and refuse as well.
 func (c *Cluster) Kill() {
 	c.net.Lock()
 	defer c.net.Unlock()
@@ -227,6 +227,9 @@ func (c *Cluster) Kill() {
 	c.listener = nil
 	for cl := range c.clients {
 		cl.kill()
+	}
+	for _, l := range c.links {
+		l.sever()
 	}
 }
 
@@ -241,7 +244,7 @@ func (c *Cluster) Restart() error {
 	}
 	c.log.Unlock()
 	c.net.Lock()
-	closed := c.closed
+	closed, links := c.closed, slices.Clone(c.links)
 	c.net.Unlock()
 	if closed {
 		return fmt.Errorf("kafkasim %s: %w", c.opts.ClusterID, net.ErrClosed)
@@ -251,6 +254,11 @@ func (c *Cluster) Restart() error {
 		return fmt.Errorf("kafkasim %s: %w", c.opts.ClusterID, err)
 	}
 	c.listen(l)
+	for _, link := range links {
+		if err := link.reopen(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

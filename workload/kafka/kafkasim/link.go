@@ -9,17 +9,19 @@ import (
 )
 
 // Link is a way to a cluster that can be slow and can be cut: clients that dial its address are told to go
-// on dialling it, as over a WAN with its own listener. It outlives Kill and Restart of its cluster.
+// on dialling it, as over a WAN with its own listener. It outlives Kill and Restart of its cluster; while that
+// is dead, dialling is refused.
 type Link struct {
-	cluster  *Cluster
-	listener net.Listener
-	serving  sync.WaitGroup
+	cluster *Cluster
+	addr    net.Addr
+	serving sync.WaitGroup
 
-	mu    sync.Mutex
-	delay time.Duration
-	cut   bool
-	conns []net.Conn
-	ended bool
+	mu       sync.Mutex
+	listener net.Listener // nil while nothing listens
+	delay    time.Duration
+	cut      bool
+	conns    []net.Conn
+	ended    bool
 }
 
 // Link opens a way to the cluster on which each direction takes delay, beyond the time of the loopback.
@@ -29,16 +31,51 @@ func (c *Cluster) Link(delay time.Duration) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("link to %s: %w", c.opts.ClusterID, err)
 	}
-	l := &Link{cluster: c, listener: listener, delay: delay}
+	l := &Link{cluster: c, addr: listener.Addr(), delay: delay}
+	l.listen(listener)
 	c.net.Lock()
+	defer c.net.Unlock()
 	c.links = append(c.links, l)
-	c.net.Unlock()
-	l.serving.Go(l.accept)
+	if c.listener == nil {
+		l.sever()
+	}
 	return l, nil
 }
 
+// listen accepts connections in the background until the listener is closed.
+func (l *Link) listen(listener net.Listener) {
+	l.listener = listener
+	l.serving.Go(func() { l.accept(listener) })
+}
+
+// sever stops listening and resets what there is.
+func (l *Link) sever() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.listener != nil {
+		l.listener.Close()
+		l.listener = nil
+	}
+	l.resetAll()
+}
+
+// reopen listens again on the same port, unless the link is closed or listens.
+func (l *Link) reopen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || l.listener != nil {
+		return nil
+	}
+	listener, err := net.Listen("tcp", l.Addr())
+	if err != nil {
+		return fmt.Errorf("link to %s: %w", l.cluster.opts.ClusterID, err)
+	}
+	l.listen(listener)
+	return nil
+}
+
 // Addr is the host:port that clients dial.
-func (l *Link) Addr() string { return l.listener.Addr().String() }
+func (l *Link) Addr() string { return l.addr.String() }
 
 // SetDelay changes the time that each direction takes, for bytes sent from now on.
 func (l *Link) SetDelay(delay time.Duration) {
@@ -66,9 +103,8 @@ func (l *Link) Mend() {
 func (l *Link) Close() {
 	l.mu.Lock()
 	l.cut, l.ended = true, true
-	l.listener.Close()
-	l.resetAll()
 	l.mu.Unlock()
+	l.sever()
 	l.serving.Wait()
 }
 
@@ -79,9 +115,9 @@ func (l *Link) resetAll() {
 	l.conns = nil
 }
 
-func (l *Link) accept() {
+func (l *Link) accept(listener net.Listener) {
 	for {
-		conn, err := l.listener.Accept()
+		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
