@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +49,9 @@ type pairOptions struct {
 	dir      string
 	names    []string
 	versions []string
-	broker   kafka.Options
+	// ports are those of the plain listeners; empty means free ones.
+	ports  []int
+	broker kafka.Options
 }
 
 // site is one broker of a pair and the path to it.
@@ -69,7 +73,8 @@ standard input, such as
   {"do":"kill","name":"east"}
   {"do":"shape","name":"east","shape":{"outMs":25,"backMs":25}}
 
-Orders: kill, stop, start, pause, resume, shape, status. The end of the input, or a signal, ends both.`,
+Orders: kill, stop, start, pause, resume, shape, status. Those without a shape may be words: kill east.
+The end of the input, or a signal, ends both.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return inDirectory(o.dir, func(dir string) error {
@@ -82,6 +87,7 @@ Orders: kill, stop, start, pause, resume, shape, status. The end of the input, o
 	f.StringVar(&o.dir, "dir", "", "directory for data and logs (default a temporary one, removed at the end)")
 	f.StringSliceVar(&o.names, "names", []string{"east", "west"}, "names of the two brokers")
 	f.StringSliceVar(&o.versions, "versions", []string{kafka.V39, kafka.V44}, "their Kafka versions")
+	f.IntSliceVar(&o.ports, "ports", nil, "ports of the two plain listeners (default free ones)")
 	f.BoolVar(&o.broker.Authorizer, "authorizer", false, "turn on access control and SASL/PLAIN listeners")
 	f.BoolVar(&o.broker.WANUsers, "wan-users", false, "let only the users in on the delayed path; needs --authorizer")
 	f.StringToStringVar(&o.broker.Users, "user", nil, "NAME=PASSWORD of a SASL user; may be repeated")
@@ -94,6 +100,9 @@ func runPair(ctx context.Context, o pairOptions, std streams) error {
 	if len(o.names) != 2 || len(o.versions) != 2 || o.names[0] == o.names[1] {
 		return errors.New("a pair takes two names that differ and two versions")
 	}
+	if len(o.ports) != 0 && len(o.ports) != 2 {
+		return errors.New("a pair takes two ports, or none")
+	}
 	start := time.Now()
 	sites := make([]*site, len(o.names))
 	defer func() {
@@ -105,6 +114,9 @@ func runPair(ctx context.Context, o pairOptions, std streams) error {
 	for i, name := range o.names {
 		b := o.broker
 		b.Name, b.Version, b.Dir = name, o.versions[i], filepath.Join(o.dir, name)
+		if len(o.ports) > 0 {
+			b.Port = o.ports[i]
+		}
 		group.Go(func() (err error) {
 			sites[i], err = open(starting, b)
 			return err
@@ -144,8 +156,7 @@ func (s *site) close() {
 // obey carries out one order; what went wrong is in the answer.
 func obey(ctx context.Context, sites []*site, line []byte) answer {
 	start := time.Now()
-	var o order
-	err := json.Unmarshal(line, &o)
+	o, err := parseOrder(line)
 	if err == nil {
 		err = perform(ctx, sites, o)
 	}
@@ -154,6 +165,23 @@ func obey(ctx context.Context, sites []*site, line []byte) answer {
 		a.Error = err.Error()
 	}
 	return a
+}
+
+// parseOrder reads a JSON document, or the words DO NAME as a person types them.
+func parseOrder(line []byte) (order, error) {
+	var o order
+	if bytes.HasPrefix(bytes.TrimSpace(line), []byte("{")) {
+		return o, json.Unmarshal(line, &o)
+	}
+	words := strings.Fields(string(line))
+	if len(words) == 0 || len(words) > 2 {
+		return o, errors.New("an order is a JSON document, or words such as: kill east")
+	}
+	o.Do = words[0]
+	if len(words) == 2 {
+		o.Name = words[1]
+	}
+	return o, nil
 }
 
 func perform(ctx context.Context, sites []*site, o order) error {
