@@ -66,15 +66,24 @@ func (d *decision) levelArgs() (levelArgs, error) {
 	}
 	a := levelArgs{
 		linkArgs: linkArgs{base: d.at(d.stage.Old), From: d.stage.Old, To: d.stage.To, Topics: target.names()},
-		Halt:     halt, PID: pid, Since: d.sinceHalt(target), Epoch: d.stage.Now.Epoch,
-	}
-	// A failover that superseded a switchover inherits its halt, which has a lower epoch.
-	for _, r := range d.stage.Receipts {
-		if h, ok := detail[haltDetail](r); r.Kind == stepHalt && ok {
-			a.Epoch = min(a.Epoch, h.Epoch)
-		}
+		Halt:     halt, PID: pid, Since: d.sinceHalt(target), Epoch: d.lowestHalt(),
 	}
 	return a, nil
+}
+
+// lowestHalt is the lowest epoch that a halt marker of this takeover may have; a mover's own markers are below
+// it. A failover that superseded a switchover inherits its halts, which have a lower epoch than its own.
+func (d *decision) lowestHalt() understudy.RoleEpoch {
+	lowest := d.stage.Now.Epoch
+	if d.stage.Before.None() {
+		lowest = min(lowest, d.stage.Before.Epoch)
+	}
+	for _, r := range d.stage.Receipts {
+		if h, ok := detail[haltDetail](r); r.Kind == stepHalt && ok {
+			lowest = min(lowest, h.Epoch)
+		}
+	}
+	return lowest
 }
 
 // sinceHalt gives the offsets from which on only halt markers may stand on the target: the markers themselves

@@ -112,6 +112,8 @@ type haltArgs struct {
 
 type cutArgs struct {
 	haltArgs
+	// Lowest is the lowest epoch that a halt marker of this takeover may have.
+	Lowest understudy.RoleEpoch `json:"lowest"`
 	// Common demands that the cut equals the fenced source's end.
 	Common bool `json:"common"`
 }

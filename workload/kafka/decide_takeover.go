@@ -223,7 +223,7 @@ func (d *decision) cut(common bool) error {
 			return err
 		}
 	}
-	d.step(stepCut, understudy.Idempotent, d.stage.To, cutArgs{a, common}, "read the cut back from the log of %s", d.stage.To)
+	d.step(stepCut, understudy.Idempotent, d.stage.To, cutArgs{a, d.lowestHalt(), common}, "read the cut back from the log of %s", d.stage.To)
 	return nil
 }
 

@@ -27,12 +27,15 @@ func awaitDrain(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	best, moved := int64(-1), time.Now()
 	for {
-		left, ends, err := j.behind(ctx, source)
+		left, ends, err := j.behind(ctx, source, a.Salvage)
 		if err != nil {
 			if a.Salvage && understudy.KindOf(err) == understudy.KindUnreachable {
 				return understudy.Receipt{Warnings: []string{"the old side stopped answering; what had arrived counts"}}, nil
 			}
 			return understudy.Receipt{}, err
+		}
+		if left == 0 && a.Salvage {
+			return understudy.Receipt{Summary: fmt.Sprintf("%s has nothing that %s lacks", a.From, a.To)}, nil
 		}
 		if left == 0 {
 			return j.drained(a, ends), nil
@@ -50,8 +53,9 @@ func awaitDrain(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 }
 
-// behind counts the offsets that the target lacks. A partition of the target that is ahead is a conflict.
-func (j *job) behind(ctx context.Context, source *site) (int64, map[cluster.TP]int64, error) {
+// behind counts the offsets that the target lacks. A partition of the target that is ahead is a conflict, except
+// for a salvage: it may be halted already.
+func (j *job) behind(ctx context.Context, source *site, salvage bool) (int64, map[cluster.TP]int64, error) {
 	_, parts, err := j.matched(ctx, source)
 	if err != nil {
 		return 0, nil, err
@@ -73,6 +77,9 @@ func (j *job) behind(ctx context.Context, source *site) (int64, map[cluster.TP]i
 		got, ok := have[tp]
 		if !ok {
 			left += max(end, 1) // the partition itself is missing
+			continue
+		}
+		if got > end && salvage {
 			continue
 		}
 		if got > end {

@@ -294,7 +294,9 @@ func readCut(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if !found {
 			return understudy.Receipt{}, h.unproven(p, "the partition has no halt marker")
 		}
-		at[p.TP] = off
+		if at[p.TP], err = h.firstHalt(ctx, p, off, a.Lowest); err != nil {
+			return understudy.Receipt{}, err
+		}
 	}
 	if a.Common {
 		if err := j.equalsSource(ctx, a.From, at); err != nil {
@@ -307,6 +309,27 @@ func readCut(ctx context.Context, j *job) (understudy.Receipt, error) {
 		Keep:    understudy.Keep{keepCut: topicconf.Encode(cut)},
 	}
 	return detailed(r, cut), nil
+}
+
+// firstHalt goes down from a halt marker to the first of those right before it: a takeover that superseded
+// another one stands on the offset at which the mover was halted first.
+func (h halting) firstHalt(ctx context.Context, p cluster.Partition, off int64, lowest understudy.RoleEpoch) (int64, error) {
+	start, err := h.site.admin.ListOffsets(ctx, h.run.Lease, cluster.Start, []cluster.Partition{p})
+	if err != nil {
+		return 0, err
+	}
+	for off > start[p.TP] {
+		halt := false
+		err := readLog(ctx, h.run.Lease, h.site.admin, p, off-1, off, func(b batch.Batch) (bool, error) {
+			halt = b.Control() && b.Producer().ID == h.pid && understudy.RoleEpoch(b.Producer().Epoch) >= lowest
+			return true, nil
+		})
+		if err != nil || !halt {
+			return off, err
+		}
+		off--
+	}
+	return off, nil
 }
 
 // equalsSource refuses a cut that is not exactly where the fenced source ends.

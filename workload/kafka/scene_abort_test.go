@@ -1,7 +1,10 @@
 package kafka_test
 
 import (
+	"encoding/json"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/understudy-dr/understudy"
 )
@@ -67,5 +70,27 @@ func (h *house) remade(t *testing.T, want int) {
 	}
 	if n != want {
 		t.Fatalf("%d topics were made anew, not %d", n, want)
+	}
+}
+
+// TestFailoverSupersedesAHaltedSwitchover shows that the cut stays where the mover was halted first.
+func TestFailoverSupersedesAHaltedSwitchover(t *testing.T) {
+	th := simulated(t)
+	h := newHouse(t, th.at, topics())
+	mustLoad(t, load(t, client(t, th.east), "orders", 2, 10, "a"))
+	h.protect()
+	h.followed(east)
+	h.setRole(h.role.Fenced())
+	h.walk(understudy.Switchover, east, west, understudy.StageFence, understudy.StageDrain)
+	h.unlink()
+	h.walk(understudy.Switchover, east, west, understudy.StageHalt)
+	h.setRole(h.role.Fenced())
+	h.walk(understudy.Failover, east, west, understudy.StageFence, understudy.StageSalvage, understudy.StageHalt, understudy.StageCut, understudy.StagePromote)
+	var cut struct{ Offsets map[string][]int64 }
+	if err := json.Unmarshal(h.kept["cut"], &cut); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string][]int64{"orders": {10, 10}, "idle": {0}}, cut.Offsets); diff != "" {
+		t.Fatalf("cut (-want +got):\n%s", diff)
 	}
 }
