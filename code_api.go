@@ -15,6 +15,5 @@ func apiCodes() []Explanation {
 		{"US510", "Another process answers on the socket", "The unix socket is in use by a living process, most likely another `understudy serve` on the same data directory. Two cannot share one."},
 		{"US511", "No plan is active at the site", "`understudy failover --site` found no plan whose active side, or last active side, is the named site. Nothing was done."},
 		{"US512", "serve cannot start with this configuration", "The configuration of `understudy serve` is missing something that it needs, or names a file that cannot be read. `understudy serve --help` lists what it takes; docs/files.md has every key."},
-		{"US513", "A hook failed", "A command that the plan names for a stage could not run, took too long, or ended with another status than zero. The operation is paused there. What it printed is kept in the operation's report. Retry runs it again; skip leaves it out, with a reason."},
 	}
 }

@@ -62,7 +62,7 @@ func (s *session) exposureOf(ctx context.Context, p workload.Planned, role under
 	if rec.PromotedFrom == to && !rec.Promoted.IsZero() {
 		// No link has written this side since it was given up: it lacks what was written since, and no more
 		// than that is claimed to be known.
-		return understudy.Exposure{Safe: rec.Promoted, Known: true, Bound: nonNegative(until.Sub(rec.Promoted))}, nil
+		return understudy.Exposure{Safe: rec.Promoted, Known: true, Bound: nonNegative(until.Sub(rec.Promoted)), SourceReachable: true}, nil
 	}
 	return understudy.Exposure{}, nil
 }
