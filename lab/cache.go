@@ -75,15 +75,15 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		ok, err := tryLock(f)
 		if err != nil {
-			f.Close()
+			_ = f.Close()
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		if ok {
-			return func() { f.Close() }, nil
+			return func() { _ = f.Close() }, nil
 		}
 		select {
 		case <-ctx.Done():
-			f.Close()
+			_ = f.Close()
 			return nil, fmt.Errorf("wait for the lock %s: %w", path, ctx.Err())
 		case <-tick.C:
 		}

@@ -71,7 +71,7 @@ func missingJava(why string) *Missing {
 // javaRelease reads the version from the kit's release file, and asks the launcher where there is none.
 func javaRelease(j *JDK) (string, error) {
 	if f, err := os.Open(filepath.Join(j.Home, "release")); err == nil {
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		for s := bufio.NewScanner(f); s.Scan(); {
 			if v, ok := strings.CutPrefix(s.Text(), "JAVA_VERSION="); ok {
 				return strings.Trim(v, `"`), nil

@@ -91,7 +91,7 @@ func copyJars(ctx context.Context, pom []byte, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }()
 	file := filepath.Join(work, "pom.xml")
 	if err := os.WriteFile(file, pom, 0o644); err != nil {
 		return err

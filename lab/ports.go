@@ -47,7 +47,7 @@ func Reserve(n int) (*Ports, error) {
 // Release gives the ports back.
 func (p *Ports) Release() {
 	for _, f := range p.locks {
-		f.Close()
+		_ = f.Close()
 	}
 	p.Numbers, p.locks = nil, nil
 }
@@ -59,12 +59,12 @@ func reservePort(dir string, port int) *os.File {
 		return nil
 	}
 	if ok, err := tryLock(f); err != nil || !ok {
-		f.Close()
+		_ = f.Close()
 		return nil
 	}
 	l, err := net.Listen("tcp4", Loopback(port))
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil
 	}
 	l.Close()

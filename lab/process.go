@@ -54,7 +54,7 @@ func Start(c Command) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	size, err := log.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (p *Process) output() []byte {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if _, err := f.Seek(p.from, io.SeekStart); err != nil {
 		return nil
 	}

@@ -47,7 +47,7 @@ func shell(t *testing.T, script string) *lab.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Kill() })
+	t.Cleanup(func() { _ = p.Kill() })
 	return p
 }
 
@@ -186,5 +186,5 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	if _, err := io.ReadAll(in); err != nil {
 		t.Error(err)
 	}
-	parent.Wait()
+	_ = parent.Wait()
 }

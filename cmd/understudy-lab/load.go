@@ -57,12 +57,12 @@ func (f loadFlags) run(ctx context.Context) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	c, err := kafka.NewClient(ctx, f.version, dir)
 	if err != nil {
 		return loaded{}, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if _, err := c.Configs(ctx, f.access, f.steady.Topic); err != nil {
 		topic := kafka.Topic{Name: f.steady.Topic, Partitions: f.steady.Partitions}
 		if err := c.CreateTopics(ctx, f.access, topic); err != nil {

@@ -148,8 +148,8 @@ func open(ctx context.Context, o kafka.Options) (*site, error) {
 // close kills the broker: a pair's data are thrown away or were meant to survive it.
 func (s *site) close() {
 	if s != nil {
-		s.broker.Close()
-		s.wan.Close()
+		_ = s.broker.Close()
+		_ = s.wan.Close()
 	}
 }
 

@@ -98,6 +98,7 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 	case understudy.Verify:
 		fl.StringSliceVar(&f.shards, "shard", nil, "compare only shards that match this anchored pattern (repeatable)")
 		fl.BoolVar(&f.quick, "quick", false, "compare only the newest part of each shard")
+	default: // the other verbs have no flags of their own
 	}
 	if v == understudy.Failover {
 		fl.DurationVar(&f.maxLoss, "max-loss", 0, "refuse when more than this may be lost, such as 5m")
@@ -249,6 +250,7 @@ func outcome(op control.Operation) error {
 		return verdictOutcome(op)
 	case control.AwaitingApproval:
 		return nil
+	default: // paused, aborted or superseded: told below
 	}
 	e := &understudy.Error{Code: "US508", Kind: understudy.KindBug, Object: understudy.Object{Plan: op.Plan},
 		Summary: fmt.Sprintf("%s %s is %s at stage %s", op.Verb, op.ID, op.State, op.Stage), Fix: op.Next}

@@ -77,7 +77,7 @@ func Serve(ctx context.Context, c Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer func() { _ = m.Close() }()
 	if _, err := fmt.Fprintln(out, readyLine+c.Endpoint()); err != nil {
 		return err
 	}

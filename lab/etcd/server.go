@@ -74,7 +74,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if err := p.WaitLog(ctx, regexp.MustCompile(regexp.QuoteMeta(readyLine))); err != nil {
-		p.Kill()
+		_ = p.Kill()
 		return err
 	}
 	s.process = p

@@ -17,7 +17,7 @@ func rehearse(ctx context.Context, in install, archives string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	b := newBroker(in, Options{
 		Version: in.version, Name: "rehearsal", Dir: dir, ClusterID: NewClusterID(),
 		JVM: []string{"-XX:ArchiveClassesAtExit=" + filepath.Join(archives, brokerArchive)},

@@ -112,7 +112,7 @@ func (b *Broker) start(ctx context.Context) error {
 		return err
 	}
 	if err := p.WaitLog(ctx, regexp.MustCompile(`Kafka Server started`)); err != nil {
-		p.Kill()
+		_ = p.Kill()
 		return err
 	}
 	b.process = p

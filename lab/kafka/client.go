@@ -128,12 +128,12 @@ func startClient(ctx context.Context, in install, dir string, jvm ...string) (*C
 	if err != nil {
 		return nil, err
 	}
-	defer requests.Close()
+	defer func() { _ = requests.Close() }()
 	stdout, replies, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(err, stdin.Close())
 	}
-	defer replies.Close()
+	defer func() { _ = replies.Close() }()
 	args := append(Options{HeapMB: 256, JVM: jvm}.jvmArgs(), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"-cp", in.classpath+string(os.PathListSeparator)+jar, "understudy.lab.Client")
 	p, err := lab.Start(lab.Command{
@@ -145,7 +145,7 @@ func startClient(ctx context.Context, in install, dir string, jvm ...string) (*C
 	}
 	c := &Client{process: p, stdin: stdin, pending: make(map[int64]func(reply))}
 	c.reading.Go(func() {
-		defer stdout.Close()
+		defer func() { _ = stdout.Close() }()
 		c.read(bufio.NewReader(stdout))
 	})
 	return c, nil

@@ -50,7 +50,7 @@ func clientJar(ctx context.Context, in install) (string, error) {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(work)
+		defer func() { _ = os.RemoveAll(work) }()
 		if err := os.CopyFS(work, javaSources); err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func writeJar(path string, classes fs.FS) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	w := zip.NewWriter(f)
 	if err := w.AddFS(classes); err != nil {
 		return err

@@ -93,7 +93,7 @@ func Dump(ctx context.Context, version string, a Access, isolation Isolation, di
 	if err != nil {
 		return Contents{}, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	return c.Dump(ctx, a, isolation, topics...)
 }
 

@@ -81,7 +81,7 @@ func runStorageTool(ctx context.Context, in install, dir string) error {
 		return err
 	}
 	file := dir + ".properties"
-	defer os.Remove(file)
+	defer func() { _ = os.Remove(file) }()
 	o := Options{Version: in.version}
 	if err := os.WriteFile(file, []byte(o.properties(ports{plain: 9092, controller: 9093}, dir)), 0o644); err != nil {
 		return err

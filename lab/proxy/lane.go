@@ -53,7 +53,7 @@ func (l *lane) carry(ctx context.Context, from, to *net.TCPConn) {
 		l.bytes.Add(int64(len(c.data)))
 	}
 	cancel()
-	to.CloseWrite()
+	_ = to.CloseWrite()
 	reader.Wait()
 }
 

@@ -185,7 +185,7 @@ func (p *Proxy) leave(c *net.TCPConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, c)
-	c.Close()
+	_ = c.Close()
 }
 
 // resetAll drops every open connection; the lock is held.
@@ -197,6 +197,6 @@ func (p *Proxy) resetAll() {
 
 // reset closes with RST instead of FIN, as a failed path does.
 func reset(c *net.TCPConn) {
-	c.SetLinger(0)
-	c.Close()
+	_ = c.SetLinger(0)
+	_ = c.Close()
 }

@@ -29,7 +29,7 @@ func path(t *testing.T) *proxy.Proxy {
 	serving.Go(func() {
 		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
 			serving.Go(func() {
-				io.Copy(c, c)
+				_, _ = io.Copy(c, c)
 				c.Close()
 			})
 		}
@@ -76,7 +76,7 @@ func echo(t *testing.T, c net.Conn, n int) time.Duration {
 	sent, got := bytes.Repeat([]byte("k"), n), make([]byte, n)
 	start := time.Now()
 	var writing sync.WaitGroup
-	writing.Go(func() { c.Write(sent) })
+	writing.Go(func() { _, _ = c.Write(sent) })
 	if _, err := io.ReadFull(c, got); err != nil {
 		t.Fatalf("read back %d bytes: %v", n, err)
 	}
@@ -157,12 +157,12 @@ func TestFreeze(t *testing.T) {
 	if _, err := c.Write([]byte("late")); err != nil {
 		t.Fatal(err)
 	}
-	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if _, err := c.Read(make([]byte, 4)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("a frozen path ended a read with %v", err)
 	}
 	p.Heal()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	got := make([]byte, 4)
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != "late" {
 		t.Fatalf("after the thaw: %q, %v", got, err)

@@ -7,7 +7,6 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.Phaser;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -47,9 +46,9 @@ final class Sessions {
   }
 
   /** Sends the records in order and answers each as it is acknowledged or refused; ends when all are. */
-  void send(Client.Request r) throws IOException {
+  void send(Client.Request r) throws IOException, InterruptedException {
     KafkaProducer<byte[], byte[]> producer = producer(r, "session");
-    Phaser open = new Phaser(1);
+    Unanswered open = new Unanswered();
     for (JsonNode n : r.body().get("records")) {
       Integer partition = n.path("partition").asInt(-1) < 0 ? null : Integer.valueOf(n.get("partition").asInt());
       Long timestamp = n.path("timestamp").asLong(0) <= 0 ? null : Long.valueOf(n.get("timestamp").asLong());
@@ -61,7 +60,7 @@ final class Sessions {
       dispatch(r, producer, record, n.path("ref").asText(), open);
     }
     producer.flush();
-    open.arriveAndAwaitAdvance();
+    open.await();
   }
 
   /** Sends numbered records at a rate until it is stopped. */
@@ -71,7 +70,7 @@ final class Sessions {
     int partitions = r.body().get("partitions").asInt(), size = r.body().get("size").asInt();
     long gap = TimeUnit.SECONDS.toNanos(1) / Math.max(1, r.body().get("rate").asLong());
     CountDownLatch stop = begin(r);
-    Phaser open = new Phaser(1);
+    Unanswered open = new Unanswered();
     long next = System.nanoTime();
     for (long i = 0; !stop.await(Math.max(0, next - System.nanoTime()), TimeUnit.NANOSECONDS); i++) {
       next += gap;
@@ -81,21 +80,41 @@ final class Sessions {
       dispatch(r, producer, new ProducerRecord<>(topic, (int) (i % partitions), key, value), ref, open);
     }
     producer.flush();
-    open.arriveAndAwaitAdvance();
+    open.await();
   }
 
   private static void dispatch(Client.Request r, KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record,
-      String ref, Phaser open) {
-    open.register();
+      String ref, Unanswered open) {
+    open.add();
     long sent = System.currentTimeMillis();
     try {
       producer.send(record, (meta, e) -> {
         acknowledge(r, ref, sent, meta, e);
-        open.arriveAndDeregister();
+        open.answered();
       });
     } catch (RuntimeException e) {
       acknowledge(r, ref, sent, null, e);
-      open.arriveAndDeregister();
+      open.answered();
+    }
+  }
+
+  /** Counts the records that are on their way; a load has more of them than a Phaser takes. */
+  private static final class Unanswered {
+    private long count;
+
+    synchronized void add() {
+      count++;
+    }
+
+    synchronized void answered() {
+      count--;
+      notifyAll();
+    }
+
+    synchronized void await() throws InterruptedException {
+      while (count > 0) {
+        wait();
+      }
     }
   }
 

@@ -283,13 +283,13 @@ func (c *Cluster) Close() {
 	c.serving.Wait()
 	c.own.close()
 	c.inner.Close()
-	c.pipes.Close()
+	_ = c.pipes.Close()
 }
 
 // reset closes a connection so that the peer sees a reset, as from a process that died.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
+		_ = tcp.SetLinger(0)
 	}
 	conn.Close()
 }

@@ -92,7 +92,10 @@ func TestNextCutsThePartialTail(t *testing.T) {
 		}
 	}
 	var seen int
-	for range Batches(raw) {
+	for _, err := range Batches(raw) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		seen++
 	}
 	if seen != 2 {
