@@ -137,12 +137,15 @@ func (c *comparison) merge(ctx context.Context) error {
 
 // refill reads a page of each side that has none in hand, both at the same time.
 func (c *comparison) refill(ctx context.Context, have *[2][]entry, more *[2]bool) error {
-	g, ctx := errgroup.WithContext(ctx)
+	var read []int
 	for s := range c.sides {
 		// The side that is behind is read, so that neither runs away.
-		if !more[s] || len(have[s]) > 0 && c.sides[s].next > c.sides[1-s].next {
-			continue
+		if more[s] && (len(have[s]) == 0 || c.sides[s].next <= c.sides[1-s].next) {
+			read = append(read, s)
 		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range read {
 		g.Go(func() error {
 			page, ok, err := c.sides[s].page(ctx, c.in.To)
 			have[s] = append(have[s], page...)

@@ -126,6 +126,10 @@ func (s *shard) fill(ctx context.Context, to int64) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
+	if wait := time.Until(s.unsure); wait > 0 {
+		sleep(ctx, wait)
+		return errMoved
+	}
 	job := &filling{part: s.target, from: s.next, to: to, answer: make(chan error, 1)}
 	s.track.sending(to)
 	select {

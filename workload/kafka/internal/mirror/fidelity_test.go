@@ -22,7 +22,7 @@ func codecs() map[string]kgo.CompressionCodec {
 // transact writes n records to each partition in one transaction of its own producer.
 func (e *end) transact(t *testing.T, topic string, parts int32, n int, commit kgo.TransactionEndTry, tag string) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(e.b.Addr()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(e.at()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.TransactionalID("tx-"+topic+tag), kgo.ProducerBatchCompression(kgo.Lz4Compression()))
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func (e *end) mixed(t *testing.T, topic string, parts int32) {
 // interleave leaves one transaction open over the records of others, then ends it.
 func (e *end) interleave(t *testing.T, topic string, end kgo.TransactionEndTry) func() {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(e.b.Addr()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("long-"+topic))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(e.at()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("long-"+topic))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func (e *end) read(t *testing.T, topic string) map[int64]*kgo.Record {
 		t.Fatal(err)
 	}
 	goal, _ := stable.Lookup(topic, 0)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(e.b.Addr()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(e.at()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
 	if err != nil {

@@ -135,16 +135,7 @@ func (f *filler) round(ctx context.Context, l *line, left map[*filling]int64) er
 	if err != nil {
 		return errUnsure
 	}
-	codes := map[cluster.TP]int16{}
-	for _, m := range resp.(*kmsg.WriteTxnMarkersResponse).Markers {
-		for _, t := range m.Topics {
-			for _, p := range t.Partitions {
-				if tp := (cluster.TP{Topic: t.Topic, Partition: p.Partition}); p.ErrorCode != 0 || codes[tp] == 0 {
-					codes[tp] = p.ErrorCode
-				}
-			}
-		}
-	}
+	codes := markerCodes(resp.(*kmsg.WriteTxnMarkersResponse))
 	for j, n := range wrote {
 		left[j] -= n
 		if code := codes[j.part.TP]; code != 0 {
@@ -153,6 +144,24 @@ func (f *filler) round(ctx context.Context, l *line, left map[*filling]int64) er
 		}
 	}
 	return nil
+}
+
+// markerCodes gives each partition's error code, an error before none.
+func markerCodes(r *kmsg.WriteTxnMarkersResponse) map[cluster.TP]int16 {
+	codes := map[cluster.TP]int16{}
+	note := func(topic string, p kmsg.WriteTxnMarkersResponseMarkerTopicPartition) {
+		if tp := (cluster.TP{Topic: topic, Partition: p.Partition}); codes[tp] == 0 {
+			codes[tp] = p.ErrorCode
+		}
+	}
+	for _, m := range r.Markers {
+		for _, t := range m.Topics {
+			for _, p := range t.Partitions {
+				note(t.Topic, p)
+			}
+		}
+	}
+	return codes
 }
 
 // markerRefused is a broker's error code for a partition's markers.

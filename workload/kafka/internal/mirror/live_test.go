@@ -16,6 +16,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/lab"
 	"github.com/understudy-dr/understudy/lab/kafka"
+	"github.com/understudy-dr/understudy/lab/proxy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 )
@@ -26,9 +27,11 @@ const patience = 60 * time.Second
 // servers are the two brokers and the Java client that the tests of this binary share.
 type servers struct {
 	old, new *kafka.Broker
-	java     *kafka.Client
-	dir      string
-	err      error
+	// oldPath and newPath lead to them over a network that can fail.
+	oldPath, newPath *proxy.Proxy
+	java             *kafka.Client
+	dir              string
+	err              error
 }
 
 // shared starts them once, when the first test asks.
@@ -37,7 +40,8 @@ type shared struct {
 	s    servers
 }
 
-var live = &shared{} //nolint:gochecknoglobals // one pair of servers for the whole test binary
+// live is one pair of servers for the whole test binary.
+var live = &shared{}
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv("MIRROR_TEST_CHILD"); role != "" {
@@ -55,18 +59,26 @@ func (l *shared) start(t *testing.T) servers {
 		if l.s.dir, l.s.err = os.MkdirTemp("", "mirror"); l.s.err != nil {
 			return
 		}
-		l.s.old, l.s.err = kafka.Start(ctx, kafka.Options{Version: kafka.V39, Name: "old", Dir: l.s.dir + "/old"})
-		if l.s.err != nil {
+		if l.s.old, l.s.oldPath, l.s.err = boot(ctx, kafka.V39, l.s.dir); l.s.err != nil {
 			return
 		}
-		l.s.new, l.s.err = kafka.Start(ctx, kafka.Options{Version: kafka.V44, Name: "new", Dir: l.s.dir + "/new"})
-		if l.s.err != nil {
+		if l.s.new, l.s.newPath, l.s.err = boot(ctx, kafka.V44, l.s.dir); l.s.err != nil {
 			return
 		}
 		l.s.java, l.s.err = kafka.NewClient(ctx, kafka.V44, l.s.dir)
 	})
 	lab.Check(t, l.s.err)
 	return l.s
+}
+
+// boot starts a broker that can also be reached over a path that fails on demand.
+func boot(ctx context.Context, version, dir string) (*kafka.Broker, *proxy.Proxy, error) {
+	path, err := proxy.Listen("127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := kafka.Start(ctx, kafka.Options{Version: version, Name: version, Dir: dir + "/" + version, WAN: path})
+	return b, path, err
 }
 
 func (l *shared) close() {
@@ -78,6 +90,11 @@ func (l *shared) close() {
 			_ = b.Close()
 		}
 	}
+	for _, p := range []*proxy.Proxy{l.s.oldPath, l.s.newPath} {
+		if p != nil {
+			_ = p.Close()
+		}
+	}
 	if l.s.dir != "" {
 		_ = os.RemoveAll(l.s.dir)
 	}
@@ -85,10 +102,19 @@ func (l *shared) close() {
 
 // end is one side of a test's link.
 type end struct {
-	b  *kafka.Broker
-	c  *cluster.Cluster
-	cl *kgo.Client
-	a  *kadm.Client
+	b *kafka.Broker
+	// addr is where it is reached when there is no broker of the lab behind it.
+	addr string
+	c    *cluster.Cluster
+	cl   *kgo.Client
+	a    *kadm.Client
+}
+
+func (e *end) at() string {
+	if e.b == nil {
+		return e.addr
+	}
+	return e.b.Addr()
 }
 
 func side(t testing.TB, b *kafka.Broker, site understudy.Site) *end {
@@ -131,7 +157,7 @@ func (e *end) create(t testing.TB, name string, parts int32, configs map[string]
 func (e *end) write(t *testing.T, topic string, parts int32, n int, opts ...kgo.Opt) {
 	t.Helper()
 	opts = append([]kgo.Opt{
-		kgo.SeedBrokers(e.b.Addr()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5 * time.Millisecond),
+		kgo.SeedBrokers(e.at()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5 * time.Millisecond),
 	}, opts...)
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {

@@ -37,6 +37,8 @@ type ack struct {
 	code int16
 	base int64
 	err  error
+	// unsent says that no byte of the item left.
+	unsent bool
 }
 
 func (it *item) done(a ack) {
@@ -101,12 +103,13 @@ func (w *writer) send(ctx context.Context, flight chan<- sent, open *sync.WaitGr
 			continue
 		}
 		c, err := l.open(ctx)
-		var call *conn.Call
-		if err == nil {
-			call, err = c.Send(ctx, produceRequest(now))
-		}
 		if err != nil {
-			w.fail(now, w.m.target.silent(w.broker, err))
+			w.fail(now, ack{err: err, unsent: true})
+			continue
+		}
+		call, err := c.Send(ctx, produceRequest(now))
+		if err != nil {
+			w.fail(now, ack{err: w.m.target.silent(w.broker, err), unsent: isLease(err)})
 			continue
 		}
 		open.Add(1)
@@ -150,7 +153,7 @@ func choose(pending []*item) (now, rest []*item) {
 	size := 0
 	for _, it := range pending {
 		if it.spoiled.Load() {
-			it.done(ack{err: errMoved})
+			it.done(ack{err: errMoved, unsent: true})
 			continue
 		}
 		if seen[it.part.TP] || size > 0 && size+len(it.batch) > requestBytes {
@@ -186,16 +189,16 @@ func produceRequest(items []*item) *kmsg.ProduceRequest {
 	return req
 }
 
-func (w *writer) fail(items []*item, err error) {
+func (w *writer) fail(items []*item, a ack) {
 	for _, it := range items {
-		it.done(ack{err: err})
+		it.done(a)
 	}
 }
 
 func (w *writer) receive(ctx context.Context, s sent) {
 	resp, err := s.call.Wait(ctx)
 	if err != nil {
-		w.fail(s.items, w.m.target.silent(w.broker, err))
+		w.fail(s.items, ack{err: w.m.target.silent(w.broker, err)})
 		return
 	}
 	names := map[[16]byte]string{}

@@ -46,6 +46,7 @@ type shard struct {
 	leader   int32 // the source's leader epoch of the offset before next
 	boot     bool  // nothing but a filled head has been copied
 	empties  int
+	unsure   time.Time // until when data without an answer may still arrive
 
 	aheadSeen int // how often the target was seen to end beyond the source
 
@@ -96,6 +97,7 @@ func (s *shard) run(ctx context.Context) {
 		if s.track.state().acked > before {
 			pause = retryMin
 		}
+		s.m.o.Log.Debug("partition is tried again", "partition", s.tp.String(), "pause", pause, "error", err)
 		wait := pause
 		switch {
 		case errors.Is(err, errUnsure):
@@ -132,7 +134,6 @@ func (s *shard) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = understudy.AsError(err)
-	s.m.o.Log.Debug("partition is tried again", "partition", s.tp.String(), "error", err)
 }
 
 // status gives the error and whether the partition has stopped for good.
@@ -291,6 +292,10 @@ func (s *shard) take(a ack) error {
 
 func (s *shard) judge(a ack) error {
 	if a.err != nil {
+		// What was sent may still be waiting on the broker: until it cannot be any more, no marker is written.
+		if !a.unsent {
+			s.unsure = time.Now().Add(cluster.RequestTimeout)
+		}
 		return a.err
 	}
 	switch a.code {
