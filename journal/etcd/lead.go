@@ -71,13 +71,14 @@ func (j *Journal) vacant(ctx context.Context, key string) error {
 		watching = clientv3.WithRequireLeader(ctx)
 	}
 	gone := j.watcher.Watch(watching, key, clientv3.WithRev(r.Header.Revision+1), clientv3.WithFilterPut())
-	for w := range gone {
-		if err := w.Err(); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
-			return err
-		}
-		return nil
+	w, open := <-gone
+	if !open {
+		return errors.Join(ctx.Err(), errors.New("etcd ended the watch of the leader"))
 	}
-	return errors.Join(ctx.Err(), errors.New("etcd ended the watch of the leader"))
+	if err := w.Err(); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
+		return err
+	}
+	return nil
 }
 
 // elect tries to become the leader; nil without error means that another was faster.

@@ -184,7 +184,7 @@ func (o *observer) rights(ctx context.Context) error {
 
 // atLeast compares a version such as "3.9" or "4.0" with a release.
 func atLeast(version string, major, minor int) bool {
-	parts := strings.SplitN(strings.TrimLeft(version, "v<>= at least "), ".", 3)
+	parts := strings.SplitN(strings.TrimLeft(version, "v<>= atles"), ".", 3)
 	if len(parts) < 2 {
 		return false
 	}

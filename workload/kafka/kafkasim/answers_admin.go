@@ -75,7 +75,8 @@ func (a *asker) deleteTo(offset int64) string {
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	for _, t := range a.request(req).(*kmsg.DeleteRecordsResponse).Topics {
-		for _, p := range t.Partitions {
+		if len(t.Partitions) > 0 {
+			p := t.Partitions[0]
 			if p.ErrorCode == 0 {
 				return fmt.Sprintf("0@%d", p.LowWatermark)
 			}

@@ -184,7 +184,8 @@ func (a *asker) produceTo(id [16]byte, txn string, b []byte) string {
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	for _, t := range a.request(req).(*kmsg.ProduceResponse).Topics {
-		for _, p := range t.Partitions {
+		if len(t.Partitions) > 0 {
+			p := t.Partitions[0]
 			if p.ErrorCode == 0 {
 				return fmt.Sprintf("0@%d", p.BaseOffset)
 			}

@@ -115,7 +115,8 @@ func (c *Cluster) read(at shard, from int64) ([]byte, error) {
 		return nil, err
 	}
 	for _, t := range answer.(*kmsg.FetchResponse).Topics {
-		for _, p := range t.Partitions {
+		if len(t.Partitions) > 0 {
+			p := t.Partitions[0]
 			if p.ErrorCode == kerr.OffsetOutOfRange.Code {
 				return nil, nil
 			}

@@ -88,7 +88,8 @@ func (c *Cluster) groupState(ctx context.Context, lease understudy.Lease, name s
 	if err != nil {
 		return "", err
 	}
-	for _, a := range resp.(*kmsg.DescribeGroupsResponse).Groups {
+	if all := resp.(*kmsg.DescribeGroupsResponse).Groups; len(all) > 0 {
+		a := all[0]
 		if a.ErrorCode == 69 || (a.ErrorCode == 0 && a.State == "Dead") {
 			return c.consumerState(ctx, lease, name)
 		}
@@ -108,7 +109,8 @@ func (c *Cluster) consumerState(ctx context.Context, lease understudy.Lease, nam
 	if err != nil {
 		return "", err
 	}
-	for _, a := range resp.(*kmsg.ConsumerGroupDescribeResponse).Groups {
+	if all := resp.(*kmsg.ConsumerGroupDescribeResponse).Groups; len(all) > 0 {
+		a := all[0]
 		if a.ErrorCode == 69 || a.ErrorCode == 35 {
 			return "Dead", nil
 		}

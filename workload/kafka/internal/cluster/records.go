@@ -92,7 +92,8 @@ func (c *Cluster) fetch(ctx context.Context, lease understudy.Lease, p Partition
 		return Fetched{Code: r.ErrorCode}, nil
 	}
 	for _, t := range r.Topics {
-		for _, a := range t.Partitions {
+		if len(t.Partitions) > 0 {
+			a := t.Partitions[0]
 			out := Fetched{Code: a.ErrorCode, HW: a.HighWatermark, Stable: a.LastStableOffset, LogStart: a.LogStartOffset, Records: a.RecordBatches}
 			for _, x := range a.AbortedTransactions {
 				out.Aborted = append(out.Aborted, Aborted{x.ProducerID, x.FirstOffset})

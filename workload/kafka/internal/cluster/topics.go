@@ -34,7 +34,8 @@ func (c *Cluster) CreateTopic(ctx context.Context, lease understudy.Lease, t New
 	if err != nil {
 		return false, err
 	}
-	for _, a := range resp.(*kmsg.CreateTopicsResponse).Topics {
+	if all := resp.(*kmsg.CreateTopicsResponse).Topics; len(all) > 0 {
+		a := all[0]
 		if a.ErrorCode == CodeTopicExists {
 			return false, nil
 		}
@@ -64,7 +65,8 @@ func (c *Cluster) CreatePartitions(ctx context.Context, lease understudy.Lease, 
 	if err != nil {
 		return err
 	}
-	for _, a := range resp.(*kmsg.CreatePartitionsResponse).Topics {
+	if all := resp.(*kmsg.CreatePartitionsResponse).Topics; len(all) > 0 {
+		a := all[0]
 		if a.ErrorCode == 37 { // INVALID_PARTITIONS: it has as many, or more
 			m, err := c.Metadata(ctx, lease, topic)
 			if err == nil && len(m.Topics[topic].Partitions) == int(total) {
@@ -88,7 +90,8 @@ func (c *Cluster) DeleteTopic(ctx context.Context, lease understudy.Lease, topic
 	if err != nil {
 		return err
 	}
-	for _, a := range resp.(*kmsg.DeleteTopicsResponse).Topics {
+	if all := resp.(*kmsg.DeleteTopicsResponse).Topics; len(all) > 0 {
+		a := all[0]
 		if a.ErrorCode == CodeUnknownTopic {
 			return nil
 		}
