@@ -1,0 +1,218 @@
+package kafka_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/kafka"
+)
+
+// stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one.
+var stride = flag.Int("stride", 12, "appends between two crashes of a sweep")
+
+// story is one operation of the sweep, on a theatre.
+type story struct {
+	name    string
+	req     control.StartRequest
+	prepare func(*stagehand)
+}
+
+// stagehand is what a story needs while it prepares.
+type stagehand struct {
+	t  *testing.T
+	p  *controltest.Plane
+	th theatre
+}
+
+func (s *stagehand) do(verb understudy.Verb, want control.State) {
+	s.t.Helper()
+	s.p.Do(control.StartRequest{Verb: verb}, want)
+}
+
+func (s *stagehand) write(site understudy.Site, name string, n int) {
+	s.t.Helper()
+	mustLoad(s.t, load(s.t, client(s.t, s.th.plain(site)), "orders", 2, n, name))
+}
+
+// plain is the address of a site at which no login is asked for.
+func (th theatre) plain(site understudy.Site) string {
+	if site == east {
+		return th.east
+	}
+	return th.west
+}
+
+func (s *stagehand) protected() {
+	s.write(east, "a", 20)
+	s.do(understudy.Protect, control.Committed)
+	s.rest()
+}
+
+// rest waits until links keep up, both sides end alike, and old sites are dealt with.
+func (s *stagehand) rest() {
+	s.t.Helper()
+	for range 600 {
+		st, err := s.p.Status(context.Background(), "contoso")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		w := st.Workloads[0]
+		linked := len(w.Links) == 0 || w.Protection == understudy.Protected && slices.Equal(s.ends(east), s.ends(west))
+		if linked && (len(w.Old) == 0 || w.Old[0].State != "unfenced") {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	st, _ := s.p.Status(context.Background(), "contoso")
+	doc, _ := json.Marshal(st.Workloads[0])
+	s.t.Fatalf("never at rest: %s", doc)
+}
+
+// linked waits until the link, if there is one, keeps up.
+func (s *stagehand) linked() {
+	s.t.Helper()
+	for range 600 {
+		st, err := s.p.Status(context.Background(), "contoso")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if w := st.Workloads[0]; len(w.Links) == 0 || w.Protection == understudy.Protected {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	s.t.Fatal("the link never kept up")
+}
+
+func (s *stagehand) ends(site understudy.Site) []string {
+	ends, err := kadm.NewClient(client(s.t, s.th.plain(site))).ListEndOffsets(context.Background(), "orders", "idle")
+	if err != nil {
+		return []string{string(site)}
+	}
+	var out []string
+	ends.Each(func(o kadm.ListedOffset) {
+		out = append(out, fmt.Sprintf("%s-%d ends at %d", o.Topic, o.Partition, o.Offset))
+	})
+	slices.Sort(out)
+	return out
+}
+
+func stories() []story {
+	lost := func(s *stagehand) {
+		s.protected()
+		s.th.kill(east)
+	}
+	return []story{
+		{name: "protect", req: control.StartRequest{Verb: understudy.Protect}, prepare: func(s *stagehand) { s.write(east, "a", 20) }},
+		{name: "switchover", req: control.StartRequest{Verb: understudy.Switchover}, prepare: (*stagehand).protected},
+		{name: "failover", req: control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, prepare: lost},
+		{name: "failover of a primary that answers", req: control.StartRequest{Verb: understudy.Failover}, prepare: (*stagehand).protected},
+		{name: "commit", req: control.StartRequest{Verb: understudy.Commit}, prepare: func(s *stagehand) {
+			s.protected()
+			s.do(understudy.Switchover, control.CommitWindow)
+		}},
+		{name: "reprotect", req: control.StartRequest{Verb: understudy.Reprotect}, prepare: func(s *stagehand) {
+			lost(s)
+			s.p.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
+			s.write(west, "new", 5)
+			s.do(understudy.Commit, control.Committed)
+			s.th.restart(east)
+			s.rest()
+		}},
+		{name: "failback", req: control.StartRequest{Verb: understudy.Failback}, prepare: func(s *stagehand) {
+			s.protected()
+			s.do(understudy.Switchover, control.CommitWindow)
+			s.do(understudy.Commit, control.Committed)
+			s.rest()
+		}},
+		{name: "unprotect", req: control.StartRequest{Verb: understudy.Unprotect}, prepare: (*stagehand).protected},
+	}
+}
+
+// TestCrashSweep stops the engine just before and just after appends to its journal, in every operation, and
+// wants the same end: roles, settings, rules, records and the offsets at which the logs end.
+func TestCrashSweep(t *testing.T) {
+	for name, raise := range map[string]func(*testing.T) theatre{"append limit": simulated, "denied": simulatedDenied} {
+		for _, s := range stories() {
+			t.Run(name+"/"+s.name, func(t *testing.T) {
+				n := controltest.Sweep(t, controltest.Plain, *stride, 0, func(t *testing.T) controltest.Estate { return s.estate(t, raise(t)) })
+				t.Logf("%d crashes", n)
+			})
+		}
+	}
+}
+
+func (s story) estate(t *testing.T, th theatre) controltest.Estate {
+	spec := workload.Spec{
+		Plan: "contoso", Name: "orders", Kind: "kafka", Architecture: understudy.ActivePassive, Engine: understudy.Native, RPO: time.Minute,
+		Home: east, Sites: []understudy.Site{east, west}, Config: topics(), Clusters: map[understudy.Site]any{},
+	}
+	for site, e := range th.at {
+		spec.Clusters[site] = e
+	}
+	e := controltest.Estate{
+		Setup: controltest.Setup{
+			Registry: workload.NewRegistry(kafka.Kind()), DataDir: t.TempDir(),
+			Plan: workload.Plan{Name: "contoso", Home: east, Sites: spec.Sites, Workloads: []workload.Planned{{Spec: spec, OnFailure: understudy.Stop}}},
+			Options: func(o *control.Options) {
+				o.Secret = func(_ context.Context, name string) ([]byte, error) { return []byte(name), nil }
+			},
+		},
+		Prepare: func(p *controltest.Plane) { s.prepare(&stagehand{t, p, th}) },
+		Fingerprint: func(p *controltest.Plane) string {
+			hand := &stagehand{t, p, th}
+			hand.rest()
+			return hand.fingerprint(s.req.Verb)
+		},
+	}
+	// A person would wait until the link keeps up again after the crash, and then retry.
+	retries := 0
+	e.Answer = func(p *controltest.Plane, op control.Operation) bool {
+		if op.State != control.PausedByStep || retries == 3 {
+			return false
+		}
+		retries++
+		t.Logf("%s paused at %s: %v", op.Verb, op.Stage, op.Error)
+		(&stagehand{t, p, th}).linked()
+		p.Act(p.Retry, control.ActRequest{Operation: op.ID, By: "ada"})
+		return true
+	}
+	e.Order, e.Find = controltest.Ordering(s.req)
+	return e
+}
+
+// fingerprint is all that must be alike, however often the engine was stopped.
+func (s *stagehand) fingerprint(verb understudy.Verb) string {
+	var b strings.Builder
+	op, _ := s.p.Newest(verb)
+	fmt.Fprintf(&b, "%s %s promoted=%v role=%s\n", op.Verb, op.State, op.Promoted, s.p.Role("orders"))
+	for _, site := range []understudy.Site{east, west} {
+		fmt.Fprintf(&b, "%s: %v\n", site, s.ends(site))
+		if reached := s.ends(site); len(reached) > 0 && reached[0] == string(site) {
+			continue
+		}
+		for _, topic := range []string{"orders", "idle"} {
+			have := settings(s.t, s.th.plain(site), topic)
+			for _, name := range []string{"retention.ms", "retention.bytes", "max.message.bytes", "cleanup.policy"} {
+				fmt.Fprintf(&b, "  %s %s=%s\n", topic, name, have[name])
+			}
+			fmt.Fprintf(&b, "  %s: %d records\n", topic, len(rows(s.t, s.th.plain(site), topic)))
+		}
+		if s.th.authorizer {
+			fmt.Fprintf(&b, "  denied: %v\n", rules(s.t, s.th.plain(site)))
+		}
+	}
+	return b.String()
+}
