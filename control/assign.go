@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -78,29 +79,16 @@ func (f *follows) resume() error {
 		if !ok || !rec.Wanted {
 			continue
 		}
-		if err := f.assign(p, rec.Link, func(r *linkRecord) { r.Term++ }); err != nil {
+		if err := f.renew(p, rec.Link); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// assign changes an assignment's record and starts its mover; the mover of the former one has ended before.
-func (f *follows) assign(p workload.Planned, l understudy.Link, set func(*linkRecord)) error {
-	unlock := f.s.locks.lock(string(l.Plan))
-	rec, version, err := read[linkRecord](f.s.hard, f.s.opt.Journal, keyLink(l))
-	if err == nil {
-		rec.Link, rec.Since = l, f.s.opt.Now()
-		set(&rec)
-		var t change
-		t.put(keyLink(l), version, rec)
-		err = f.s.commit(&t)
-	}
-	unlock()
-	if err != nil {
-		return err
-	}
-	former, _, err := read[understudy.Progress](f.s.hard, f.s.opt.Journal, keyProgress(l))
+// assign starts the mover of an assignment whose record is written; that of the former one has ended before.
+func (f *follows) assign(p workload.Planned, rec linkRecord) error {
+	former, _, err := read[understudy.Progress](f.s.hard, f.s.opt.Journal, keyProgress(rec.Link))
 	if err != nil {
 		return err
 	}
@@ -110,7 +98,7 @@ func (f *follows) assign(p workload.Planned, l understudy.Link, set func(*linkRe
 		one.safe, one.polled = former.Safe, former.LastPoll
 	}
 	f.mu.Lock()
-	f.running[l] = one
+	f.running[rec.Link] = one
 	f.mu.Unlock()
 	f.group.Go(func() {
 		defer cancel(nil)
@@ -118,6 +106,23 @@ func (f *follows) assign(p workload.Planned, l understudy.Link, set func(*linkRe
 		f.keepUp(ctx, one)
 	})
 	return nil
+}
+
+// renew gives an assignment that a former leader left a new term, and starts its mover.
+func (f *follows) renew(p workload.Planned, l understudy.Link) error {
+	defer f.s.locks.lock(string(l.Plan))()
+	rec, version, err := read[linkRecord](f.s.hard, f.s.opt.Journal, keyLink(l))
+	if err != nil {
+		return err
+	}
+	rec.Term++
+	rec.Since = f.s.opt.Now()
+	var t change
+	t.put(keyLink(l), version, rec)
+	if err := f.s.commit(&t); err != nil {
+		return err
+	}
+	return f.assign(p, rec)
 }
 
 // find gives the mover of a link; nil when none runs here.
@@ -406,33 +411,40 @@ func (w *walk) startLinks(ctx context.Context, p workload.Planned) error {
 		if version != 0 && rec.Wanted && rec.Epoch == role.Epoch && w.s.links.find(l) != nil {
 			continue
 		}
-		f := Facts{SourceLeads: role.IsActive(l.From), TargetActive: role.IsActive(l.To), TargetShut: w.targetShut(p, l)}
+		if w.op.Aborting && (version == 0 || rec.Epoch < w.op.part(p.Name).Before.Epoch) {
+			// There was no such link when the operation began: its target may be an old side that nobody fenced.
+			continue
+		}
+		f := Facts{InPlace: !w.op.State.Final() && role.IsActive(l.From) && !role.IsActive(l.To)}
 		if refusal := pass(Guards(), GateAssign, f, objectOf(p)); refusal != nil {
 			return refusal
 		}
 		if err := w.s.links.stop(ctx, l); err != nil {
 			return err
 		}
-		reverse := l.From != w.plan.Home || w.op.Promoted
-		if err := w.s.links.assign(p, l, func(r *linkRecord) {
-			r.Term++
-			r.Epoch, r.Wanted, r.Reverse = role.Epoch, true, reverse
-		}); err != nil {
+		rec.Link, rec.Epoch, rec.Wanted, rec.Since = l, role.Epoch, true, w.s.opt.Now()
+		rec.Reverse = l.From != w.plan.Home || w.op.Promoted
+		rec.Term++
+		if err := w.want(p, rec, version); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// targetShut says whether nobody but a mover can write the link's target: it was never active, or the operation
-// that made it a target has fenced it.
-func (w *walk) targetShut(p workload.Planned, l understudy.Link) bool {
-	if w.op.Verb == understudy.Protect || w.op.Aborting {
-		return true
+// want journals an assignment, as long as the operation is in its place, and starts the mover.
+func (w *walk) want(p workload.Planned, rec linkRecord, version journal.Revision) error {
+	err := w.amend(func(op *Operation, t *change) ([]Event, error) {
+		t.put(keyLink(rec.Link), version, rec)
+		return []Event{{
+			Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: p.Name,
+			Text: fmt.Sprintf("%s is assigned under role epoch %d", rec.Link, rec.Epoch),
+		}}, nil
+	})
+	if err != nil {
+		return err
 	}
-	return find(w.proofs(p.Name), func(pr understudy.Proof) bool {
-		return pr.Kind == understudy.ProofFence && pr.Site == l.To && pr.Complete
-	}) != nil
+	return w.s.links.assign(p, rec)
 }
 
 // endLinks ends every assignment into the operation's target, for good.

@@ -38,8 +38,10 @@ type Facts struct {
 	TargetIsOld bool
 	// Promoted and Aborting are the operation's.
 	Promoted, Aborting bool
-	// RoleHeld means that the role is none, at the epoch that this operation knows.
-	RoleHeld bool
+	// InPlace means that no other operation has taken this one's place, and for role transactions that the role is
+	// none, at the epoch which this one, or the one it inherits from, wrote; for links that they run from the
+	// active side.
+	InPlace bool
 	// Fenced means complete, fresh proof that nobody writes the old side; Accepted a named person's word for
 	// it, and Silent that it does not answer now.
 	Fenced, Accepted, Silent bool
@@ -50,10 +52,6 @@ type Facts struct {
 	// NeverEnabled means proof that the new side took no ordinary write, Level that both sides end alike, or
 	// that nothing was halted.
 	NeverEnabled, Level bool
-	// SourceLeads means that the link's source is the active side, and TargetActive that its target is.
-	SourceLeads, TargetActive bool
-	// TargetShut means that nobody but a mover can write the link's target: fenced, or never enabled.
-	TargetShut bool
 	// SiteActive, SiteFed and SiteRising are about the duty's site: it is active, a link writes into it, or it
 	// is the new side of an open operation.
 	SiteActive, SiteFed, SiteRising bool
@@ -105,7 +103,9 @@ func wantsSettled(v understudy.Verb) bool {
 }
 
 func takeoverGuards() []Guard {
-	shut := func(f Facts) bool { return f.Fenced || f.Accepted }
+	// A word is enough for a failover only: a switchover that lets an unfenced side go may lose what that side
+	// takes behind the drain.
+	shut := func(f Facts) bool { return f.Fenced || f.Accepted && f.Verb == understudy.Failover }
 	quiet := func(f Facts) bool { return f.Fenced || f.Silent }
 	return []Guard{
 		{"drained", GateHalt, "US220", func(f Facts) bool { return f.Drained || f.Verb == understudy.Failover },
@@ -116,7 +116,7 @@ func takeoverGuards() []Guard {
 			"the old side answers: a named acceptance holds only while it does not", "retry: it is fenced first"},
 		{"halt", GatePromote, "US223", func(f Facts) bool { return f.Halted },
 			"nothing proves that the link into the new side is halted", "retry, or abort"},
-		{"role held", GatePromote, "US224", func(f Facts) bool { return f.RoleHeld },
+		{"in place", GatePromote, "US224", func(f Facts) bool { return f.InPlace },
 			"the role is not the one this operation fenced", "abort, and look at `understudy status`"},
 		{"not turned", GatePromote, "US225", func(f Facts) bool { return !f.Aborting },
 			"the operation is on its way back", "let it finish"},
@@ -124,17 +124,15 @@ func takeoverGuards() []Guard {
 			"nothing proves that the new side took no write", "retry, or go on with a failover"},
 		{"level", GateRestore, "US227", func(f Facts) bool { return f.Level },
 			"the sides do not provably end alike after the halt", "retry"},
-		{"not promoted", GateRestore, "US228", func(f Facts) bool { return f.RoleHeld },
+		{"in place", GateRestore, "US228", func(f Facts) bool { return f.InPlace },
 			"the role is not the one this operation fenced", "look at `understudy status`"},
 	}
 }
 
 func linkGuards() []Guard {
 	return []Guard{
-		{"source leads", GateAssign, "US230", func(f Facts) bool { return f.SourceLeads && !f.TargetActive },
-			"a link may only run from the active side", "look at `understudy status`"},
-		{"target shut", GateAssign, "US231", func(f Facts) bool { return f.TargetShut },
-			"nothing proves that nobody else writes the link's target", "retry the fence of that site"},
+		{"in place", GateAssign, "US230", func(f Facts) bool { return f.InPlace },
+			"another operation has taken this one's place, or the link does not run from the active side", "look at `understudy status`"},
 		{"inactive", GateDuty, "US232", func(f Facts) bool { return !f.SiteActive },
 			"the site is active", ""},
 		{"unfed", GateDuty, "US233", func(f Facts) bool { return !f.SiteFed },
@@ -146,12 +144,21 @@ func linkGuards() []Guard {
 
 // pass asks the guards of a gate; the first that does not hold refuses.
 func pass(guards []Guard, gate Gate, f Facts, o understudy.Object) *understudy.Error {
+	return ask(guards, f, o, func(g Guard) bool { return g.Gate == gate })
+}
+
+// demand asks single guards by name, ahead of the gate that asks them all.
+func demand(guards []Guard, f Facts, o understudy.Object, names ...string) *understudy.Error {
+	return ask(guards, f, o, func(g Guard) bool { return slices.Contains(names, g.Name) })
+}
+
+func ask(guards []Guard, f Facts, o understudy.Object, which func(Guard) bool) *understudy.Error {
 	for _, g := range guards {
-		if g.Gate != gate || g.Holds(f) {
+		if !which(g) || g.Holds(f) {
 			continue
 		}
 		e := refused(g.Code, o, g.Refusal, g.Fix)
-		e.Op = "control." + string(gate)
+		e.Op = "control." + string(g.Gate)
 		return e
 	}
 	return nil

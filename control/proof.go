@@ -14,7 +14,7 @@ func (w *walk) facts(p workload.Planned, role understudy.Role) Facts {
 	_, accepted := w.op.Envelope.Accepted(w.op.From)
 	f := Facts{
 		Verb: TableVerb(w.op.Verb), Promoted: w.op.Promoted, Aborting: w.op.Aborting,
-		RoleHeld: role.None() && role.Epoch == w.heldEpoch(p.Name),
+		InPlace:  !w.op.State.Final() && role.None() && role.Epoch == w.heldEpoch(p.Name),
 		Accepted: accepted,
 		Fenced:   w.fenceProof(p.Name, role) != nil,
 	}
@@ -86,16 +86,14 @@ func (w *walk) needFence(ctx context.Context, p workload.Planned) error {
 			return err
 		}
 	}
-	for _, g := range Guards() {
-		if g.Gate == GatePromote && (g.Code == "US221" || g.Code == "US222") && !g.Holds(f) {
-			o := objectOf(p)
-			o.Site = w.fenced()
-			e := refused(g.Code, o, g.Refusal, g.Fix)
-			e.Why = w.lacking(p.Name, understudy.ProofFence)
-			return e
-		}
+	o := objectOf(p)
+	o.Site = w.fenced()
+	e := demand(Guards(), f, o, "fence", "silence")
+	if e == nil {
+		return nil
 	}
-	return nil
+	e.Why = w.lacking(p.Name, understudy.ProofFence)
+	return e
 }
 
 // lacking says what the newest proof of a kind lacks.
@@ -188,15 +186,17 @@ func (w *walk) halted(ctx context.Context, p workload.Planned, role understudy.R
 
 // needHalt demands proof that the movers' later writes would be refused.
 func (w *walk) needHalt(ctx context.Context, p workload.Planned) error {
-	_, role, err := w.linkFacts(ctx, p)
+	f, role, err := w.linkFacts(ctx, p)
 	if err != nil {
 		return err
 	}
-	halted, err := w.halted(ctx, p, role)
-	if err != nil || halted {
+	if f.Halted, err = w.halted(ctx, p, role); err != nil {
 		return err
 	}
-	e := refused("US223", objectOf(p), "nothing proves that the link into the new side is halted", "retry, or abort")
+	e := demand(Guards(), f, objectOf(p), "halt")
+	if e == nil {
+		return nil
+	}
 	e.Why = w.lacking(p.Name, understudy.ProofHalt)
 	return e
 }

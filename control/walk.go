@@ -127,7 +127,7 @@ func (w *walk) boundary() error {
 // amend changes the operation and its journal.
 func (w *walk) amend(fn func(*Operation, *change) ([]Event, error)) error {
 	op, events, err := w.s.amend(w.s.hard, w.op.ID, func(op *Operation, t *change) ([]Event, error) {
-		if op.State.Final() {
+		if op.State.Final() || op.Aborting != w.op.Aborting {
 			return nil, errGone
 		}
 		return fn(op, t)

@@ -1,0 +1,352 @@
+package control
+
+import (
+	"slices"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// The model is one single-writer workload on two sites, with everything that the engine knows only by proof held
+// as truth beside it. It walks the same tables and asks the same guards as the engine; steps succeed, fail, or
+// end without their proof, sites come and go, leaders die with a request in flight, and operations that lost
+// their place try once more.
+
+// side is a site: 0 none, 1 east (home), 2 west.
+type side int8
+
+func (s side) other() side { return 3 - s }
+
+// proofs are what an operation can show.
+type proofs struct{ fence, drain, halt, never, level, open, ledger bool }
+
+// opModel is an operation. It is comparable, as is everything of the model.
+type opModel struct {
+	verb     understudy.Verb
+	state    State
+	row      int8
+	phase    int8 // 0 acts before, 1 steps, 2 acts after
+	aborting bool
+	promoted bool
+	accepted bool
+	halting  bool // links were ended
+	fenced   bool // the role was fenced on its way
+	partial  bool // a workload is quarantined
+	from, to side
+	holds    bool // the role is still the one it wrote last
+	has      proofs
+	gone     bool // it is a ghost
+	undoes   bool // it is about the open takeover
+}
+
+// model is one state of the world.
+type model struct {
+	active, last side
+	protected    bool
+	open, up     [3]bool
+	// running are movers into a site that are assigned, zombie those that ended with a write in flight.
+	running, zombie [3]bool
+	// assigned means that a link into the site was assigned since the site was last given up.
+	assigned [3]bool
+	// forced means that the other side was promoted on a person's word, and this one not met since.
+	forced [3]bool
+	// drained is the truth: the target holds everything since the last fence.
+	drained bool
+	op      opModel
+	// takeover waits for its commit, between these sides.
+	takeover         bool
+	takeFrom, takeTo side
+	takePartial      bool
+	takeFailover     bool
+	// ghost is an operation that lost its place and does not know it yet.
+	ghost opModel
+	// late is a request in flight of a leader that died: it opens this site. waited is false until the next
+	// leader has waited it out.
+	late   side
+	waited bool
+}
+
+// ghost is what matters of an operation that lost its place; empty when it could do no harm.
+func (o opModel) ghost() opModel {
+	promotes := isTakeover(o.verb) && o.has.halt && !o.promoted && !o.aborting
+	restores := isTakeover(o.verb) && o.aborting && o.fenced && o.has.never
+	assigns := !o.aborting && !isTakeover(o.verb) && slices.Contains(o.rows()[o.row].After, ActStartLinks)
+	if !promotes && !restores && !assigns {
+		return opModel{}
+	}
+	return opModel{
+		gone: true, verb: o.verb, accepted: o.accepted, holds: o.holds, from: o.from, to: o.to,
+		aborting: o.aborting, fenced: o.fenced, halting: o.halting, has: o.has,
+	}
+}
+
+// moved is called with every change of the role: only the operation that made it knows the new one.
+func (m *model) moved() {
+	m.op.holds, m.ghost.holds = true, false
+}
+
+func (m model) busy() bool {
+	return m.op.verb != "" && !m.op.state.Final() && m.op.state != CommitWindow
+}
+
+func (o opModel) rows() []Row {
+	if o.aborting {
+		return Backwards(o.verb)
+	}
+	return Stages(o.verb)
+}
+
+// facts is what the engine would gather; what it cannot know it takes from proofs.
+func (m model) facts(o opModel) Facts {
+	return Facts{
+		Verb: TableVerb(o.verb), Waited: m.waited, Promoted: o.promoted, Aborting: o.aborting,
+		InPlace: !o.gone && m.active == 0 && o.holds,
+		Fenced:  o.has.fence, Accepted: o.accepted, Silent: !m.up[o.from], Drained: o.has.drain,
+		Halted: !m.assigned[o.to] || o.has.halt, NeverEnabled: o.has.never, Level: !o.halting || o.has.level,
+		Whole: !m.takePartial,
+	}
+}
+
+// start lists the operations that a person may order now.
+func (m model) start(guards []Guard) []model {
+	var out []model
+	verbs := []understudy.Verb{
+		understudy.Protect, understudy.Switchover, understudy.Failover, understudy.Commit, understudy.Rollback,
+		understudy.Reprotect, understudy.Failback, understudy.Unprotect,
+	}
+	for _, v := range verbs {
+		for _, accepted := range []bool{false, true} {
+			if accepted && v != understudy.Failover && v != understudy.Switchover {
+				continue
+			}
+			for _, to := range []side{1, 2} {
+				if n, ok := m.startOne(guards, v, to, accepted); ok {
+					out = append(out, n)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted bool) (model, bool) {
+	if (v == understudy.Protect) == m.protected {
+		return m, false
+	}
+	o := opModel{verb: v, state: Validated, to: to, accepted: accepted, from: m.last}
+	switch v {
+	case understudy.Protect:
+		if m.last == 0 {
+			o.from = 1
+		}
+	case understudy.Failback:
+		if to != 1 {
+			return m, false
+		}
+	case understudy.Commit, understudy.Rollback:
+		if !m.takeover || v == understudy.Rollback && m.takeFailover {
+			return m, false
+		}
+		o.undoes = true
+		o.from, o.to = m.takeFrom, m.takeTo
+		if v == understudy.Rollback {
+			o.from, o.to = m.takeTo, m.takeFrom
+		}
+		if to != o.to {
+			return m, false
+		}
+	}
+	supersedes := v == understudy.Failover && m.busy()
+	f := Facts{Verb: v, Busy: m.busy() && !supersedes, Uncommitted: m.takeover, TargetIsOld: o.from == o.to, Whole: !m.takePartial}
+	if pass(guards, GateStart, f, understudy.Object{}) != nil {
+		return m, false
+	}
+	if v == understudy.Commit && pass(guards, GateSettle, f, understudy.Object{}) != nil {
+		return m, false
+	}
+	return m.enlist(o, supersedes), true
+}
+
+// enlist puts an operation in the place of the one before.
+func (m model) enlist(o opModel, supersedes bool) model {
+	if m.busy() {
+		m.ghost = m.op.ghost()
+		if supersedes && isTakeover(m.op.verb) && !m.op.promoted && m.op.to == o.to {
+			o.has, o.halting, o.fenced, o.holds = m.op.has, m.op.halting, m.op.fenced, m.op.holds
+		}
+	}
+	if o.verb == understudy.Failover {
+		m.takeover, m.takePartial = false, false
+	}
+	m.op = o
+	m.op.state, _ = Next(Validated, Begin)
+	return m.skip()
+}
+
+// skip passes over the phases in which nothing happens that the model knows of.
+func (m model) skip() model {
+	for m.op.state == Running {
+		rows := m.op.rows()
+		if int(m.op.row) >= len(rows) || !m.op.dull(rows[m.op.row]) {
+			return m
+		}
+		if m.op.phase++; m.op.phase > 2 {
+			m.op.phase = 0
+			m.op.row++
+		}
+	}
+	return m
+}
+
+// dull says that the operation's present phase has no part in the model.
+func (o opModel) dull(r Row) bool {
+	list := r.Before
+	switch o.phase {
+	case 1:
+		return !r.Steps || !matters(r.Stage, o.verb)
+	case 2:
+		list = r.After
+	}
+	return !slices.ContainsFunc(list, func(a Act) bool {
+		switch a {
+		case ActOwn, ActConfirm, ActBound, ActRebound, ActFreeze, ActUnfreeze, ActAwaitCopied, ActAwaitProtected:
+			return false
+		default:
+			return true
+		}
+	})
+}
+
+// matters lists the stages whose steps the model knows.
+func matters(s understudy.StageName, v understudy.Verb) bool {
+	switch s {
+	case understudy.StageFence, understudy.StageDrain, understudy.StagePromote, understudy.StageEnable, understudy.StageLevel,
+		understudy.StageRestore, understudy.StageUnfence, understudy.StageLedger, understudy.StageResolve:
+		return true
+	case understudy.StageHalt, understudy.StageProve:
+		return isTakeover(v)
+	case understudy.StageGuard:
+		return v == understudy.Protect
+	default:
+		return false
+	}
+}
+
+// crash lets the leader die. A step that opens a site may have its request in flight.
+func (m model) crash() model {
+	m.waited = false
+	if m.op.state == Running && m.op.phase == 1 {
+		switch m.op.rows()[m.op.row].Stage {
+		case understudy.StageEnable:
+			m.late = m.op.to
+		case understudy.StageUnfence:
+			m.late = m.op.from
+		}
+	}
+	return m
+}
+
+// people lists the decisions about an operation that rests.
+func (m model) people(guards []Guard) []model {
+	var out []model
+	again := func(on Trigger) {
+		n := m
+		if to, ok := Next(m.op.state, on); ok {
+			n.op.state, n.op.phase = to, 0
+			out = append(out, n)
+		}
+	}
+	switch m.op.state {
+	case PausedByStep:
+		again(Retry)
+		n := m
+		n.op.accepted = true
+		n.op.state, _ = Next(m.op.state, Retry)
+		n.op.phase = 0
+		out = append(out, n)
+	case PausedByOperator:
+		again(Resume)
+	case AwaitingApproval:
+		again(Approve)
+	case Running:
+		again(Pause)
+	}
+	if m.busy() && pass(guards, GateTurn, Facts{Promoted: m.op.promoted}, understudy.Object{}) == nil {
+		if to, ok := Next(m.op.state, Turn); ok {
+			n := m
+			if !m.op.aborting {
+				n.ghost = m.op.ghost()
+				n.ghost.aborting = true
+				n.op.aborting, n.op.row = true, 0
+			}
+			n.op.state, n.op.phase = to, 0
+			out = append(out, n.homeIfEmpty())
+		}
+	}
+	return out
+}
+
+// homeIfEmpty ends an operation whose way back has no stages.
+func (m model) homeIfEmpty() model {
+	if m.op.aborting && len(m.op.rows()) == 0 {
+		m.op.state, _ = Next(m.op.state, Home)
+		m.op = opModel{}
+	}
+	return m.skip()
+}
+
+// weather lists what happens by itself: sites come and go, late requests and late writers arrive.
+func (m model) weather() []model {
+	var out []model
+	for s := side(1); s <= 2; s++ {
+		n := m
+		n.up[s] = !n.up[s]
+		out = append(out, n)
+	}
+	if m.late != 0 {
+		n := m
+		n.open[m.late], n.late = true, 0
+		out = append(out, n)
+	}
+	if !m.waited {
+		n := m
+		if n.late != 0 {
+			n.open[n.late], n.late = true, 0
+		}
+		n.waited = true
+		out = append(out, n)
+	} else if m.op.state == Running && m.op.phase == 1 {
+		out = append(out, m.crash())
+	}
+	return out
+}
+
+// duty lets the standing duty fence what it may.
+func (m model) duty(guards []Guard) ([]model, string) {
+	var out []model
+	if !m.protected || m.active == 0 && m.busy() && m.op.state == Running {
+		return nil, ""
+	}
+	for s := side(1); s <= 2; s++ {
+		if !m.up[s] || m.active == 0 && s != m.last {
+			continue
+		}
+		becomes := m.busy() && TableVerb(m.op.verb) == understudy.Switchover && m.op.promoted && s == m.op.from
+		f := Facts{SiteActive: m.active == s, SiteFed: m.running[s], SiteRising: m.busy() && s == m.op.to || becomes}
+		if pass(guards, GateDuty, f, understudy.Object{}) != nil || pass(guards, GateEffect, Facts{Waited: m.waited}, understudy.Object{}) != nil {
+			continue
+		}
+		if m.active == s && m.open[s] {
+			return nil, "the duty closes the active side"
+		}
+		if m.running[s] {
+			return nil, "the duty closes a link's target"
+		}
+		if m.busy() && m.op.verb == understudy.Reprotect && s == m.op.to && m.op.row >= 3 {
+			return nil, "the duty closes the side that an operation makes a link's target"
+		}
+		n := m
+		n.open[s], n.forced[s] = false, false
+		out = append(out, n)
+	}
+	return out, ""
+}

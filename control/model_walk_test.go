@@ -1,0 +1,403 @@
+package control
+
+import (
+	"slices"
+
+	"github.com/understudy-dr/understudy"
+)
+
+// next is one possible outcome of a move, with the invariant it breaks, if any.
+type next struct {
+	m      model
+	broken string
+}
+
+// walk lists what the engine may do next with the open operation.
+func (m model) walk(guards []Guard) []next {
+	if m.op.state != Running || pass(guards, GateEffect, Facts{Waited: m.waited}, understudy.Object{}) != nil {
+		return nil
+	}
+	row := m.op.rows()[m.op.row]
+	var out []next
+	switch {
+	case m.op.phase == 0:
+		out = m.acts(guards, row.Before)
+	case m.op.phase == 1 && m.passedBy(row.Stage):
+		m.op.phase = 2
+		out = []next{{m: m}}
+	case m.op.phase == 1:
+		out = m.steps(row.Stage)
+	default:
+		out = m.acts(guards, row.After)
+	}
+	for i := range out {
+		out[i] = out[i].m.arrive(out[i].broken)
+	}
+	return out
+}
+
+// arrive skips what is dull, and ends the operation behind its last row.
+func (m model) arrive(broken string) next {
+	m = m.skip()
+	if broken != "" || m.op.state != Running || int(m.op.row) < len(m.op.rows()) {
+		return next{m, broken}
+	}
+	return m.finish()
+}
+
+func (m model) passedBy(stage understudy.StageName) bool {
+	back := []understudy.StageName{understudy.StageLevel, understudy.StageRestore, understudy.StageUnfence}
+	return m.op.aborting && isTakeover(m.op.verb) && !m.op.fenced && slices.Contains(back, stage)
+}
+
+// fail pauses the operation.
+func (m model) fail() next {
+	m.op.state, _ = Next(m.op.state, Fail)
+	return next{m: m}
+}
+
+// acts does control's acts of a phase, and ends the phase.
+func (m model) acts(guards []Guard, list []Act) []next {
+	out := []next{{m: m}}
+	for _, a := range list {
+		var after []next
+		for _, n := range out {
+			if n.broken != "" || n.m.op.state != Running || n.m.op.row != m.op.row {
+				after = append(after, n)
+				continue
+			}
+			after = append(after, n.m.act(guards, a)...)
+		}
+		out = after
+	}
+	for i := range out {
+		n := &out[i].m
+		if n.op.state != Running || n.op.row != m.op.row || out[i].broken != "" {
+			continue
+		}
+		if n.op.phase == 0 {
+			n.op.phase = 1
+			continue
+		}
+		n.op.phase = 0
+		n.op.row++
+	}
+	return out
+}
+
+// finish is the end of the table.
+func (m model) finish() next {
+	switch {
+	case m.op.aborting:
+		m.op.state, _ = Next(m.op.state, Home)
+		m.op = opModel{}
+	case isTakeover(m.op.verb):
+		m.op.state, _ = Next(m.op.state, Arrive)
+		if m.takeover && !m.op.undoes {
+			return next{m, "a takeover is replaced before it was final"}
+		}
+		m.takeover, m.takeFrom, m.takeTo = true, m.op.from, m.op.to
+		m.takePartial, m.takeFailover = m.op.partial, TableVerb(m.op.verb) == understudy.Failover
+		m.op = opModel{}
+	default:
+		m.op.state, _ = Next(m.op.state, Finish)
+		m.op = opModel{}
+	}
+	return next{m: m}
+}
+
+// act does one act, as the engine does it.
+func (m model) act(guards []Guard, a Act) []next {
+	f := m.facts(m.op)
+	refuses := func(gate Gate, names ...string) bool {
+		if len(names) > 0 {
+			return demand(guards, f, understudy.Object{}, names...) != nil
+		}
+		return pass(guards, gate, f, understudy.Object{}) != nil
+	}
+	switch a {
+	case ActHealthy:
+		if !m.running[m.op.to] {
+			return []next{m.fail()}
+		}
+	case ActApprove:
+		n := m
+		n.op.state, _ = Next(m.op.state, Await)
+		return []next{{m: m}, {m: n}}
+	case ActOpenRole:
+		if m.last == 0 {
+			m.active, m.last = m.op.from, m.op.from
+			m.moved()
+		}
+	case ActFence:
+		if m.active != 0 {
+			m.last, m.active = m.active, 0
+			m.moved()
+			// Proofs of an earlier role do not count: the engine compares epochs.
+			m.drained, m.op.has = false, proofs{}
+		}
+		m.op.fenced = true
+	case ActNeedFence:
+		if refuses("", "fence", "silence") {
+			return m.failOrQuarantine()
+		}
+	case ActNeedDrain:
+		if refuses(GateHalt) {
+			return []next{m.fail()}
+		}
+	case ActNeedHalt:
+		if refuses("", "halt") {
+			return []next{m.fail()}
+		}
+	case ActNeedOpen:
+		if !m.op.has.open {
+			return []next{m.fail()}
+		}
+	case ActNeedLedger:
+		if !m.op.has.ledger {
+			return []next{m.fail()}
+		}
+	case ActDial:
+		return m.dial()
+	case ActStartLinks:
+		return m.startLinks(guards, m.op)
+	case ActEndLinks:
+		return m.endLinks()
+	case ActPromote:
+		return m.promote(guards, m.op)
+	case ActRestore:
+		return m.restore(guards, m.op)
+	case ActForget:
+		m.protected, m.assigned = false, [3]bool{}
+	case ActSettle:
+		if m.takePartial {
+			return []next{{m, "a takeover is made final while a workload is quarantined"}}
+		}
+		m.takeover = false
+	}
+	return []next{{m: m}}
+}
+
+// failOrQuarantine pauses, or leaves a workload out; the other workloads stand for this one.
+func (m model) failOrQuarantine() []next { return []next{m.fail()} }
+
+// dial looks at a side whose silence was accepted.
+func (m model) dial() []next {
+	if m.op.has.fence || !m.op.accepted || !m.up[m.op.from] {
+		return []next{{m: m}}
+	}
+	if !m.op.halting {
+		m.op.row = int8(slices.IndexFunc(m.op.rows(), func(r Row) bool { return r.Stage == understudy.StageFence }))
+		m.op.phase = 0
+		return []next{{m: m}}
+	}
+	m.open[m.op.from], m.forced[m.op.from], m.op.has.fence = false, false, true
+	return []next{m.fail()}
+}
+
+// endLinks ends the movers into the new side; one may leave a write in flight.
+func (m model) endLinks() []next {
+	m.op.halting = true
+	if !m.running[m.op.to] {
+		return []next{{m: m}}
+	}
+	m.running[m.op.to] = false
+	z := m
+	z.zombie[m.op.to] = true
+	return []next{{m: m}, {m: z}}
+}
+
+// startLinks assigns the link old → new of the role, as the operation sees it.
+func (m model) startLinks(guards []Guard, o opModel) []next {
+	from, to := m.active, m.active.other()
+	if o.gone {
+		// A ghost believes in the sides it began with.
+		from, to = o.from, o.to
+	}
+	if m.active == 0 && !o.gone {
+		return []next{m.fail()}
+	}
+	if m.running[to] || o.aborting && isTakeover(o.verb) && !m.assigned[to] {
+		return []next{{m: m}}
+	}
+	f := Facts{InPlace: !o.gone && m.active == from}
+	if pass(guards, GateAssign, f, understudy.Object{}) != nil {
+		if o.gone {
+			return nil
+		}
+		return []next{m.fail()}
+	}
+	m.running[to], m.assigned[to], m.protected = true, true, true
+	return []next{{m: m}}
+}
+
+// promote is the point of no return; what must be true is looked up in the world, not in the proofs.
+func (m model) promote(guards []Guard, o opModel) []next {
+	if o.promoted {
+		return []next{{m: m}}
+	}
+	if pass(guards, GatePromote, m.facts(o), understudy.Object{}) != nil {
+		if o.gone {
+			return nil
+		}
+		return []next{m.fail()}
+	}
+	broken := ""
+	switch {
+	case o.aborting:
+		broken = "an operation on its way back promotes"
+	case o.gone:
+		broken = "an operation that lost its place promotes"
+	case o.from == o.to:
+		broken = "a side takes over from itself"
+	case m.open[o.from] && !(o.accepted && !m.up[o.from]):
+		broken = "PROMOTE while the old side is open, and nobody answers for it"
+	case m.zombie[o.to]:
+		broken = "PROMOTE while a mover's write is in flight"
+	case TableVerb(o.verb) == understudy.Switchover && !m.drained:
+		broken = "a switchover loses writes"
+	}
+	m.forced[o.from] = m.open[o.from]
+	m.active, m.last = o.to, o.to
+	m.moved()
+	m.assigned[o.to], m.running[o.from], m.assigned[o.from] = false, false, false
+	m.op.promoted = true
+	return []next{{m, broken}}
+}
+
+// restore makes the old side active again.
+func (m model) restore(guards []Guard, o opModel) []next {
+	if m.active == o.from || !o.fenced {
+		return []next{{m: m}}
+	}
+	if pass(guards, GateRestore, m.facts(o), understudy.Object{}) != nil {
+		if o.gone {
+			return nil
+		}
+		return []next{m.fail()}
+	}
+	broken := ""
+	switch {
+	case m.active != 0:
+		broken = "RESTORE after PROMOTE"
+	case o.gone:
+		broken = "an operation that lost its place restores"
+	case m.open[o.to]:
+		broken = "RESTORE while the new side is open"
+	case o.halting && !o.has.level:
+		broken = "RESTORE while the sides end differently"
+	}
+	m.active, m.last = o.from, o.from
+	m.moved()
+	return []next{{m, broken}}
+}
+
+// steps does the workload's part of a stage: it succeeds, ends without its proof, or fails.
+func (m model) steps(stage understudy.StageName) []next {
+	done := m
+	done.op.phase = 2
+	bare := done
+	o := &done.op
+	proves := true
+	reach := func(sites ...side) bool {
+		return !slices.ContainsFunc(sites, func(s side) bool { return !m.up[s] })
+	}
+	site := m.op.to
+	switch {
+	case stage == understudy.StageFence && m.op.verb == understudy.Reprotect:
+		done.open[o.to], done.forced[o.to], o.has.fence = false, false, true
+	case stage == understudy.StageFence:
+		if !m.up[o.from] {
+			return []next{{m: bare}}
+		}
+		site = o.from
+		done.open[o.from], done.forced[o.from], o.has.fence = false, false, true
+	case stage == understudy.StageDrain:
+		if !reach(o.from, o.to) || !m.running[o.to] {
+			return []next{m.fail()}
+		}
+		done.drained, o.has.drain = !m.open[o.from], true
+	case stage == understudy.StageHalt && isTakeover(o.verb):
+		done.zombie[o.to], o.has.halt = false, true
+	case stage == understudy.StagePromote:
+		done.zombie[o.to] = m.zombie[o.to]
+		proves = false
+	case stage == understudy.StageEnable:
+		done.open[o.to] = true
+		proves = false
+	case stage == understudy.StageProve && isTakeover(o.verb):
+		o.has.open = m.open[o.to]
+	case stage == understudy.StageLevel:
+		site, o.has.level = o.from, true
+	case stage == understudy.StageRestore:
+		o.has.never = !m.open[o.to]
+	case stage == understudy.StageUnfence:
+		site = o.from
+		done.open[o.from] = true
+		proves = false
+	case stage == understudy.StageGuard && o.verb == understudy.Protect:
+		done.open[o.to] = false
+		proves = false
+	case stage == understudy.StageLedger:
+		o.has.ledger = true
+	case stage == understudy.StageResolve && m.takeover:
+		return []next{{m, "what a rollback needs is discarded"}}
+	case stage == understudy.StageUnguard:
+		// The former secondary is an ordinary cluster again; it is no side of the plan any more.
+		proves = false
+	default:
+		proves = false
+	}
+	if !reach(site) {
+		return []next{m.fail()}
+	}
+	out := []next{{m: done}, m.fail()}
+	if proves {
+		out = append(out, next{m: bare})
+	}
+	return out
+}
+
+// ghosts lets an operation that lost its place try its next act with an effect once more.
+func (m model) ghosts(guards []Guard) []next {
+	if m.ghost.verb == "" {
+		return nil
+	}
+	g := m.ghost
+	var out []next
+	tries := m.promote
+	if g.aborting && g.fenced {
+		tries = m.restore
+	}
+	if isTakeover(g.verb) {
+		for _, n := range tries(guards, g) {
+			n.m.ghost = opModel{}
+			out = append(out, n)
+		}
+	}
+	if g.verb == understudy.Protect || g.verb == understudy.Reprotect {
+		for _, n := range m.startLinks(guards, g) {
+			n.m.ghost = opModel{}
+			out = append(out, n)
+		}
+	}
+	gone := m
+	gone.ghost = opModel{}
+	return append(out, next{m: gone})
+}
+
+// wrong names the invariant that a state breaks; empty when it breaks none.
+func (m model) wrong() string {
+	if m.open[1] && m.open[2] && m.protected && !m.forced[1] && !m.forced[2] && m.active != 0 {
+		return "both sides are open to writers"
+	}
+	for s := side(1); s <= 2; s++ {
+		if m.active == s && m.open[s] && (m.running[s] || m.zombie[s]) {
+			return "a mover writes into the active side"
+		}
+		if m.running[s] && m.open[s] {
+			return "a mover writes beside other writers"
+		}
+	}
+	return ""
+}
