@@ -65,18 +65,28 @@ type model struct {
 	waited bool
 }
 
-// ghost is what matters of an operation that lost its place; empty when it could do no harm.
-func (o opModel) ghost() opModel {
-	promotes := isTakeover(o.verb) && o.has.halt && !o.promoted && !o.aborting
-	restores := isTakeover(o.verb) && o.aborting && o.fenced && o.has.never
-	assigns := !o.aborting && !isTakeover(o.verb) && slices.Contains(o.rows()[o.row].After, ActStartLinks)
-	if !promotes && !restores && !assigns {
+// ghost is what matters of an operation that lost its place; empty when it has no effect ahead, or when the guards
+// refuse that effect however favourable everything else is.
+func (o opModel) ghost(guards []Guard) opModel {
+	g := opModel{gone: true, verb: o.verb, holds: o.holds, from: o.from, to: o.to, aborting: o.aborting}
+	var gate Gate
+	switch {
+	case isTakeover(o.verb) && o.has.halt && !o.promoted && !o.aborting:
+		gate, g.accepted, g.has = GatePromote, o.accepted, proofs{fence: o.has.fence, halt: true}
+	case isTakeover(o.verb) && o.aborting && o.fenced && o.has.never:
+		gate, g.fenced, g.halting, g.has = GateRestore, true, o.halting, proofs{never: true, level: o.has.level}
+	case !o.aborting && !isTakeover(o.verb) && slices.Contains(o.rows()[o.row].After, ActStartLinks):
+		gate = GateAssign
+	default:
 		return opModel{}
 	}
-	return opModel{
-		gone: true, verb: o.verb, accepted: o.accepted, holds: o.holds, from: o.from, to: o.to,
-		aborting: o.aborting, fenced: o.fenced, halting: o.halting, has: o.has,
+	best := Facts{
+		Waited: true, Fenced: true, Accepted: true, Silent: true, Drained: true, Halted: true, NeverEnabled: true, Level: true, Whole: true,
 	}
+	if pass(guards, gate, best, understudy.Object{}) != nil {
+		return opModel{}
+	}
+	return g
 }
 
 // moved is called with every change of the role: only the operation that made it knows the new one.
@@ -115,7 +125,7 @@ func (m model) start(guards []Guard) []model {
 	}
 	for _, v := range verbs {
 		for _, accepted := range []bool{false, true} {
-			if accepted && v != understudy.Failover && v != understudy.Switchover {
+			if accepted && (v != understudy.Failover || m.up[m.last]) {
 				continue
 			}
 			for _, to := range []side{1, 2} {
@@ -163,19 +173,19 @@ func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted boo
 	if v == understudy.Commit && pass(guards, GateSettle, f, understudy.Object{}) != nil {
 		return m, false
 	}
-	return m.enlist(o, supersedes), true
+	return m.enlist(guards, o, supersedes), true
 }
 
 // enlist puts an operation in the place of the one before.
-func (m model) enlist(o opModel, supersedes bool) model {
+func (m model) enlist(guards []Guard, o opModel, supersedes bool) model {
 	if m.busy() {
-		m.ghost = m.op.ghost()
+		m.ghost = m.op.ghost(guards)
 		if supersedes && isTakeover(m.op.verb) && !m.op.promoted && m.op.to == o.to {
 			o.has, o.halting, o.fenced, o.holds = m.op.has, m.op.halting, m.op.fenced, m.op.holds
 		}
 	}
 	if o.verb == understudy.Failover {
-		m.takeover, m.takePartial = false, false
+		m.takeover, m.takeFrom, m.takeTo, m.takePartial, m.takeFailover = false, 0, 0, false, false
 	}
 	m.op = o
 	m.op.state, _ = Next(Validated, Begin)
@@ -258,24 +268,27 @@ func (m model) people(guards []Guard) []model {
 	switch m.op.state {
 	case PausedByStep:
 		again(Retry)
-		n := m
-		n.op.accepted = true
-		n.op.state, _ = Next(m.op.state, Retry)
-		n.op.phase = 0
-		out = append(out, n)
+		if m.op.verb == understudy.Failover && !m.op.promoted && !m.op.aborting && !m.up[m.op.from] {
+			n := m
+			n.op.accepted = true
+			n.op.state, _ = Next(m.op.state, Retry)
+			n.op.phase = 0
+			out = append(out, n)
+		}
 	case PausedByOperator:
 		again(Resume)
 	case AwaitingApproval:
 		again(Approve)
 	case Running:
-		again(Pause)
+		if m.op.rows()[m.op.row].Stage == understudy.StageHalt {
+			again(Pause)
+		}
 	}
 	if m.busy() && pass(guards, GateTurn, Facts{Promoted: m.op.promoted}, understudy.Object{}) == nil {
 		if to, ok := Next(m.op.state, Turn); ok {
 			n := m
 			if !m.op.aborting {
-				n.ghost = m.op.ghost()
-				n.ghost.aborting = true
+				n.ghost = m.op.ghost(guards)
 				n.op.aborting, n.op.row = true, 0
 			}
 			n.op.state, n.op.phase = to, 0
@@ -298,9 +311,13 @@ func (m model) homeIfEmpty() model {
 func (m model) weather() []model {
 	var out []model
 	for s := side(1); s <= 2; s++ {
-		n := m
-		n.up[s] = !n.up[s]
-		out = append(out, n)
+		// A site goes where that makes a difference: the side that is being left, or one that nobody fenced yet.
+		leaving := m.busy() && isTakeover(m.op.verb) && s == m.op.from && !m.op.promoted
+		if leaving || m.forced[s] || !m.up[s] {
+			n := m
+			n.up[s] = !n.up[s]
+			out = append(out, n)
+		}
 	}
 	if m.late != 0 {
 		n := m

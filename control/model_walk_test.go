@@ -139,7 +139,7 @@ func (m model) act(guards []Guard, a Act) []next {
 		m.op.fenced = true
 	case ActNeedFence:
 		if refuses("", "fence", "silence") {
-			return m.failOrQuarantine()
+			return []next{m.fail()}
 		}
 	case ActNeedDrain:
 		if refuses(GateHalt) {
@@ -173,13 +173,10 @@ func (m model) act(guards []Guard, a Act) []next {
 		if m.takePartial {
 			return []next{{m, "a takeover is made final while a workload is quarantined"}}
 		}
-		m.takeover = false
+		m.takeover, m.takeFrom, m.takeTo, m.takePartial, m.takeFailover = false, 0, 0, false, false
 	}
 	return []next{{m: m}}
 }
-
-// failOrQuarantine pauses, or leaves a workload out; the other workloads stand for this one.
-func (m model) failOrQuarantine() []next { return []next{m.fail()} }
 
 // dial looks at a side whose silence was accepted.
 func (m model) dial() []next {
@@ -261,7 +258,7 @@ func (m model) promote(guards []Guard, o opModel) []next {
 	m.active, m.last = o.to, o.to
 	m.moved()
 	m.assigned[o.to], m.running[o.from], m.assigned[o.from] = false, false, false
-	m.op.promoted = true
+	m.op.promoted, m.op.halting, m.op.accepted, m.op.has = true, false, false, proofs{}
 	return []next{{m, broken}}
 }
 
