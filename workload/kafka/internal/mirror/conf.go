@@ -14,16 +14,14 @@ import (
 
 const (
 	// configEvery says how many scans go by between two looks at the topics' settings.
-	configEvery = 3
+	configEvery = 8
 	// goneAfter is how many listings in a row must lack a topic before it counts as deleted on the source.
-	goneAfter = 3
+	goneAfter = 8
 )
 
 // conf keeps the target's topics as the policy of topic configuration wants them.
 type conf struct {
-	m *Mirror
-	// scanned is guarded by the mirror's mu: all topics were looked at once.
-	scanned bool
+	m       *Mirror
 	round   int
 	missing map[string]int // listings in a row that lacked a followed topic
 
@@ -68,7 +66,8 @@ func (m *Mirror) scan(ctx context.Context, start func(*shard)) error {
 			return err
 		}
 	}
-	from, to := m.source.metadata(), m.target.metadata()
+	from, asked := m.source.listing()
+	to := m.target.metadata()
 	if err := m.identify(from, to); err != nil {
 		return err
 	}
@@ -89,15 +88,24 @@ func (m *Mirror) scan(ctx context.Context, start func(*shard)) error {
 			to = m.target.metadata()
 		}
 	}
+	all := true
 	for _, n := range names {
 		m.begin(from.Topics[n], to.Topics[n], start)
+		all = m.follows(from.Topics[n]) && all
 	}
-	if first == nil {
+	if all {
 		m.mu.Lock()
-		m.conf.scanned = true
+		m.listed = asked
 		m.mu.Unlock()
 	}
 	return first
+}
+
+// follows says whether every partition of a topic has its shard.
+func (m *Mirror) follows(t cluster.Topic) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return m.shards[p.TP] == nil })
 }
 
 // await waits a moment for topics that were just made to have leaders.
@@ -222,6 +230,9 @@ func (c *conf) create(ctx context.Context, names []string, from, to cluster.Meta
 		in := intended[n]
 		want := topicconf.Mirroring(in)
 		rf := c.replication(in, to)
+		if c.m.o.Frozen() {
+			return nil
+		}
 		if err := c.keep(n, in, want); err != nil {
 			return err
 		}

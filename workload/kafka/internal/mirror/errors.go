@@ -97,6 +97,14 @@ func (s *shard) unusable(side *side, offset int64, err error) *stop {
 	}}
 }
 
+// restless is the error of a partition that finds its end changed again and again.
+func (s *shard) restless(err error) error {
+	return &understudy.Error{
+		Code: "US146", Kind: understudy.KindRetry, Op: "kafka.mirror", Object: s.object(s.m.target),
+		Summary: "the partition does not come to rest on the target; it is tried again", Err: err,
+	}
+}
+
 func (s *shard) refused(code int16) error {
 	err := understudy.AsError(s.m.target.c.Refused("kafka.produce", s.tp.String(), code, "WRITE on topic "+s.tp.Topic))
 	err.Code = "US146"

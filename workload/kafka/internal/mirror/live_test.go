@@ -184,6 +184,7 @@ type running struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
+	m      *mirror.Mirror
 
 	mu   sync.Mutex
 	last understudy.Progress
@@ -234,6 +235,7 @@ func run(t testing.TB, o mirror.Options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.m = m
 	go func() {
 		defer close(r.done)
 		r.err = m.Run(ctx)
@@ -245,6 +247,9 @@ func run(t testing.TB, o mirror.Options) *running {
 func (r *running) stop() error {
 	r.cancel()
 	<-r.done
+	if !r.m.AllReturned() {
+		r.t.Error("the mover kept memory of its budget")
+	}
 	return r.err
 }
 

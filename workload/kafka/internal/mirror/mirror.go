@@ -18,7 +18,7 @@ const (
 	// decodedMax bounds the records of one batch, decompressed.
 	decodedMax = 256 << 20
 
-	scanEvery   = 2500 * time.Millisecond
+	scanEvery   = time.Second
 	pollEvery   = 200 * time.Millisecond
 	checkEvery  = time.Second
 	reportEvery = 300 * time.Millisecond
@@ -72,7 +72,9 @@ type Mirror struct {
 	mu                         sync.Mutex
 	shards                     map[cluster.TP]*shard
 	lastPoll                   time.Time
-	troubles                   map[string]error // by what is being done
+	// listed is when the newest listing of the source was asked for in which every partition was followed.
+	listed   time.Time
+	troubles map[string]error // by what is being done
 }
 
 // New makes a mirror. It connects nowhere. The error is US147 for a role epoch that Kafka cannot hold.

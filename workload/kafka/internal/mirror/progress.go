@@ -52,7 +52,7 @@ func (m *Mirror) Progress(now time.Time) understudy.Progress {
 	p := understudy.Progress{Link: m.o.Link, Epoch: m.o.Epoch, At: now, State: understudy.Protected}
 	m.mu.Lock()
 	p.LastPoll = m.lastPoll
-	scanned := m.conf.scanned
+	listed := m.listed
 	for _, what := range slices.Sorted(maps.Keys(m.troubles)) {
 		p.Notes = append(p.Notes, fmt.Sprintf("%s: %v", what, m.troubles[what]))
 	}
@@ -68,12 +68,17 @@ func (m *Mirror) Progress(now time.Time) understudy.Progress {
 		}
 	}
 	sort.Slice(p.Shards, func(i, j int) bool { return p.Shards[i].Shard < p.Shards[j].Shard })
-	p.Safe = earliest0(p.Shards)
+	// A topic or partition that is not followed yet may hold records, too: nothing is safe beyond the last
+	// listing in which there was none.
+	p.Safe = oldest(listed, p.Shards)
 	switch {
-	case !scanned:
-		p.State, p.Safe = understudy.Bootstrapping, time.Time{}
-	case len(p.Shards) == 0:
-		p.Safe = p.LastPoll
+	case listed.IsZero():
+		p.State = worse(p.State, understudy.Bootstrapping)
+	case now.Sub(listed) > fresh:
+		p.State = worse(p.State, understudy.CatchingUp)
+	}
+	if len(p.Shards) == 0 {
+		p.LastPoll = listed
 	}
 	p.CopiedRecords, p.CopiedBytes = m.copiedRecords.Load(), m.copiedBytes.Load()
 	if p.CopiedRecords > 0 {
@@ -84,13 +89,10 @@ func (m *Mirror) Progress(now time.Time) understudy.Progress {
 	return p
 }
 
-func earliest0(list []understudy.ShardProgress) time.Time {
-	var out time.Time
-	for i, s := range list {
-		if s.Safe.IsZero() {
-			return time.Time{}
-		}
-		if i == 0 || s.Safe.Before(out) {
+func oldest(listed time.Time, list []understudy.ShardProgress) time.Time {
+	out := listed
+	for _, s := range list {
+		if s.Safe.Before(out) {
 			out = s.Safe
 		}
 	}

@@ -104,6 +104,10 @@ func (s *shard) run(ctx context.Context) {
 			// The markers may still be waiting on the broker, for as long as a request may.
 			wait = cluster.RequestTimeout
 		case errors.Is(err, errMoved), errors.Is(err, errOutOfRange):
+			if pause < retryMax {
+				break // as after any change of leader
+			}
+			s.note(s.restless(err))
 		default:
 			s.note(err)
 		}

@@ -24,7 +24,8 @@ type side struct {
 	asking sync.Mutex
 	mu     sync.RWMutex
 	meta   cluster.Metadata
-	at     time.Time
+	asked  time.Time // when meta was asked for
+	at     time.Time // when it was answered
 }
 
 // refresh asks for metadata, unless somebody just did.
@@ -43,6 +44,7 @@ func (s *side) refresh(ctx context.Context) error {
 
 // look asks for metadata now.
 func (s *side) look(ctx context.Context) error {
+	asked := time.Now()
 	meta, err := s.c.Metadata(ctx, s.lease)
 	if err != nil {
 		return err
@@ -57,14 +59,20 @@ func (s *side) look(ctx context.Context) error {
 			Fix:     "correct the site's addresses",
 		}
 	}
-	s.meta, s.at = meta, time.Now()
+	s.meta, s.asked, s.at = meta, asked, time.Now()
 	return nil
 }
 
 func (s *side) metadata() cluster.Metadata {
+	meta, _ := s.listing()
+	return meta
+}
+
+// listing gives the metadata, and when it was asked for.
+func (s *side) listing() (cluster.Metadata, time.Time) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.meta
+	return s.meta, s.asked
 }
 
 // partition gives the partition with its leader; an error to retry when there is none now.

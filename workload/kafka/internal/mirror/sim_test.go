@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
@@ -72,6 +73,48 @@ func nothingRuns(t *testing.T) {
 			t.Errorf("left running:\n%s", g)
 		}
 	}
+}
+
+// TestLeadersMoveOnTheSource has three source brokers whose leaders change while records are written.
+func TestLeadersMoveOnTheSource(t *testing.T) {
+	_, to := simulated(t)
+	fake, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.ClusterID("many"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	c := cluster.Open(cluster.Config{Brokers: fake.ListenAddrs()})
+	t.Cleanup(func() { _ = c.Close() })
+	cl, err := kgo.NewClient(kgo.SeedBrokers(fake.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	from := &end{addr: fake.ListenAddrs()[0], c: c, cl: cl, a: kadm.NewClient(cl)}
+	topic := from.topic(t, 6, nil)
+	r := run(t, options(from, to, 1, topic))
+	for round := range int32(6) {
+		for p := range int32(6) {
+			if err := fake.MoveTopicPartition(topic, p, (round+p)%3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		from.write(t, topic, 6, 40)
+	}
+	r.caughtUp(from, to, topic)
+	a, b := from.read(t, topic), to.read(t, topic)
+	for o, x := range a {
+		if y := b[o]; y == nil || string(x.Value) != string(y.Value) {
+			t.Fatalf("offset %d: %v and %v", o, x, y)
+		}
+	}
+	if len(a) != 240 || len(b) != 240 {
+		t.Fatalf("%d and %d records", len(a), len(b))
+	}
+	until(t, func() (bool, string) {
+		p := r.progress()
+		return p.State == understudy.Protected, fmt.Sprintf("%+v", p)
+	})
 }
 
 func TestSimulatedEpochs(t *testing.T) {
