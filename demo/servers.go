@@ -129,6 +129,8 @@ func awaitRights(ctx context.Context, admin string) error {
 func asShop(addr string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(addr), kgo.ClientID(shop),
+		// Metrics would make the end of a client wait for a dead cluster.
+		kgo.DisableClientMetrics(),
 		kgo.SASL(plain.Auth{User: shop, Pass: shopPassword}.AsMechanism()),
 	}
 }

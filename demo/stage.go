@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -24,12 +25,20 @@ func (s *story) pace() pace {
 	if s.options.Real {
 		return pace{load: 5 * time.Second, burst: time.Second, delay: 120 * time.Millisecond}
 	}
-	return pace{load: 800 * time.Millisecond, burst: 250 * time.Millisecond, delay: 120 * time.Millisecond}
+	return pace{load: time.Second, burst: 250 * time.Millisecond, delay: 80 * time.Millisecond}
 }
 
 // choose gives the servers on which the story is played.
 func (s *story) choose(ctx context.Context) (servers, error) {
-	return simulate()
+	if !s.options.Real {
+		return simulate()
+	}
+	lab, err := findLab(ctx, s.options.Lab, s.dir)
+	if err != nil {
+		return nil, err
+	}
+	s.tell("Apache Kafka servers are starting; the first time on a machine their jars are fetched.")
+	return hire(ctx, lab, filepath.Join(s.dir, "servers"), s.options.Errors)
 }
 
 // introduce says what will be seen.

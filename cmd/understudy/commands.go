@@ -9,7 +9,7 @@ import (
 // commands lists every command; each is a plain function in a file of its own.
 func (a *app) commands() []*cobra.Command {
 	return slices.Concat(
-		[]*cobra.Command{a.statusCommand()},
+		[]*cobra.Command{a.demoCommand(), a.statusCommand()},
 		a.operateCommands(),
 		a.actCommands(),
 		[]*cobra.Command{
