@@ -190,8 +190,9 @@ func (d *decision) guardTarget(s understudy.Site) error {
 	}
 	mem := d.fenceMemory(s, f, rules, nil)
 	d.remember(map[string]any{keepFence(s): mem})
-	d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
+	step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
 		"deny %d principals to write %d topics on %s", len(f.Writers), len(f.Topics), s)
+	step.Before = topicconf.Encode(mem)
 	return nil
 }
 

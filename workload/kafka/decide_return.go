@@ -133,7 +133,8 @@ func (d *decision) commit() error {
 			return err
 		}
 		a := d.configArgs(s, f)
-		d.step(stepRestore, understudy.Idempotent, s, a, "restore retention and cleanup of %d topics on %s", len(a.Topics), s).Late = true
+		step := d.step(stepRestore, understudy.Idempotent, s, a, "restore retention and cleanup of %d topics on %s", len(a.Topics), s)
+		step.Late, step.Before = true, settingsBefore(f)
 	}
 	return nil
 }

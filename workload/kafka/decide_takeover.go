@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -106,16 +107,18 @@ func (d *decision) fence(s understudy.Site) error {
 	}
 	d.rememberFence(s, f, rules, limits)
 	d.stampBoth()
+	before := topicconf.Encode(d.fenceMemory(s, f, rules, limits))
 	if deny {
-		d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
+		step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
 			"deny %s to write %d topics on %s", strings.Join(f.Writers, ", "), len(f.Topics), s)
+		step.Before = before
 	}
 	topics := topicsArgs{d.at(s), f.names()}
 	patience := f.MaxTransaction + 10*time.Second
 	level, by := understudy.F2, "by ACL"
 	if limit {
 		step := d.step(stepClose, understudy.ProbeFirst, s, closeArgs{topics, patience}, "close %d topics on %s to appends", len(f.Topics), s)
-		step.Timeout = patience + time.Minute
+		step.Timeout, step.Before = patience+time.Minute, before
 		level, by = understudy.F3, "by append limit"
 	}
 	step := d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topics, Level: level, Patience: patience},
@@ -260,7 +263,8 @@ func (d *decision) enable() error {
 	}
 	d.stamp(to, d.stage.Old)
 	a := d.configArgs(to, f)
-	d.step(stepEnable, understudy.Idempotent, to, a, "restore what shapes new writes of %d topics on %s", len(a.Topics), to).Late = true
+	step := d.step(stepEnable, understudy.Idempotent, to, a, "restore what shapes new writes of %d topics on %s", len(a.Topics), to)
+	step.Late, step.Before = true, settingsBefore(f)
 	d.liftFence(to, "let ordinary writers write on %s", true)
 	if r, ok := d.stage.Receipt(stepGroups); ok {
 		if g, ok := detail[groupsDetail](r); ok && len(g.Positions) > 0 {
@@ -345,6 +349,21 @@ func (d *decision) standIns(source, target understudy.Site) error {
 		docs[topicconf.KeepOurs(name, string(target))] = topicconf.Set(topicconf.Mirroring(in), in)
 	}
 	d.remember(docs)
-	d.step(stepStandIns, understudy.Idempotent, target, a, "let nothing be dropped or refused by settings of %d topics on %s", len(a.Topics), target)
+	step := d.step(stepStandIns, understudy.Idempotent, target, a, "let nothing be dropped or refused by settings of %d topics on %s", len(a.Topics), target)
+	step.Before = settingsBefore(f)
 	return nil
+}
+
+// settingsBefore gives each topic's own settings, as the before-image of a step that changes some of them.
+func settingsBefore(f *SiteFacts) json.RawMessage {
+	out := map[string]map[string]string{}
+	for name, t := range f.Topics {
+		out[name] = map[string]string{}
+		for setting, v := range t.Values {
+			if v.Own() && !v.Sensitive {
+				out[name][setting] = v.Value
+			}
+		}
+	}
+	return topicconf.Encode(out)
 }

@@ -145,5 +145,8 @@ func describe(b *strings.Builder, steps []understudy.Step, err error) {
 			late = ", late"
 		}
 		fmt.Fprintf(b, "%s (%s%s): %s\n  %s\n", s.ID, s.Class, late, s.Summary, s.Args)
+		if s.Before != nil {
+			fmt.Fprintf(b, "  before: %s\n", s.Before)
+		}
 	}
 }

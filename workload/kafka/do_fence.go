@@ -124,16 +124,18 @@ func (j *job) limitTo(ctx context.Context, topics []string, limit string, others
 	if err != nil {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probeParallel)
 	for _, name := range topics {
 		v := have[name][topicconf.AppendLimit].Value
 		if v == limit || slices.Contains(others, v) {
 			continue
 		}
-		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: &limit}); err != nil {
-			return err
-		}
+		g.Go(func() error {
+			return j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: &limit})
+		})
 	}
-	return nil
+	return g.Wait()
 }
 
 // awaitStable waits until no transaction is open on any of the partitions. After its time it names who is.

@@ -3,7 +3,9 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -89,15 +91,43 @@ func (h halting) markAll(ctx context.Context, parts []cluster.Partition, markers
 	if err != nil {
 		return err
 	}
-	for i, p := range parts {
-		h.count("halt markers", int64(i), int64(len(parts)), "partitions")
-		off, err := h.mark(ctx, p, producers[p.TP])
-		if err != nil {
-			return err
-		}
-		markers[p.TP] = off
+	at, err := h.each(ctx, parts, func(ctx context.Context, p cluster.Partition) (int64, error) {
+		return h.mark(ctx, p, producers[p.TP])
+	})
+	maps.Copy(markers, at)
+	return err
+}
+
+// each asks for an offset of every partition, several at a time.
+func (h halting) each(ctx context.Context, parts []cluster.Partition, ask func(context.Context, cluster.Partition) (int64, error)) (map[cluster.TP]int64, error) {
+	out := map[cluster.TP]int64{}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probeParallel)
+	for _, p := range parts {
+		g.Go(func() error {
+			off, err := ask(ctx, p)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[p.TP] = off
+			h.count("halt markers", int64(len(out)), int64(len(parts)), "partitions")
+			return nil
+		})
 	}
-	return nil
+	return out, g.Wait()
+}
+
+// marker gives the offset of a partition's halt marker, which must be there.
+func (h halting) marker(ctx context.Context, p cluster.Partition) (int64, error) {
+	since, _ := h.since.at(p.TP)
+	off, found, err := h.find(ctx, p, since)
+	if err == nil && !found {
+		err = h.unproven(p, "the partition has no halt marker")
+	}
+	return off, err
 }
 
 // mark gives the offset of the partition's halt marker, and writes it first where it is not there.
@@ -253,17 +283,9 @@ func proveHalt(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	markers := map[cluster.TP]int64{}
-	for _, p := range parts {
-		since, _ := a.Since.at(p.TP)
-		off, found, err := h.find(ctx, p, since)
-		if err != nil {
-			return understudy.Receipt{}, err
-		}
-		if !found {
-			return understudy.Receipt{}, h.unproven(p, "the partition has no halt marker")
-		}
-		markers[p.TP] = off
+	markers, err := h.each(ctx, parts, h.marker)
+	if err != nil {
+		return understudy.Receipt{}, err
 	}
 	return h.halted(ctx, a.linkArgs, parts, markers)
 }
@@ -284,19 +306,15 @@ func readCut(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	at := map[cluster.TP]int64{}
-	for _, p := range parts {
-		since, _ := a.Since.at(p.TP)
-		off, found, err := h.find(ctx, p, since)
+	at, err := h.each(ctx, parts, func(ctx context.Context, p cluster.Partition) (int64, error) {
+		off, err := h.marker(ctx, p)
 		if err != nil {
-			return understudy.Receipt{}, err
+			return 0, err
 		}
-		if !found {
-			return understudy.Receipt{}, h.unproven(p, "the partition has no halt marker")
-		}
-		if at[p.TP], err = h.firstHalt(ctx, p, off, a.Lowest); err != nil {
-			return understudy.Receipt{}, err
-		}
+		return h.firstHalt(ctx, p, off, a.Lowest)
+	})
+	if err != nil {
+		return understudy.Receipt{}, err
 	}
 	if a.Common {
 		if err := j.equalsSource(ctx, a.From, at); err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one.
-var stride = flag.Int("stride", 12, "appends between two crashes of a sweep")
+var stride = flag.Int("stride", 30, "appends between two crashes of a sweep")
 
 // story is one operation of the sweep, on a theatre.
 type story struct {
