@@ -37,7 +37,7 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	@$(if $(RACE),,echo "race detector off: no C compiler";) \
 	for tool in java mvn; do command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
 	@{ failed=0; \
-	  $(GO) test $(TESTFLAGS) -p 2 -timeout 10m $(OTHERS) || failed=1; \
+	  $(GO) test $(TESTFLAGS) -p 2 -timeout 20m $(OTHERS) || failed=1; \
 	  servers=$(SERVERS); \
 	  if [ -n "$$servers" ]; then $(GO) test $(TESTFLAGS) -p 1 -timeout 30m $$servers || failed=1; fi; \
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
