@@ -37,6 +37,10 @@ type ends struct {
 // align reads where the target ends and what its leader remembers of us, and proves that what it holds came
 // from the source. Nothing of the partition is in flight meanwhile.
 func (s *shard) align(ctx context.Context) (alignment, error) {
+	if err := s.m.aligning.Acquire(ctx, 1); err != nil {
+		return alignment{}, err
+	}
+	defer s.m.aligning.Release(1)
 	e, err := s.ends(ctx)
 	if err != nil {
 		return alignment{}, err
@@ -58,8 +62,8 @@ func (s *shard) align(ctx context.Context) (alignment, error) {
 	if err != nil {
 		return at, err
 	}
-	if err := s.newer(tail); err != nil {
-		return at, err
+	if end := s.newer(tail); end != nil {
+		return at, end
 	}
 	if e.targetEnd < e.sourceStart {
 		if s.boot || e.targetEnd == 0 || tail != nil && s.m.isFiller(tail) {
@@ -141,7 +145,7 @@ func (s *shard) recall(ctx context.Context, e ends, at *alignment) error {
 }
 
 // newer refuses to go on below an epoch that the log itself shows, where the leader has forgotten it.
-func (s *shard) newer(tail batch.Batch) error {
+func (s *shard) newer(tail batch.Batch) *stop {
 	if tail == nil {
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
@@ -15,6 +17,8 @@ import (
 const (
 	// DefaultBudget bounds the memory of fetched data where nothing else is configured, in bytes.
 	DefaultBudget = 64 << 20
+	// alignAtOnce bounds the partitions that ask where they stand at the same time: each takes a dozen requests.
+	alignAtOnce = 32
 	// decodedMax bounds the records of one batch, decompressed.
 	decodedMax = 256 << 20
 
@@ -56,6 +60,8 @@ type Mirror struct {
 	epoch  int16
 	coder  *batch.Coder
 	budget *budget
+	// aligning is held by the partitions that ask where they stand.
+	aligning *semaphore.Weighted
 	// fetchMax and partitionMax bound one fetch, in bytes.
 	fetchMax, partitionMax int32
 
@@ -101,7 +107,7 @@ func New(o Options) (*Mirror, error) {
 	}
 	fetchMax := int32(min(max(o.Budget/8, 256<<10), 16<<20))
 	m := &Mirror{
-		o: o, epoch: epoch, coder: coder, budget: newBudget(o.Budget),
+		o: o, epoch: epoch, coder: coder, budget: newBudget(o.Budget), aligning: semaphore.NewWeighted(alignAtOnce),
 		fetchMax: fetchMax, partitionMax: min(fetchMax, 8<<20),
 		source: &side{c: o.Source, lease: o.Lease}, target: &side{c: o.Target, lease: o.Lease},
 		shards: map[cluster.TP]*shard{}, troubles: map[string]error{},

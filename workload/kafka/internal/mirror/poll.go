@@ -143,7 +143,7 @@ func (m *Mirror) checkBroker(ctx context.Context, l *line, group []*shard, parts
 		// What was sent is read after the answer, so that it cannot be less than what the answer holds.
 		at := s.track.state()
 		if at.known && end.at > at.sent {
-			s.intruded(end.at, at.sent)
+			bad = errors.Join(bad, s.intruded(ctx, parts[i], start.at, end.at))
 			continue
 		}
 		if _, stopped := s.status(); stopped != nil || !at.known || at.start <= start.at || at.acked < at.start {
@@ -156,14 +156,29 @@ func (m *Mirror) checkBroker(ctx context.Context, l *line, group []*shard, parts
 	return bad
 }
 
-// intruded stops a partition in which somebody else wrote while nothing of ours was on its way.
-func (s *shard) intruded(end, sent int64) {
+// intruded looks at an end beyond what was sent, and stops the partition where somebody else wrote. What an
+// earlier mover of the same assignment had under way is no intrusion: the next append finds the new end.
+func (s *shard) intruded(ctx context.Context, p cluster.Partition, start, end int64) error {
+	tail, err := s.tail(ctx, s.m.target, p, start, end)
+	if err != nil {
+		return err
+	}
+	at := s.track.state()
+	if end <= at.sent {
+		return nil // it was sent meanwhile
+	}
+	why := s.foreign("the target ends at %d, and no more than %d was copied", end, at.sent)
+	if tail != nil && tail.Producer().ID == s.m.pid {
+		if tail.Producer().Epoch <= s.m.epoch {
+			return nil
+		}
+		why = s.newer(tail)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped != nil {
-		return
+	if s.stopped == nil {
+		s.stopped, s.err = why, why.err
+		s.leave()
 	}
-	s.stopped = s.foreign("the target ends at %d, and no more than %d was copied", end, sent)
-	s.err = s.stopped.err
-	s.leave()
+	return nil
 }

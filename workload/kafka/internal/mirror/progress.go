@@ -52,7 +52,7 @@ func (m *Mirror) Progress(now time.Time) understudy.Progress {
 	p := understudy.Progress{Link: m.o.Link, Epoch: m.o.Epoch, At: now, State: understudy.Protected}
 	m.mu.Lock()
 	p.LastPoll = m.lastPoll
-	listed := m.listed
+	listed, stuck := m.listed, m.troubles["scan"] != nil
 	for _, what := range slices.Sorted(maps.Keys(m.troubles)) {
 		p.Notes = append(p.Notes, fmt.Sprintf("%s: %v", what, m.troubles[what]))
 	}
@@ -72,6 +72,8 @@ func (m *Mirror) Progress(now time.Time) understudy.Progress {
 	// listing in which there was none.
 	p.Safe = oldest(listed, p.Shards)
 	switch {
+	case stuck && now.Sub(listed) > silence:
+		p.State = worse(p.State, understudy.LinkDown)
 	case listed.IsZero():
 		p.State = worse(p.State, understudy.Bootstrapping)
 	case now.Sub(listed) > fresh:

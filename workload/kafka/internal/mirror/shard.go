@@ -308,7 +308,7 @@ func (s *shard) judge(a ack) error {
 			return s.foreign("the batch for offset %d was stored at %d", a.it.base, a.base)
 		}
 		return nil
-	case cluster.CodeOutOfOrderSequence:
+	case cluster.CodeOutOfOrderSequence, 46: // 46 DUPLICATE_SEQUENCE_NUMBER
 		return errMoved
 	case cluster.CodeInvalidEpoch, cluster.CodeCoordinatorFenced, cluster.CodeUnknownProducer:
 		return s.fenced(s.m.o.Epoch+1, "the target refuses our role epoch")
