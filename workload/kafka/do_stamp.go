@@ -26,7 +26,11 @@ func makeOwnTopic(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	_, err = j.site.admin.CreateTopic(ctx, j.run.Lease, cluster.NewTopic{
 		Name: cluster.OwnTopic, Partitions: 1, Replication: int16(min(3, max(len(md.Brokers), 1))),
-		Configs: map[string]string{"cleanup.policy": "compact"},
+		Configs: map[string]string{
+			"cleanup.policy": "compact",
+			// The broker's own time, beside ours in a header, tells how far the clocks are apart.
+			"message.timestamp.type": "LogAppendTime",
+		},
 	})
 	if err != nil {
 		return understudy.Receipt{}, err
@@ -61,49 +65,83 @@ func ownPartition(ctx context.Context, lease understudy.Lease, s *site) (cluster
 func (w *Workload) stampKey() string { return fmt.Sprintf("stamp/%s/%s", w.spec.Plan, w.spec.Name) }
 func (w *Workload) probeKey() string { return fmt.Sprintf("probe/%s/%s", w.spec.Plan, w.spec.Name) }
 
+// ownTopic is what understudy's own topic of a site says.
+type ownTopic struct {
+	// stamp is the newest stamp of the workload; nil when there is none.
+	stamp *understudy.Stamp
+	// skew is the broker's clock minus ours, as of the newest record that tells; it holds the time of the request.
+	skew time.Duration
+}
+
+// sentHeader is the header with our own time in milliseconds.
+const sentHeader = "sent"
+
 // readStamp gives the newest stamp of the workload on a site; nil when there is none.
 func (w *Workload) readStamp(ctx context.Context, lease understudy.Lease, s *site) (*understudy.Stamp, error) {
+	own, err := w.readOwn(ctx, lease, s)
+	return own.stamp, err
+}
+
+// readOwn reads understudy's own topic of a site from its start to its end; it is compacted, and small.
+func (w *Workload) readOwn(ctx context.Context, lease understudy.Lease, s *site) (ownTopic, error) {
+	var own ownTopic
 	p, err := ownPartition(ctx, lease, s)
 	if err != nil {
-		return nil, err
+		return own, err
 	}
 	coder, err := batch.NewCoder(decodeLimit)
 	if err != nil {
-		return nil, bug("kafka.stamp", err.Error())
+		return own, bug("kafka.stamp", err.Error())
 	}
 	edges := []cluster.Partition{p}
 	start, err := s.admin.ListOffsets(ctx, lease, cluster.Start, edges)
 	if err != nil {
-		return nil, err
+		return own, err
 	}
 	end, err := s.admin.ListOffsets(ctx, lease, cluster.End, edges)
 	if err != nil {
-		return nil, err
+		return own, err
 	}
-	var stamp *understudy.Stamp
 	err = readLog(ctx, lease, s.admin, p, start[p.TP], end[p.TP], func(b batch.Batch) (bool, error) {
-		if b.Control() {
-			return true, nil
-		}
-		for r, err := range coder.Records(b) {
-			if err != nil {
-				return false, err
-			}
-			if string(r.Key) != w.stampKey() {
-				continue
-			}
-			stamp = nil
-			if r.Value == nil {
-				continue
-			}
-			stamp = &understudy.Stamp{}
-			if err := json.Unmarshal(r.Value, stamp); err != nil {
-				return false, err
-			}
-		}
-		return true, nil
+		return true, own.add(coder, b, w.stampKey())
 	})
-	return stamp, err
+	return own, err
+}
+
+// add takes in one stored batch.
+func (o *ownTopic) add(coder *batch.Coder, b batch.Batch, key string) error {
+	if b.Control() {
+		return nil
+	}
+	for r, err := range coder.Records(b) {
+		if err != nil {
+			return err
+		}
+		if b.LogAppendTime() {
+			o.clock(r, b.MaxTimestamp())
+		}
+		if string(r.Key) != key {
+			continue
+		}
+		o.stamp = nil
+		if r.Value == nil {
+			continue
+		}
+		o.stamp = &understudy.Stamp{}
+		if err := json.Unmarshal(r.Value, o.stamp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clock compares the broker's time of a record with ours.
+func (o *ownTopic) clock(r batch.Record, broker int64) {
+	for _, h := range r.Headers {
+		if sent, err := strconv.ParseInt(string(h.Value), 10, 64); h.Key == sentHeader && err == nil {
+			o.skew = time.Duration(broker-sent) * time.Millisecond
+		}
+	}
 }
 
 // put writes one acknowledged record into understudy's own topic of a site, and gives its offset.
@@ -116,7 +154,11 @@ func (j *job) put(ctx context.Context, s *site, key string, value []byte) (int64
 	if err != nil {
 		return 0, bug("kafka.put", err.Error())
 	}
-	b, err := coder.Encode(batch.None, batch.NoProducer(), []batch.Record{{Timestamp: time.Now().UnixMilli(), Key: []byte(key), Value: value}})
+	now := time.Now().UnixMilli()
+	b, err := coder.Encode(batch.None, batch.NoProducer(), []batch.Record{{
+		Timestamp: now, Key: []byte(key), Value: value,
+		Headers: []batch.Header{{Key: sentHeader, Value: strconv.AppendInt(nil, now, 10)}},
+	}})
 	if err != nil {
 		return 0, bug("kafka.put", err.Error())
 	}

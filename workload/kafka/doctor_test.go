@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -70,5 +71,17 @@ func TestOneClusterAtBothSitesIsRefused(t *testing.T) {
 	err := h.stage(understudy.Protect, understudy.StageCheck, east, west)
 	if e := understudy.AsError(err); e == nil || e.Code != "US107" {
 		t.Fatalf("a link from a cluster to itself was not refused: %v", err)
+	}
+}
+
+func TestRealClocksAreCompared(t *testing.T) {
+	th := real(t, lab.V44, false)
+	h := newHouse(t, th.at, topics())
+	h.walk(understudy.Protect, east, west, understudy.StageCreate)
+	for site, s := range h.observe().Sites {
+		if s.ClockSkew <= -time.Second || s.ClockSkew >= time.Second {
+			t.Errorf("%s: the same machine's clocks are %s apart", site, s.ClockSkew)
+		}
+		t.Logf("%s: %s", site, s.ClockSkew)
 	}
 }

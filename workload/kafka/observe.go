@@ -24,6 +24,8 @@ const (
 	contactTimeout = 3 * time.Second
 	// observeTimeout bounds the rest.
 	observeTimeout = 20 * time.Second
+	// clockTolerance is how far a cluster's clock may be from ours without a word.
+	clockTolerance = 2 * time.Second
 )
 
 // unbounded is the lease of requests that change nothing: an observation may end late without harm.
@@ -112,7 +114,7 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 		o.find("refuse", e.Code, e.Summary, e.Fix)
 	}
 	out.facts, out.stamp, out.findings = o.facts, o.stamp, o.findings
-	out.common.Version = o.facts.Version
+	out.common.Version, out.common.ClockSkew = o.facts.Version, o.skew
 	out.common.Writable = o.facts.writable(s.name, out.stamp)
 	return out
 }
@@ -129,6 +131,7 @@ type observer struct {
 	md       cluster.Metadata
 	facts    *SiteFacts
 	stamp    *understudy.Stamp
+	skew     time.Duration
 	findings []workload.Finding
 }
 
@@ -313,11 +316,15 @@ func (o *observer) own(ctx context.Context) error {
 	if !o.facts.OwnTopic {
 		return nil
 	}
-	stamp, err := o.w.readStamp(ctx, unbounded(), o.s)
+	own, err := o.w.readOwn(ctx, unbounded(), o.s)
 	if err != nil {
 		return err
 	}
-	o.stamp = stamp
+	stamp := own.stamp
+	o.stamp, o.skew = stamp, own.skew
+	if own.skew > clockTolerance || own.skew < -clockTolerance {
+		o.find("warning", "", fmt.Sprintf("the brokers' clock and ours are %s apart, as of the last stamp", own.skew), "synchronise the clocks")
+	}
 	if stamp != nil && o.w.opening.ControlPlane != "" && stamp.ControlPlane != o.w.opening.ControlPlane {
 		o.find("refuse", "US104", fmt.Sprintf("the cluster carries the stamp of control plane %q", stamp.ControlPlane), "unprotect there, or adopt the workload by name")
 	}

@@ -92,7 +92,10 @@ func (c *Cluster) Refused(op, shard string, code int16, right string) error {
 	}
 	e := &understudy.Error{Code: "US103", Kind: understudy.KindRefused, Op: op, Object: o, Err: ke, Summary: "the broker refused the request"}
 	switch code {
-	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, 53, 58, 65:
+	case 58: // SASL_AUTHENTICATION_FAILED
+		e.Code, e.Kind, e.Summary = "US102", understudy.KindDenied, "the brokers refuse the login"
+		e.Fix = "check sasl.mechanism, sasl.user and the secret in the site file"
+	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, 53, 65:
 		e.Code, e.Kind = "US102", understudy.KindDenied
 		e.Summary = "a right is missing"
 		if right != "" {
