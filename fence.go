@@ -79,7 +79,8 @@ type Proof struct {
 	CouldPass []string `json:"couldPass,omitempty"`
 }
 
-// Holds says whether the proof is complete and still fresh.
+// Holds says whether the proof is complete and still fresh. One from the future does not hold: the clock was set
+// back, and its age is not known.
 func (p Proof) Holds(now time.Time) bool {
-	return p.Complete && (p.Valid == 0 || now.Before(p.At.Add(p.Valid)))
+	return p.Complete && !p.At.After(now) && (p.Valid == 0 || now.Before(p.At.Add(p.Valid)))
 }

@@ -66,6 +66,8 @@ func (w *walk) actOn(ctx context.Context, a Act, p workload.Planned) error {
 		return w.startLinks(ctx, p)
 	case ActEndLinks:
 		return w.endLinks(ctx, p)
+	case ActForgetCopy:
+		return w.forgetCopy(ctx, p)
 	case ActAwaitCopied:
 		return w.await(ctx, p, understudy.CatchingUp)
 	case ActAwaitProtected:

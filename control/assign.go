@@ -174,7 +174,7 @@ func (f *follows) stopAll() {
 
 // keepUp runs the mover until its assignment ends, and starts it again when it fails.
 func (f *follows) keepUp(ctx context.Context, one *follow) {
-	defer f.store(one, true)
+	defer func() { _ = f.store(one, true) }() // logged there; the next mover proves anew
 	wait := 100 * time.Millisecond
 	for ctx.Err() == nil {
 		began := f.s.opt.Now()
@@ -220,18 +220,20 @@ func (f *follows) replicate(ctx context.Context, one *follow) error {
 		Lease:  understudy.Lease{Term: rec.Term, Deadline: f.s.deadline},
 		Frozen: func() bool { return f.isFrozen(rec.Link.Plan) },
 	}, func(p understudy.Progress) {
-		if need := f.report(one, p); need {
-			cancel(errEpoch)
+		if err := f.report(one, p); err != nil {
+			cancel(err)
 		}
 	})
-	if errors.Is(context.Cause(once), errEpoch) {
-		return errEpoch
+	if cause := context.Cause(once); cause != nil && ctx.Err() == nil {
+		return cause
 	}
 	return err
 }
 
-// report takes a mover's progress: what it asks to keep is stored now, the rest from time to time.
-func (f *follows) report(one *follow, p understudy.Progress) (needEpoch bool) {
+// report takes a mover's progress: what it asks to keep is stored now, the rest from time to time. An error ends
+// this run of the mover, and the assignment begins another: errEpoch, or that of the store, because a mover goes on
+// only while what it was promised to be kept is kept.
+func (f *follows) report(one *follow, p understudy.Progress) error {
 	one.mu.Lock()
 	p.Link, p.Epoch = one.rec.Link, one.rec.Epoch
 	one.prove(&p)
@@ -239,11 +241,14 @@ func (f *follows) report(one *follow, p understudy.Progress) (needEpoch bool) {
 	due := changed || f.s.opt.Now().Sub(one.stored) >= f.s.opt.ProgressEvery
 	one.progress, one.err = &p, nil
 	one.mu.Unlock()
-	if due || len(p.Keep) > 0 {
-		f.store(one, false)
+	defer f.s.changed.fire()
+	if p.NeedEpoch > p.Epoch {
+		return errEpoch
 	}
-	f.s.changed.fire()
-	return p.NeedEpoch > p.Epoch
+	if due || len(p.Keep) > 0 {
+		return f.store(one, false)
+	}
+	return nil
 }
 
 // prove carries what was proven into a progress. A broken shard takes it back: the target has lost its place.
@@ -263,13 +268,13 @@ func latest(a, b time.Time) time.Time {
 }
 
 // store writes the newest progress and what the mover asked to keep.
-func (f *follows) store(one *follow, last bool) {
+func (f *follows) store(one *follow, last bool) error {
 	one.mu.Lock()
 	p, rec := one.progress, one.rec
 	one.stored = f.s.opt.Now()
 	one.mu.Unlock()
 	if p == nil || f.s.hard.Err() != nil {
-		return
+		return nil
 	}
 	defer f.s.locks.lock(string(rec.Link.Plan))()
 	var t change
@@ -285,10 +290,9 @@ func (f *follows) store(one *follow, last bool) {
 		err = f.s.commit(&t)
 	}
 	if err != nil {
-		// A mover goes on only while what it was promised to be kept is kept.
-		one.cancel(err)
 		f.s.opt.Log.Warn("progress could not be stored", "link", rec.Link.String(), "error", err)
 	}
+	return err
 }
 
 // forward ends the time in which positions are set backwards too: the link was protected once.
@@ -337,9 +341,12 @@ func (f *follows) raise(one *follow) error {
 	if role.None() || !role.IsActive(rec.Link.From) {
 		return refused("US256", o, "the link needs a new role epoch, and an operation has the role in hand", "finish the operation")
 	}
-	_, recVersion, err := read[linkRecord](f.s.hard, f.s.opt.Journal, keyLink(rec.Link))
+	stored, recVersion, err := read[linkRecord](f.s.hard, f.s.opt.Journal, keyLink(rec.Link))
 	if err != nil {
 		return err
+	}
+	if !stored.Wanted || stored.Term != rec.Term {
+		return errEnded // by an operation, meanwhile: it must not come back
 	}
 	role = above(role, need)
 	role.Epoch++
@@ -471,6 +478,26 @@ func (w *walk) endLinks(ctx context.Context, p workload.Planned) error {
 		}
 	}
 	return nil
+}
+
+// forgetCopy forgets what was proven of the copy on the operation's target, before resolve may make it anew: a
+// failover in between must not take an emptied side for one that lacks only the newest writes.
+func (w *walk) forgetCopy(_ context.Context, p workload.Planned) error {
+	return w.amend(func(op *Operation, t *change) ([]Event, error) {
+		rec, version, err := read[planRecord](w.s.hard, w.s.opt.Journal, keyPlan(op.Plan))
+		if err != nil {
+			return nil, err
+		}
+		rec.PromotedFrom = ""
+		t.put(keyPlan(op.Plan), version, rec)
+		kind, _ := w.s.opt.Registry.Kind(p.Kind)
+		for _, l := range kind.Links(p.Spec, op.part(p.Name).Before) {
+			if l.To == op.To {
+				t.drop(keyProgress(l))
+			}
+		}
+		return nil, nil
+	})
 }
 
 // unwant journals the end of an assignment before its mover is stopped, so that no successor starts it again.

@@ -12,6 +12,9 @@ import (
 // silence is how long a source may leave polls unanswered before it counts as unreachable.
 const silence = 15 * time.Second
 
+// clockSlack is how far a safe time may lie ahead of the moment asked about, for clocks of two members.
+const clockSlack = time.Second
+
 // progress gives the newest progress of a link: that of the running mover, or else the stored one.
 func (s *session) progress(ctx context.Context, l understudy.Link) (understudy.Progress, bool, error) {
 	if f := s.links.find(l); f != nil {
@@ -72,6 +75,10 @@ func exposed(p understudy.Progress, at time.Time) understudy.Exposure {
 	e := understudy.Exposure{
 		Safe: p.Safe, Known: !p.Safe.IsZero(), Records: p.Records, Bytes: p.Bytes,
 		SourceReachable: p.State != understudy.LinkDown && at.Sub(p.LastPoll) < silence,
+	}
+	if p.Safe.After(at.Add(clockSlack)) {
+		// The clock was set back: how much was written since is not known.
+		e.Known = false
 	}
 	if e.Known {
 		e.Bound = nonNegative(at.Sub(p.Safe))

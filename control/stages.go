@@ -42,6 +42,8 @@ const (
 	// ActAwaitCopied waits until the first copy is complete, ActAwaitProtected until a link keeps up.
 	ActAwaitCopied    Act = "await-copied"
 	ActAwaitProtected Act = "await-protected"
+	// ActForgetCopy forgets what was proven of a copy that may be made anew now.
+	ActForgetCopy Act = "forget-copy"
 	// ActForget ends the protection, ActSettle ends the takeover that a commit or rollback is about.
 	ActForget Act = "forget"
 	ActSettle Act = "settle"
@@ -172,7 +174,7 @@ func reprotectRows() []Row {
 		{Stage: understudy.StageScan, Steps: true},
 		{Stage: understudy.StageLedger, Steps: true, After: acts(ActNeedLedger)},
 		{Stage: understudy.StageGuard, Steps: true},
-		{Stage: understudy.StageResolve, Steps: true},
+		{Stage: understudy.StageResolve, Before: acts(ActForgetCopy), Steps: true},
 		{Stage: understudy.StageReverse, Steps: true, After: acts(ActStartLinks, ActAwaitProtected)},
 		{Stage: understudy.StageProve, Steps: true, Continue: true},
 	}
