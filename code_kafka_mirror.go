@@ -12,7 +12,6 @@ func kafkaMirrorCodes() []Explanation {
 		{"US146", "The target refuses our appends", "The target's brokers refuse what the mirror sends: the topic is closed by its append limit, the mirror lacks a right there, or a limit of the topic is lower than on the source. The mirror tries again by itself once the cause is gone."},
 		{"US147", "Role epoch out of range", "Kafka's producer epochs end at 32767 and the role epoch is used as one. After some 32,000 changes of role a workload has to be unprotected and protected again."},
 		{"US148", "Topic shapes differ", "The topic has more partitions on the target than on the source, so that keys would not be found where they belong. Delete the topic on the target, or leave it out."},
-		{"US149", "Contents differ", "Verification read both sides and found records that are not the same. The ranges are named."},
 		{"US150", "Consumer groups not copied", "The positions of some consumer groups could not be read or set. Data goes on; the groups that are concerned are named."},
 		{"US151", "Broker does not answer", "One broker of a cluster does not answer, so that the partitions it leads do not move. The mirror tries again by itself."},
 	}

@@ -21,6 +21,9 @@ const (
 	End
 	// Stable is the last stable offset: below it no transaction is open.
 	Stable
+	// Local is the first offset that is on the brokers' own disks: what is below lies in remote storage, and may
+	// take its time (KIP-405). Brokers before 3.6 do not know the question.
+	Local
 )
 
 // leaders groups partitions by leader; a partition without one is an error to retry.
@@ -73,6 +76,8 @@ func listOffsets(at Position, topics map[string][]Partition) *kmsg.ListOffsetsRe
 		ts = -2
 	case Stable:
 		req.IsolationLevel = 1
+	case Local:
+		ts = -4
 	case End:
 	}
 	for name, parts := range topics {

@@ -175,9 +175,6 @@ func (f *fetcher) request(wants []*want) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.SessionEpoch, req.IsolationLevel = -1, -1, 1
 	req.MinBytes, req.MaxBytes, req.MaxWaitMillis = 1, f.m.fetchMax, int32(pollWait.Milliseconds())
-	if wants[0].alone {
-		req.MaxWaitMillis = 0
-	}
 	at := map[string]int{}
 	for _, w := range wants {
 		i, ok := at[w.part.Topic]

@@ -224,5 +224,11 @@ func positions(from, there, last, ends map[cluster.TP]int64, exact bool) (want m
 
 func (m *Mirror) syncGroups(ctx context.Context) error {
 	_, err := m.groups.Sync(ctx)
-	return err
+	if err == nil || isLease(err) {
+		return err
+	}
+	return &understudy.Error{
+		Code: "US150", Kind: understudy.KindOf(err), Op: "kafka.mirror", Object: m.o.Target.Object(),
+		Summary: "the positions of consumer groups are not copied", Err: err,
+	}
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -250,12 +251,34 @@ func (s *shard) nothing(ctx context.Context, f fetched, reply chan fetched, gone
 		s.empties++
 		if s.empties > 1 {
 			s.empties = 0
+			if err := s.local(ctx); err != nil {
+				return err
+			}
 			if err := s.fill(ctx, f.stable); err != nil {
 				return err
 			}
 		}
 	}
 	return s.ask(reply, gone, s.next, s.leader, f.stable > s.next)
+}
+
+// local makes sure that an empty answer is not one of remote storage that is slow.
+func (s *shard) local(ctx context.Context) error {
+	p, err := s.m.source.partition(s.tp)
+	if err != nil {
+		return err
+	}
+	got, err := s.m.source.c.ListOffsets(ctx, s.m.o.Lease, cluster.Local, []cluster.Partition{p})
+	if err != nil {
+		return err
+	}
+	if at := got[s.tp]; at > s.next {
+		return &understudy.Error{
+			Code: "US151", Kind: understudy.KindRetry, Op: "kafka.mirror", Object: s.object(s.m.source),
+			Summary: fmt.Sprintf("remote storage does not answer for offset %d", s.next),
+		}
+	}
+	return nil
 }
 
 // check sorts out the errors of a fetch.
