@@ -24,6 +24,9 @@ func TestKafkaActivePassive(t *testing.T) {
 		tell func(*testing.T, *estate)
 	}{
 		{"region lost and home again", regionLost},
+		{"killed while mirroring", killedMirroring},
+		{"turned back before promote", turnedBack},
+		{"crashed between the steps of a failover", crashSweep},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, e) })
 	}
