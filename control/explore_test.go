@@ -6,7 +6,7 @@ import (
 )
 
 // most bounds an exploration; a model that grows beyond it is no longer one that runs with every test.
-const most = 300_000
+const most = 200_000
 
 // explored is what an exhaustive walk through the model found.
 type explored struct {
@@ -110,8 +110,8 @@ func trace(parent map[model]model, via map[model]string, m model, last edge) []s
 	path := []string{last.name + ": " + last.broken}
 	for m != parent[m] {
 		stage := ""
-		if m.op.verb != "" && int(m.op.row) < len(m.op.rows()) {
-			stage = string(m.op.verb) + " " + string(m.op.state) + " at " + string(m.op.rows()[m.op.row].Stage)
+		if m.busy() {
+			stage = string(m.op.verb) + " at " + string(m.op.rows()[m.op.row].Stage)
 		}
 		path = append(path, via[m]+" → "+stage)
 		m = parent[m]

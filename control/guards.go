@@ -36,9 +36,9 @@ type Facts struct {
 	Busy, Uncommitted bool
 	// TargetIsOld means that the side to take over is the one that the role calls active, or last active.
 	TargetIsOld bool
-	// Promoted and Aborting are the operation's.
-	Promoted, Aborting bool
-	// InPlace means that no other operation has taken this one's place, and for role transactions that the role is
+	// Promoted is the operation's.
+	Promoted bool
+	// InPlace means that no other operation has taken this one's place, nor its own way back, and for role transactions that the role is
 	// none, at the epoch which this one, or the one it inherits from, wrote; for links that they run from the
 	// active side.
 	InPlace bool
@@ -117,15 +117,13 @@ func takeoverGuards() []Guard {
 		{"halt", GatePromote, "US223", func(f Facts) bool { return f.Halted },
 			"nothing proves that the link into the new side is halted", "retry, or abort"},
 		{"in place", GatePromote, "US224", func(f Facts) bool { return f.InPlace },
-			"the role is not the one this operation fenced", "abort, and look at `understudy status`"},
-		{"not turned", GatePromote, "US225", func(f Facts) bool { return !f.Aborting },
-			"the operation is on its way back", "let it finish"},
+			"the operation has lost its place, or the role is not the one it fenced", "look at `understudy status`"},
 		{"never enabled", GateRestore, "US226", func(f Facts) bool { return f.NeverEnabled },
 			"nothing proves that the new side took no write", "retry, or go on with a failover"},
 		{"level", GateRestore, "US227", func(f Facts) bool { return f.Level },
 			"the sides do not provably end alike after the halt", "retry"},
 		{"in place", GateRestore, "US228", func(f Facts) bool { return f.InPlace },
-			"the role is not the one this operation fenced", "look at `understudy status`"},
+			"the operation has lost its place, or the role is not the one it fenced", "look at `understudy status`"},
 	}
 }
 

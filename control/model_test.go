@@ -22,9 +22,8 @@ type proofs struct{ fence, drain, halt, never, level, open, ledger bool }
 // opModel is an operation. It is comparable, as is everything of the model.
 type opModel struct {
 	verb     understudy.Verb
-	state    State
 	row      int8
-	phase    int8 // 0 acts before, 1 steps, 2 acts after
+	proved   bool // at PROMOTE: what comes before the transaction is done
 	aborting bool
 	promoted bool
 	accepted bool
@@ -94,9 +93,7 @@ func (m *model) moved() {
 	m.op.holds, m.ghost.holds = true, false
 }
 
-func (m model) busy() bool {
-	return m.op.verb != "" && !m.op.state.Final() && m.op.state != CommitWindow
-}
+func (m model) busy() bool { return m.op.verb != "" }
 
 func (o opModel) rows() []Row {
 	if o.aborting {
@@ -108,7 +105,7 @@ func (o opModel) rows() []Row {
 // facts is what the engine would gather; what it cannot know it takes from proofs.
 func (m model) facts(o opModel) Facts {
 	return Facts{
-		Verb: TableVerb(o.verb), Waited: m.waited, Promoted: o.promoted, Aborting: o.aborting,
+		Verb: TableVerb(o.verb), Waited: m.waited, Promoted: o.promoted,
 		InPlace: !o.gone && m.active == 0 && o.holds,
 		Fenced:  o.has.fence, Accepted: o.accepted, Silent: !m.up[o.from], Drained: o.has.drain,
 		Halted: !m.assigned[o.to] || o.has.halt, NeverEnabled: o.has.never, Level: !o.halting || o.has.level,
@@ -142,7 +139,7 @@ func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted boo
 	if (v == understudy.Protect) == m.protected {
 		return m, false
 	}
-	o := opModel{verb: v, state: Validated, to: to, accepted: accepted, from: m.last}
+	o := opModel{verb: v, to: to, accepted: accepted, from: m.last}
 	switch v {
 	case understudy.Protect:
 		if m.last == 0 {
@@ -188,37 +185,25 @@ func (m model) enlist(guards []Guard, o opModel, supersedes bool) model {
 		m.takeover, m.takeFrom, m.takeTo, m.takePartial, m.takeFailover = false, 0, 0, false, false
 	}
 	m.op = o
-	m.op.state, _ = Next(Validated, Begin)
 	return m.skip()
 }
 
-// skip passes over the phases in which nothing happens that the model knows of.
+// skip passes over the rows in which nothing happens that the model knows of.
 func (m model) skip() model {
-	for m.op.state == Running {
-		rows := m.op.rows()
-		if int(m.op.row) >= len(rows) || !m.op.dull(rows[m.op.row]) {
-			return m
-		}
-		if m.op.phase++; m.op.phase > 2 {
-			m.op.phase = 0
-			m.op.row++
-		}
+	for m.busy() && int(m.op.row) < len(m.op.rows()) && m.op.dull(m.op.rows()[m.op.row]) {
+		m.op.row++
 	}
 	return m
 }
 
-// dull says that the operation's present phase has no part in the model.
+// dull says that a row has no part in the model.
 func (o opModel) dull(r Row) bool {
-	list := r.Before
-	switch o.phase {
-	case 1:
-		return !r.Steps || !matters(r.Stage, o.verb)
-	case 2:
-		list = r.After
+	if r.Steps && matters(r.Stage, o.verb) {
+		return false
 	}
-	return !slices.ContainsFunc(list, func(a Act) bool {
+	return !slices.ContainsFunc(slices.Concat(r.Before, r.After), func(a Act) bool {
 		switch a {
-		case ActOwn, ActConfirm, ActBound, ActRebound, ActFreeze, ActUnfreeze, ActAwaitCopied, ActAwaitProtected:
+		case ActOwn, ActConfirm, ActBound, ActRebound, ActFreeze, ActUnfreeze, ActAwaitCopied, ActAwaitProtected, ActApprove, ActHealthy:
 			return false
 		default:
 			return true
@@ -244,67 +229,39 @@ func matters(s understudy.StageName, v understudy.Verb) bool {
 // crash lets the leader die. A step that opens a site may have its request in flight.
 func (m model) crash() model {
 	m.waited = false
-	if m.op.state == Running && m.op.phase == 1 {
-		switch m.op.rows()[m.op.row].Stage {
-		case understudy.StageEnable:
-			m.late = m.op.to
-		case understudy.StageUnfence:
-			m.late = m.op.from
-		}
+	switch m.op.rows()[m.op.row].Stage {
+	case understudy.StageEnable:
+		m.late = m.op.to
+	case understudy.StageUnfence:
+		m.late = m.op.from
 	}
 	return m
 }
 
-// people lists the decisions about an operation that rests.
+// people lists the decisions about the open operation: a word for a silent side, and abort. Retry is in the walk:
+// an operation that failed stands where it stood, and may go on.
 func (m model) people(guards []Guard) []model {
 	var out []model
-	again := func(on Trigger) {
+	if !m.busy() && m.takePartial {
 		n := m
-		if to, ok := Next(m.op.state, on); ok {
-			n.op.state, n.op.phase = to, 0
-			out = append(out, n)
-		}
+		n.takePartial = false
+		out = append(out, n)
 	}
-	switch m.op.state {
-	case PausedByStep:
-		again(Retry)
-		if m.op.verb == understudy.Failover && !m.op.promoted && !m.op.aborting && !m.up[m.op.from] {
-			n := m
-			n.op.accepted = true
-			n.op.state, _ = Next(m.op.state, Retry)
-			n.op.phase = 0
-			out = append(out, n)
-		}
-	case PausedByOperator:
-		again(Resume)
-	case AwaitingApproval:
-		again(Approve)
-	case Running:
-		if m.op.rows()[m.op.row].Stage == understudy.StageHalt {
-			again(Pause)
-		}
+	if m.op.verb == understudy.Failover && !m.op.promoted && !m.op.aborting && !m.op.accepted && !m.up[m.op.from] {
+		n := m
+		n.op.accepted = true
+		out = append(out, n)
 	}
-	if m.busy() && pass(guards, GateTurn, Facts{Promoted: m.op.promoted}, understudy.Object{}) == nil {
-		if to, ok := Next(m.op.state, Turn); ok {
-			n := m
-			if !m.op.aborting {
-				n.ghost = m.op.ghost(guards)
-				n.op.aborting, n.op.row = true, 0
-			}
-			n.op.state, n.op.phase = to, 0
-			out = append(out, n.homeIfEmpty())
-		}
+	if !m.busy() || m.op.aborting || pass(guards, GateTurn, Facts{Promoted: m.op.promoted}, understudy.Object{}) != nil {
+		return out
 	}
-	return out
-}
-
-// homeIfEmpty ends an operation whose way back has no stages.
-func (m model) homeIfEmpty() model {
-	if m.op.aborting && len(m.op.rows()) == 0 {
-		m.op.state, _ = Next(m.op.state, Home)
-		m.op = opModel{}
+	n := m
+	n.ghost = m.op.ghost(guards)
+	n.op.aborting, n.op.row, n.op.proved = true, 0, false
+	if len(n.op.rows()) == 0 {
+		n.op = opModel{}
 	}
-	return m.skip()
+	return append(out, n.skip())
 }
 
 // weather lists what happens by itself: sites come and go, late requests and late writers arrive.
@@ -331,8 +288,11 @@ func (m model) weather() []model {
 		}
 		n.waited = true
 		out = append(out, n)
-	} else if m.op.state == Running && m.op.phase == 1 {
-		out = append(out, m.crash())
+	} else if m.busy() {
+		switch m.op.rows()[m.op.row].Stage {
+		case understudy.StageEnable, understudy.StageUnfence, understudy.StageHalt:
+			out = append(out, m.crash())
+		}
 	}
 	return out
 }
@@ -340,7 +300,7 @@ func (m model) weather() []model {
 // duty lets the standing duty fence what it may.
 func (m model) duty(guards []Guard) ([]model, string) {
 	var out []model
-	if !m.protected || m.active == 0 && m.busy() && m.op.state == Running {
+	if !m.protected {
 		return nil, ""
 	}
 	for s := side(1); s <= 2; s++ {

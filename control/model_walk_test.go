@@ -10,39 +10,55 @@ import (
 type next struct {
 	m      model
 	broken string
+	// failed means that the row did not go through.
+	failed bool
 }
 
-// walk lists what the engine may do next with the open operation.
+// walk lists what the engine may do next with the open operation: the whole of a row, or in the row of PROMOTE what
+// comes before the transaction and the transaction itself, because the world may change between the two.
 func (m model) walk(guards []Guard) []next {
-	if m.op.state != Running || pass(guards, GateEffect, Facts{Waited: m.waited}, understudy.Object{}) != nil {
+	if !m.busy() || pass(guards, GateEffect, Facts{Waited: m.waited}, understudy.Object{}) != nil {
 		return nil
 	}
 	row := m.op.rows()[m.op.row]
+	splits := row.Stage == understudy.StagePromote
 	var out []next
-	switch {
-	case m.op.phase == 0:
+	if !splits || !m.op.proved {
 		out = m.acts(guards, row.Before)
-	case m.op.phase == 1 && m.passedBy(row.Stage):
-		m.op.phase = 2
+		out = each(out, m.op.row, func(n model) []next {
+			if !row.Steps || !matters(row.Stage, n.op.verb) || n.passedBy(row.Stage) {
+				return []next{{m: n}}
+			}
+			return n.steps(row.Stage)
+		})
+	} else {
 		out = []next{{m: m}}
-	case m.op.phase == 1:
-		out = m.steps(row.Stage)
-	default:
-		out = m.acts(guards, row.After)
 	}
-	for i := range out {
-		out[i] = out[i].m.arrive(out[i].broken)
+	if splits && !m.op.proved {
+		return each(out, m.op.row, func(n model) []next {
+			n.op.proved = true
+			return []next{{m: n}}
+		})
 	}
-	return out
+	out = each(out, m.op.row, func(n model) []next { return n.acts(guards, row.After) })
+	return each(out, m.op.row, func(n model) []next {
+		n.op.row++
+		n.op.proved = false
+		return []next{n.arrive()}
+	})
 }
 
-// arrive skips what is dull, and ends the operation behind its last row.
-func (m model) arrive(broken string) next {
-	m = m.skip()
-	if broken != "" || m.op.state != Running || int(m.op.row) < len(m.op.rows()) {
-		return next{m, broken}
+// each goes on with every outcome that is still in its row, unbroken and not failed.
+func each(list []next, row int8, f func(model) []next) []next {
+	var out []next
+	for _, n := range list {
+		if n.broken != "" || n.failed || n.m.op.row != row {
+			out = append(out, n)
+			continue
+		}
+		out = append(out, f(n.m)...)
 	}
-	return m.finish()
+	return out
 }
 
 func (m model) passedBy(stage understudy.StageName) bool {
@@ -50,59 +66,42 @@ func (m model) passedBy(stage understudy.StageName) bool {
 	return m.op.aborting && isTakeover(m.op.verb) && !m.op.fenced && slices.Contains(back, stage)
 }
 
-// fail pauses the operation.
+// fail leaves the operation where it stands; what was done of the row stays done.
 func (m model) fail() next {
-	m.op.state, _ = Next(m.op.state, Fail)
-	return next{m: m}
+	m.op.proved = false
+	return next{m: m, failed: true}
 }
 
-// acts does control's acts of a phase, and ends the phase.
+// acts does control's acts of a row, in order.
 func (m model) acts(guards []Guard, list []Act) []next {
 	out := []next{{m: m}}
 	for _, a := range list {
-		var after []next
-		for _, n := range out {
-			if n.broken != "" || n.m.op.state != Running || n.m.op.row != m.op.row {
-				after = append(after, n)
-				continue
-			}
-			after = append(after, n.m.act(guards, a)...)
-		}
-		out = after
-	}
-	for i := range out {
-		n := &out[i].m
-		if n.op.state != Running || n.op.row != m.op.row || out[i].broken != "" {
-			continue
-		}
-		if n.op.phase == 0 {
-			n.op.phase = 1
-			continue
-		}
-		n.op.phase = 0
-		n.op.row++
+		out = each(out, m.op.row, func(n model) []next { return n.act(guards, a) })
 	}
 	return out
 }
 
+// arrive skips what is dull, and ends the operation behind its last row.
+func (m model) arrive() next {
+	m = m.skip()
+	if int(m.op.row) < len(m.op.rows()) {
+		return next{m: m}
+	}
+	return m.finish()
+}
+
 // finish is the end of the table.
 func (m model) finish() next {
-	switch {
-	case m.op.aborting:
-		m.op.state, _ = Next(m.op.state, Home)
+	if m.op.aborting || !isTakeover(m.op.verb) {
 		m.op = opModel{}
-	case isTakeover(m.op.verb):
-		m.op.state, _ = Next(m.op.state, Arrive)
-		if m.takeover && !m.op.undoes {
-			return next{m, "a takeover is replaced before it was final"}
-		}
-		m.takeover, m.takeFrom, m.takeTo = true, m.op.from, m.op.to
-		m.takePartial, m.takeFailover = m.op.partial, TableVerb(m.op.verb) == understudy.Failover
-		m.op = opModel{}
-	default:
-		m.op.state, _ = Next(m.op.state, Finish)
-		m.op = opModel{}
+		return next{m: m}
 	}
+	if m.takeover && !m.op.undoes {
+		return next{m: m, broken: "a takeover is replaced before it was final"}
+	}
+	m.takeover, m.takeFrom, m.takeTo = true, m.op.from, m.op.to
+	m.takePartial, m.takeFailover = m.op.partial, TableVerb(m.op.verb) == understudy.Failover
+	m.op = opModel{}
 	return next{m: m}
 }
 
@@ -116,14 +115,6 @@ func (m model) act(guards []Guard, a Act) []next {
 		return pass(guards, gate, f, understudy.Object{}) != nil
 	}
 	switch a {
-	case ActHealthy:
-		if !m.running[m.op.to] {
-			return []next{m.fail()}
-		}
-	case ActApprove:
-		n := m
-		n.op.state, _ = Next(m.op.state, Await)
-		return []next{{m: m}, {m: n}}
 	case ActOpenRole:
 		if m.last == 0 {
 			m.active, m.last = m.op.from, m.op.from
@@ -171,7 +162,7 @@ func (m model) act(guards []Guard, a Act) []next {
 		m.protected, m.assigned = false, [3]bool{}
 	case ActSettle:
 		if m.takePartial {
-			return []next{{m, "a takeover is made final while a workload is quarantined"}}
+			return []next{{m: m, broken: "a takeover is made final while a workload is quarantined"}}
 		}
 		m.takeover, m.takeFrom, m.takeTo, m.takePartial, m.takeFailover = false, 0, 0, false, false
 	}
@@ -185,7 +176,7 @@ func (m model) dial() []next {
 	}
 	if !m.op.halting {
 		m.op.row = int8(slices.IndexFunc(m.op.rows(), func(r Row) bool { return r.Stage == understudy.StageFence }))
-		m.op.phase = 0
+		m.op.proved = false
 		return []next{{m: m}}
 	}
 	m.open[m.op.from], m.forced[m.op.from], m.op.has.fence = false, false, true
@@ -259,7 +250,7 @@ func (m model) promote(guards []Guard, o opModel) []next {
 	m.moved()
 	m.assigned[o.to], m.running[o.from], m.assigned[o.from] = false, false, false
 	m.op.promoted, m.op.halting, m.op.accepted, m.op.has = true, false, false, proofs{}
-	return []next{{m, broken}}
+	return []next{{m: m, broken: broken}}
 }
 
 // restore makes the old side active again.
@@ -286,14 +277,12 @@ func (m model) restore(guards []Guard, o opModel) []next {
 	}
 	m.active, m.last = o.from, o.from
 	m.moved()
-	return []next{{m, broken}}
+	return []next{{m: m, broken: broken}}
 }
 
 // steps does the workload's part of a stage: it succeeds, ends without its proof, or fails.
 func (m model) steps(stage understudy.StageName) []next {
-	done := m
-	done.op.phase = 2
-	bare := done
+	done, bare := m, m
 	o := &done.op
 	proves := true
 	reach := func(sites ...side) bool {
@@ -316,9 +305,6 @@ func (m model) steps(stage understudy.StageName) []next {
 		done.drained, o.has.drain = !m.open[o.from], true
 	case stage == understudy.StageHalt && isTakeover(o.verb):
 		done.zombie[o.to], o.has.halt = false, true
-	case stage == understudy.StagePromote:
-		done.zombie[o.to] = m.zombie[o.to]
-		proves = false
 	case stage == understudy.StageEnable:
 		done.open[o.to] = true
 		proves = false
@@ -338,7 +324,7 @@ func (m model) steps(stage understudy.StageName) []next {
 	case stage == understudy.StageLedger:
 		o.has.ledger = true
 	case stage == understudy.StageResolve && m.takeover:
-		return []next{{m, "what a rollback needs is discarded"}}
+		return []next{{m: m, broken: "what a rollback needs is discarded"}}
 	case stage == understudy.StageUnguard:
 		// The former secondary is an ordinary cluster again; it is no side of the plan any more.
 		proves = false
@@ -349,6 +335,12 @@ func (m model) steps(stage understudy.StageName) []next {
 		return []next{m.fail()}
 	}
 	out := []next{{m: done}, m.fail()}
+	if stage == understudy.StageDrain {
+		// Another workload of the plan fails here, and is quarantined.
+		less := done
+		less.op.partial = true
+		out = append(out, next{m: less})
+	}
 	if proves {
 		out = append(out, next{m: bare})
 	}
@@ -385,6 +377,9 @@ func (m model) ghosts(guards []Guard) []next {
 
 // wrong names the invariant that a state breaks; empty when it breaks none.
 func (m model) wrong() string {
+	if m.op.promoted && m.op.aborting {
+		return "an operation goes back behind the point of no return"
+	}
 	if m.open[1] && m.open[2] && m.protected && !m.forced[1] && !m.forced[2] && m.active != 0 {
 		return "both sides are open to writers"
 	}

@@ -13,7 +13,7 @@ import (
 func (w *walk) facts(p workload.Planned, role understudy.Role) Facts {
 	_, accepted := w.op.Envelope.Accepted(w.op.From)
 	f := Facts{
-		Verb: TableVerb(w.op.Verb), Promoted: w.op.Promoted, Aborting: w.op.Aborting,
+		Verb: TableVerb(w.op.Verb), Promoted: w.op.Promoted,
 		InPlace:  !w.op.State.Final() && role.None() && role.Epoch == w.heldEpoch(p.Name),
 		Accepted: accepted,
 		Fenced:   w.fenceProof(p.Name, role) != nil,
