@@ -36,7 +36,7 @@ func (e *estate) configure(t *testing.T, more string) *plane {
 	t.Helper()
 	p := &plane{t: t, binary: e.binary, dir: folder(t)}
 	p.config = filepath.Join(p.dir, "serve.yaml")
-	text := fmt.Sprintf("site: west\ndata: %s\nlimits: { lease: 2s, request: 3s }\nlog: { level: debug }\n%s", filepath.Join(p.dir, "data"), more)
+	text := fmt.Sprintf("site: west\ndata: %s\nlimits: { lease: 2s, request: 3s }\n%s", filepath.Join(p.dir, "data"), more)
 	must(t, os.WriteFile(p.config, []byte(text), 0o600))
 	t.Cleanup(func() {
 		if p.process == nil {
