@@ -15,6 +15,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
+	lab "github.com/understudy-dr/understudy/lab/kafka"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/kafka"
 )
@@ -151,6 +152,19 @@ func TestCrashSweep(t *testing.T) {
 				t.Logf("%d crashes", n)
 			})
 		}
+	}
+}
+
+// TestRealCrashSweepOfFailover is the same for the steps of a failover on real brokers.
+func TestRealCrashSweepOfFailover(t *testing.T) {
+	for _, s := range stories() {
+		if s.req.Verb != understudy.Failover {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			n := controltest.Sweep(t, controltest.Plain, *stride/2+1, 3, func(t *testing.T) controltest.Estate { return s.estate(t, real(t, lab.V44, false)) })
+			t.Logf("%d crashes", n)
+		})
 	}
 }
 

@@ -2,38 +2,42 @@ package cluster
 
 import (
 	"context"
-	"net"
+
+	"github.com/understudy-dr/understudy"
 )
 
-// Contact looks whether any of the brokers named in the configuration accepts a connection. It says so as soon
-// as one does, and says no as soon as all refuse, or when ctx ends.
+// Contact looks whether any of the brokers named in the configuration greets us: it accepts a connection, says
+// which requests it knows, and takes our login. It says so as soon as one does, and says no as soon as all have
+// refused, or when ctx ends: a broker that is frozen accepts connections and says nothing.
 func (c *Cluster) Contact(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan error, len(c.cfg.Brokers))
 	for _, addr := range c.cfg.Brokers {
-		go func() {
-			d := net.Dialer{Timeout: dialTimeout}
-			conn, err := d.DialContext(ctx, "tcp", addr)
-			if err == nil {
-				err = conn.Close()
-			}
-			answers <- err
-		}()
+		go func() { answers <- c.greet(ctx, addr) }()
 	}
 	var last error
-	open := false
+	greeted := false
 	for range c.cfg.Brokers {
 		err := <-answers
-		if err == nil {
-			open = true
+		switch {
+		case err == nil:
+			greeted = true
 			cancel()
-		} else if !open {
+		case !greeted:
 			last = err
 		}
 	}
-	if open {
+	if greeted {
 		return nil
 	}
-	return c.unreachable("kafka.contact", last)
+	return last
+}
+
+func (c *Cluster) greet(ctx context.Context, addr string) error {
+	nc, err := c.Dial(ctx, understudy.Lease{}, addr, nil)
+	if err != nil {
+		return err
+	}
+	return nc.Close()
 }
