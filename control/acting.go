@@ -24,10 +24,11 @@ func (c *Controller) decide(ctx context.Context, req ActRequest, fn func(*sessio
 }
 
 // Retry runs the failed step of a paused operation again. If no step failed, or the world had changed under it,
-// the stage begins anew. A named acceptance may be added, for a side that turned out to be unreachable.
+// the stage begins anew. With a workload, one that was quarantined follows the takeover by an operation of its own,
+// which is returned. A named acceptance may be added, for a side that turned out to be unreachable.
 func (c *Controller) Retry(ctx context.Context, req ActRequest) (Operation, error) {
 	if req.Workload != "" {
-		return c.rejoin(ctx, req)
+		return c.rejoin(ctx, req, false)
 	}
 	return c.decide(ctx, req, func(s *session, op *Operation, _ *change) ([]Event, error) {
 		if len(req.AcceptFence) > 0 && op.Approved != nil {
@@ -94,7 +95,7 @@ func (c *Controller) Skip(ctx context.Context, req ActRequest) (Operation, error
 // lets a quarantined one go.
 func (c *Controller) Abort(ctx context.Context, req ActRequest) (Operation, error) {
 	if req.Workload != "" {
-		return c.rejoin(ctx, req)
+		return c.rejoin(ctx, req, true)
 	}
 	s, err := c.ordered()
 	if err != nil {
@@ -155,9 +156,4 @@ func (c *Controller) Resume(ctx context.Context, req ActRequest) (Operation, err
 		e, err := op.enter(Resume, req.By, req.Reason)
 		return []Event{e}, err
 	})
-}
-
-// rejoin takes a quarantined workload back in, or lets it go.
-func (c *Controller) rejoin(_ context.Context, req ActRequest) (Operation, error) {
-	return Operation{}, refused("US247", understudy.Object{Workload: req.Workload}, "this release cannot take a quarantined workload back in alone", "abort the operation, and start it anew")
 }

@@ -146,8 +146,7 @@ func (s *session) release(ctx context.Context, op *Operation, t *change) error {
 func included(p workload.Plan, op *Operation) []workload.Planned {
 	var out []workload.Planned
 	for _, w := range p.Workloads {
-		part := op.part(w.Name)
-		if part != nil && (part.State == Included || part.State == Impaired) {
+		if op.holds(w.Name) {
 			out = append(out, w)
 		}
 	}

@@ -126,6 +126,14 @@ func (a *admission) confirmed() error {
 // direct finds out between which sites the operation goes.
 func (a *admission) direct() error {
 	o := understudy.Object{Plan: a.req.Plan}
+	a.to = a.req.To
+	switch a.req.Verb {
+	case understudy.Failback:
+		a.to = a.plan.Home
+	case understudy.Commit, understudy.Rollback:
+		return a.undoing()
+	}
+	a.leaveOut()
 	active, err := a.active()
 	if err != nil {
 		return err
@@ -133,17 +141,9 @@ func (a *admission) direct() error {
 	if active == "" && a.req.Verb != understudy.Protect {
 		return refused("US206", o, "the plan is not protected", "understudy protect "+string(a.req.Plan))
 	}
-	a.from, a.to = active, a.req.To
-	switch a.req.Verb {
-	case understudy.Protect:
-		a.from = active
-		if active == "" {
-			a.from = a.plan.Home
-		}
-	case understudy.Failback:
-		a.to = a.plan.Home
-	case understudy.Commit, understudy.Rollback:
-		return a.undoing()
+	a.from = active
+	if active == "" {
+		a.from = a.plan.Home
 	}
 	if a.to == "" {
 		a.to = other(a.plan, a.from)
@@ -152,6 +152,20 @@ func (a *admission) direct() error {
 		return invalid("US207", o, "the plan has no site "+string(a.to), "name one of its sites with --to")
 	}
 	return nil
+}
+
+// leaveOut takes out of a takeover the workloads that are active already where it goes: one that was let go by an
+// earlier takeover waits there for the others.
+func (a *admission) leaveOut() {
+	if !isTakeover(a.req.Verb) || a.to == "" {
+		return
+	}
+	rest := slices.DeleteFunc(slices.Clone(a.plan.Workloads), func(p workload.Planned) bool {
+		return a.roles[p.Name].IsActive(a.to)
+	})
+	if len(rest) > 0 {
+		a.plan.Workloads = rest
+	}
 }
 
 // undoing finds the takeover that a commit or rollback is about.
@@ -181,7 +195,7 @@ func (a *admission) active() (understudy.Site, error) {
 		}
 		sources := role.Sources()
 		if len(sources) != 1 || found != "" && sources[0] != found {
-			return "", refused("US209", objectOf(p), "the workloads of the plan do not agree on the active site", "finish the open operation, or take quarantined workloads back in")
+			return "", refused("US209", objectOf(p), "the workloads of the plan do not agree on the active site", "name the site with --to: those that are there already stay")
 		}
 		found = sources[0]
 	}
@@ -220,6 +234,12 @@ func (a *admission) guard() error {
 	return refusal
 }
 
+// holds says whether the operation moved the workload.
+func (op *Operation) holds(n understudy.WorkloadName) bool {
+	p := op.part(n)
+	return p != nil && (p.State == Included || p.State == Impaired)
+}
+
 func whole(op *Operation) bool {
 	return !slices.ContainsFunc(op.Parts, func(p Part) bool { return p.State == Quarantined })
 }
@@ -242,10 +262,14 @@ func (a *admission) operation(s *session) *Operation {
 	for _, site := range a.req.AcceptFence {
 		op.Envelope.Acceptances = append(op.Envelope.Acceptances, understudy.Acceptance{Site: site, By: a.req.By, At: now})
 	}
+	undoes := a.takeover != nil && (a.req.Verb == understudy.Commit || a.req.Verb == understudy.Rollback)
 	for _, p := range a.plan.Workloads {
+		if undoes && !a.takeover.holds(p.Name) {
+			continue
+		}
 		op.Parts = append(op.Parts, Part{Workload: p.Name, State: Included, Before: a.roles[p.Name]})
 	}
-	if a.takeover != nil && (a.req.Verb == understudy.Commit || a.req.Verb == understudy.Rollback) {
+	if undoes {
 		op.Undoes = a.takeover.ID
 	}
 	op.Marks.Started = now

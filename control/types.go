@@ -99,6 +99,8 @@ type Operation struct {
 	Inherits understudy.OperationID `json:"inherits,omitempty"`
 	// Undoes names the takeover that a commit or rollback ends.
 	Undoes understudy.OperationID `json:"undoes,omitempty"`
+	// Joins names the takeover whose quarantined workload this operation takes back in, or lets go.
+	Joins understudy.OperationID `json:"joins,omitempty"`
 	// Approved says who approved the envelope, and of what digest.
 	Approved *Approval `json:"approved,omitempty"`
 	Created  time.Time `json:"created"`

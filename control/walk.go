@@ -156,8 +156,8 @@ func (w *walk) stage(ctx context.Context, row Row) error {
 	}
 	if row.Steps {
 		for _, p := range included(w.plan, &w.op) {
-			if w.passedBy(row.Stage) {
-				break
+			if w.passedBy(row.Stage, p.Name) {
+				continue
 			}
 			if err := w.tolerate(ctx, row, p, w.contribute(ctx, row.Stage, p)); err != nil {
 				return err
@@ -173,13 +173,13 @@ func (w *walk) stage(ctx context.Context, row Row) error {
 }
 
 // passedBy says that a stage of the way back has nothing to undo: the role was never fenced.
-func (w *walk) passedBy(stage understudy.StageName) bool {
+func (w *walk) passedBy(stage understudy.StageName, n understudy.WorkloadName) bool {
 	if !w.op.Aborting || !w.op.takeover() {
 		return false
 	}
 	switch stage {
 	case understudy.StageLevel, understudy.StageRestore, understudy.StageUnfence:
-		return !w.happened(func(e Event) bool { return e.Kind == EventRole })
+		return !w.happened(func(e Event) bool { return e.Kind == EventRole && e.Workload == n })
 	default:
 		return false
 	}
@@ -208,7 +208,7 @@ func (w *walk) end(op *Operation, t *change) ([]Event, error) {
 	switch {
 	case op.Aborting:
 		on = Home
-	case op.takeover():
+	case op.takeover() && op.Joins == "":
 		on = Arrive
 	}
 	e, err := op.enter(on, "", "")
@@ -219,6 +219,9 @@ func (w *walk) end(op *Operation, t *change) ([]Event, error) {
 		if err := w.s.release(w.s.hard, op, t); err != nil {
 			return nil, err
 		}
+	}
+	if op.Joins != "" {
+		return []Event{e}, w.joined(op, t)
 	}
 	if op.Verb == understudy.Rollback && op.State == CommitWindow {
 		return []Event{e}, w.undone(op, t)

@@ -131,7 +131,8 @@ func (t *toy) Replicate(ctx context.Context, a understudy.Assignment, report fun
 			return err
 		}
 		report(p)
-		wait := time.NewTimer(t.world.lag())
+		delay, hastened := t.world.lag()
+		wait := time.NewTimer(delay)
 		if p.Records == 0 || p.State == understudy.Broken || p.State == understudy.Diverged || p.State == understudy.LinkDown {
 			wait.Reset(500 * time.Millisecond)
 		} else {
@@ -142,16 +143,17 @@ func (t *toy) Replicate(ctx context.Context, a understudy.Assignment, report fun
 			wait.Stop()
 			return nil
 		case <-woken:
+		case <-hastened:
 		case <-wait.C:
 		}
 		wait.Stop()
 	}
 }
 
-func (w *World) lag() time.Duration {
+func (w *World) lag() (time.Duration, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.delay
+	return w.delay, w.hastened
 }
 
 // mover is one run of Replicate.

@@ -26,6 +26,8 @@ type World struct {
 	arrived chan struct{}
 	// delay is how long a mover waits before it copies what it has seen.
 	delay time.Duration
+	// hastened is closed and replaced when the delay changes.
+	hastened chan struct{}
 }
 
 // Record is one record of the toy engine; its position is its place in the log.
@@ -59,7 +61,7 @@ const (
 func NewWorld(sites ...understudy.Site) *World {
 	w := &World{
 		servers: map[understudy.Site]*server{}, changed: make(chan struct{}),
-		failing: map[understudy.StepKind][]error{}, delay: 10 * time.Millisecond,
+		failing: map[understudy.StepKind][]error{}, delay: 10 * time.Millisecond, hastened: make(chan struct{}),
 	}
 	for _, s := range sites {
 		w.servers[s] = &server{up: true, limit: limitOpen, settings: map[string]string{"retention": "7d"}, effects: map[string]int{}}
@@ -135,6 +137,8 @@ func (w *World) SetDelay(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.delay = d
+	close(w.hastened)
+	w.hastened = make(chan struct{})
 }
 
 // Hold keeps the movers' next writes on their way, until Release; the channel is closed when there is one.
