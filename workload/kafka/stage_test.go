@@ -44,6 +44,8 @@ type house struct {
 	frozen   bool
 	ledger   string
 	lease    func() understudy.Lease
+	// plane is the control plane that stamps carry.
+	plane string
 	// patience, where it is set, replaces how long a fence waits for open transactions.
 	patience time.Duration
 	// afterDecide happens between a decision and its steps.
@@ -56,7 +58,7 @@ type endpoints map[understudy.Site]*kafka.Endpoint
 func newHouse(t *testing.T, at endpoints, cfg *kafka.Config) *house {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
-	h := &house{t: t, ctx: ctx, ledger: t.TempDir(), lease: lease, kept: understudy.Keep{}, role: understudy.Role{Active: []understudy.Site{east}, From: []understudy.Site{east}, Epoch: 1}}
+	h := &house{t: t, ctx: ctx, ledger: t.TempDir(), lease: lease, plane: "cp-1", kept: understudy.Keep{}, role: understudy.Role{Active: []understudy.Site{east}, From: []understudy.Site{east}, Epoch: 1}}
 	h.spec = workload.Spec{
 		Plan: "contoso", Name: "orders", Kind: "kafka", Architecture: understudy.ActivePassive, Engine: understudy.Native,
 		Home: east, Sites: []understudy.Site{east, west}, Config: cfg, Clusters: map[understudy.Site]any{},
@@ -149,7 +151,7 @@ func (h *house) stage(verb understudy.Verb, name understudy.StageName, old, to u
 	seen := h.observe()
 	h.mu.Lock()
 	at := understudy.Stage{
-		Name: name, Verb: verb, Operation: "op-1", Plan: h.spec.Plan, Workload: h.spec.Name, ControlPlane: "cp-1",
+		Name: name, Verb: verb, Operation: "op-1", Plan: h.spec.Plan, Workload: h.spec.Name, ControlPlane: h.plane,
 		Before: h.role, Now: h.role, After: h.role, Old: old, To: to, Receipts: slices.Clone(h.receipts), Kept: maps.Clone(h.kept),
 	}
 	h.mu.Unlock()
@@ -174,7 +176,7 @@ func (h *house) stage(verb understudy.Verb, name understudy.StageName, old, to u
 // do does one step twice: whatever it does must be harmless to repeat.
 func (h *house) do(at understudy.Stage, s understudy.Step) error {
 	run := understudy.Run{
-		Operation: at.Operation, Verb: at.Verb, Stage: at.Name, Attempt: 1, ControlPlane: "cp-1", Now: at.Now, Lease: h.lease(),
+		Operation: at.Operation, Verb: at.Verb, Stage: at.Name, Attempt: 1, ControlPlane: h.plane, Now: at.Now, Lease: h.lease(),
 		Role:      func(context.Context) (understudy.Role, error) { h.mu.Lock(); defer h.mu.Unlock(); return h.role, nil },
 		Report:    func(understudy.StepProgress) {},
 		LedgerDir: h.ledger, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),

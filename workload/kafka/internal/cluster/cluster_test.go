@@ -268,3 +268,22 @@ func TestRules(t *testing.T) {
 		t.Fatalf("rules left: %v, %v", all, err)
 	}
 }
+
+func TestCodesOfBrokers(t *testing.T) {
+	_, c := start(t, kafkasim.Options{})
+	for code, want := range map[int16]struct {
+		code understudy.Code
+		kind understudy.ErrorKind
+	}{
+		3: {"US103", understudy.KindNotFound}, 6: {"US103", understudy.KindRetry}, 29: {"US102", understudy.KindDenied},
+		44: {"US103", understudy.KindRefused}, 47: {"US103", understudy.KindConflict}, 58: {"US102", understudy.KindDenied},
+	} {
+		e := understudy.AsError(c.Refused("kafka.test", "orders-0", code, "WRITE on topic orders"))
+		if e.Code != want.code || e.Kind != want.kind || e.Object.Shard != "orders-0" {
+			t.Errorf("code %d became %+v", code, e)
+		}
+	}
+	if err := c.Refused("kafka.test", "", 0, ""); err != nil {
+		t.Errorf("code 0 became %v", err)
+	}
+}
