@@ -116,7 +116,7 @@ func (d *decision) refollow() error {
 	}
 	for _, name := range target.names() {
 		if _, broken := d.stage.Kept[keepBroken(name)]; broken {
-			d.remake(d.stage.To, d.facts.Sites[d.stage.Old], target, name)
+			d.remake(d.stage.To, d.facts.Sites[d.stage.Old], target, name, nil)
 		}
 	}
 	return nil
@@ -170,30 +170,9 @@ func (d *decision) reprotect() error {
 }
 
 func (d *decision) scan(kind understudy.StepKind) error {
-	old, err := d.present(d.stage.To)
+	a, err := d.scanned()
 	if err != nil {
 		return err
-	}
-	cut, ok := cutOf(d.stage.Kept)
-	if !ok {
-		return &understudy.Error{
-			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
-			Summary: "no cut of a takeover is known, so it cannot be said what diverged", Fix: "unprotect and protect again",
-		}
-	}
-	if cut.From != d.stage.To || cut.To != d.stage.Old {
-		return &understudy.Error{
-			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
-			Summary: fmt.Sprintf("the last takeover was %s to %s", cut.From, cut.To), Fix: "reprotect in its direction",
-		}
-	}
-	pid, err := d.pid(d.stage.Old, d.stage.To)
-	if err != nil {
-		return err
-	}
-	a := scanArgs{
-		linkArgs: linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: old.names()},
-		Cut:      cut, PID: pid,
 	}
 	format := "list what %s has that nobody else has"
 	if kind == stepLedger {
@@ -201,6 +180,35 @@ func (d *decision) scan(kind understudy.StepKind) error {
 	}
 	d.step(kind, understudy.Idempotent, d.stage.To, a, format, d.stage.To)
 	return nil
+}
+
+// scanned is what the old primary is compared with: the cut of the takeover that it lost.
+func (d *decision) scanned() (scanArgs, error) {
+	old, err := d.present(d.stage.To)
+	if err != nil {
+		return scanArgs{}, err
+	}
+	cut, ok := cutOf(d.stage.Kept)
+	if !ok {
+		return scanArgs{}, &understudy.Error{
+			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
+			Summary: "no cut of a takeover is known, so it cannot be said what diverged", Fix: "unprotect and protect again",
+		}
+	}
+	if cut.From != d.stage.To || cut.To != d.stage.Old {
+		return scanArgs{}, &understudy.Error{
+			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
+			Summary: fmt.Sprintf("the last takeover was %s to %s", cut.From, cut.To), Fix: "reprotect in its direction",
+		}
+	}
+	pid, err := d.pid(d.stage.Old, d.stage.To)
+	if err != nil {
+		return scanArgs{}, err
+	}
+	return scanArgs{
+		linkArgs: linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: old.names()},
+		Cut:      cut, PID: pid,
+	}, nil
 }
 
 // resolve makes anew the topics of the old primary that diverged; the others are left as they are.
@@ -219,12 +227,16 @@ func (d *decision) resolve() error {
 	}
 	det, _ := detail[scanDetail](r)
 	diverged := det.topics()
+	scan, err := d.scanned()
+	if err != nil {
+		return err
+	}
 	if err := d.room(source, old, diverged); err != nil {
 		return err
 	}
 	for _, name := range diverged {
 		if old.Topics[name] != nil {
-			d.remake(d.stage.To, source, old, name)
+			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan, Ranges: det.of(name)})
 		}
 	}
 	return nil
@@ -251,8 +263,9 @@ func (d *decision) room(source, old *SiteFacts, topics []string) error {
 	}
 }
 
-// remake adds the step that deletes a topic and makes it anew as the source has it.
-func (d *decision) remake(at understudy.Site, source, there *SiteFacts, name string) {
+// remake adds the step that deletes a topic and makes it anew as the source has it. What the ledger saved of it is
+// checked again before it is deleted; nil where nothing of it was ever anybody's only copy.
+func (d *decision) remake(at understudy.Site, source, there *SiteFacts, name string, saved *ledgered) {
 	in, ok := intendedOf(d.stage.Kept, name)
 	if source != nil && source.Topics[name] != nil {
 		in, ok = d.intended(source, name, d.stage.Old), true
@@ -260,9 +273,14 @@ func (d *decision) remake(at understudy.Site, source, there *SiteFacts, name str
 	if !ok {
 		in = d.intended(there, name, at)
 	}
-	a := remakeArgs{base: d.at(at), Topic: d.newTopic(in, there), OldID: there.Topics[name].ID, Intended: in}
+	a := remakeArgs{base: d.at(at), Topic: d.newTopic(in, there), OldID: there.Topics[name].ID, Intended: in, Ledgered: saved}
 	if source != nil && source.Topics[name] != nil {
 		a.Need = source.Topics[name].Bytes
+	}
+	// Where the append limit fences, the new topic is born closed: a producer that retries cannot take its first
+	// offset. It is opened with the others, right before the link starts.
+	if _, limited := fenceOf(d.stage.Kept, at).Limits[name]; limited {
+		a.Topic.Configs[topicconf.AppendLimit] = topicconf.NoBatch
 	}
 	d.remember(map[string]any{
 		topicconf.KeepIntended(name):         in,
@@ -327,6 +345,11 @@ func (s scanDetail) topics() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// of gives the ranges of one topic.
+func (s scanDetail) of(topic string) []divergedRange {
+	return slices.DeleteFunc(slices.Clone(s.Ranges), func(r divergedRange) bool { return r.Topic != topic })
 }
 
 // divergedRange is a range of offsets of the old primary that the new one does not have.

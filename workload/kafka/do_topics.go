@@ -184,6 +184,9 @@ func remakeTopic(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err := j.still(ctx); err != nil {
 			return r, err
 		}
+		if err := j.covered(ctx, a); err != nil {
+			return r, err
+		}
 		if err := j.site.admin.DeleteTopic(ctx, j.run.Lease, a.Topic.Name); err != nil {
 			return r, err
 		}
@@ -200,6 +203,34 @@ func remakeTopic(ctx context.Context, j *job) (understudy.Receipt, error) {
 		Summary: "somebody makes the topic again, or writes it, as soon as it is deleted",
 		Why:     "a producer still retries against this cluster, and auto.create.topics.enable may be on",
 		Fix:     "stop the producers, or set auto.create.topics.enable=false there, and retry",
+	}
+}
+
+// covered refuses to delete the old topic when its log holds more than the ledger saved: a fence may have lapsed,
+// and super users pass it. A topic that is no longer the old one was made by a retrying producer; it is not ours.
+func (j *job) covered(ctx context.Context, a remakeArgs) error {
+	if a.Ledgered == nil {
+		return nil
+	}
+	md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
+	if err != nil {
+		return err
+	}
+	if t, ok := md.Topics[a.Topic.Name]; !ok || topicID(t) != a.OldID {
+		return nil
+	}
+	now, err := j.diverged(ctx, a.Ledgered.Scan)
+	if err != nil {
+		return err
+	}
+	if slices.Equal(scanDetail{plain(now)}.of(a.Topic.Name), a.Ledgered.Ranges) {
+		return nil
+	}
+	return &understudy.Error{
+		Code: "US129", Kind: understudy.KindRefused, Op: "kafka.resolve", Object: j.object(a.Topic.Name),
+		Summary: "the old topic holds more than the ledger saved",
+		Why:     "somebody wrote there since, in spite of the fence; deleting it would lose those records",
+		Fix:     "stop the writer, abort this operation and reprotect again",
 	}
 }
 
@@ -229,7 +260,11 @@ func (j *job) isRemade(ctx context.Context, a remakeArgs) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(topicconf.Mirroring(a.Intended), have[t.Name], t.Replication()))
+	want := topicconf.Mirroring(a.Intended)
+	if limit := a.Topic.Configs[topicconf.AppendLimit]; topicconf.IsFence(limit) {
+		want[topicconf.AppendLimit] = limit
+	}
+	return true, j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(want, have[t.Name], t.Replication()))
 }
 
 // createWhenGone makes a topic as soon as the deletion of its namesake lets it.
