@@ -125,19 +125,17 @@ func (m model) start(guards []Guard) []model {
 			if accepted && (v != understudy.Failover || m.up[m.last]) {
 				continue
 			}
-			for _, to := range []side{1, 2} {
-				if n, ok := m.startOne(guards, v, to, accepted); ok {
-					out = append(out, n)
-				}
-			}
+			out = append(out, m.startOne(guards, v, 1, accepted)...)
+			out = append(out, m.startOne(guards, v, 2, accepted)...)
 		}
 	}
 	return out
 }
 
-func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted bool) (model, bool) {
+// startOne gives the state in which the operation has begun; none when it is refused.
+func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted bool) []model {
 	if (v == understudy.Protect) == m.protected {
-		return m, false
+		return nil
 	}
 	o := opModel{verb: v, to: to, accepted: accepted, from: m.last}
 	switch v {
@@ -147,11 +145,11 @@ func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted boo
 		}
 	case understudy.Failback:
 		if to != 1 {
-			return m, false
+			return nil
 		}
 	case understudy.Commit, understudy.Rollback:
 		if !m.takeover || v == understudy.Rollback && m.takeFailover {
-			return m, false
+			return nil
 		}
 		o.undoes = true
 		o.from, o.to = m.takeFrom, m.takeTo
@@ -159,18 +157,18 @@ func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted boo
 			o.from, o.to = m.takeTo, m.takeFrom
 		}
 		if to != o.to {
-			return m, false
+			return nil
 		}
 	}
 	supersedes := v == understudy.Failover && m.busy()
 	f := Facts{Verb: v, Busy: m.busy() && !supersedes, Uncommitted: m.takeover, TargetIsOld: o.from == o.to, Whole: !m.takePartial}
 	if pass(guards, GateStart, f, understudy.Object{}) != nil {
-		return m, false
+		return nil
 	}
 	if v == understudy.Commit && pass(guards, GateSettle, f, understudy.Object{}) != nil {
-		return m, false
+		return nil
 	}
-	return m.enlist(guards, o, supersedes), true
+	return []model{m.enlist(guards, o, supersedes)}
 }
 
 // enlist puts an operation in the place of the one before.

@@ -107,12 +107,8 @@ func (m model) finish() next {
 
 // act does one act, as the engine does it.
 func (m model) act(guards []Guard, a Act) []next {
-	f := m.facts(m.op)
-	refuses := func(gate Gate, names ...string) bool {
-		if len(names) > 0 {
-			return demand(guards, f, understudy.Object{}, names...) != nil
-		}
-		return pass(guards, gate, f, understudy.Object{}) != nil
+	if m.lacks(guards, a) {
+		return []next{m.fail()}
 	}
 	switch a {
 	case ActOpenRole:
@@ -128,26 +124,6 @@ func (m model) act(guards []Guard, a Act) []next {
 			m.drained, m.op.has = false, proofs{}
 		}
 		m.op.fenced = true
-	case ActNeedFence:
-		if refuses("", "fence", "silence") {
-			return []next{m.fail()}
-		}
-	case ActNeedDrain:
-		if refuses(GateHalt) {
-			return []next{m.fail()}
-		}
-	case ActNeedHalt:
-		if refuses("", "halt") {
-			return []next{m.fail()}
-		}
-	case ActNeedOpen:
-		if !m.op.has.open {
-			return []next{m.fail()}
-		}
-	case ActNeedLedger:
-		if !m.op.has.ledger {
-			return []next{m.fail()}
-		}
 	case ActDial:
 		return m.dial()
 	case ActStartLinks:
@@ -167,6 +143,25 @@ func (m model) act(guards []Guard, a Act) []next {
 		m.takeover, m.takeFrom, m.takeTo, m.takePartial, m.takeFailover = false, 0, 0, false, false
 	}
 	return []next{{m: m}}
+}
+
+// lacks says whether an act demands a proof that the operation does not have.
+func (m model) lacks(guards []Guard, a Act) bool {
+	f := m.facts(m.op)
+	switch a {
+	case ActNeedFence:
+		return demand(guards, f, understudy.Object{}, "fence", "silence") != nil
+	case ActNeedDrain:
+		return pass(guards, GateHalt, f, understudy.Object{}) != nil
+	case ActNeedHalt:
+		return demand(guards, f, understudy.Object{}, "halt") != nil
+	case ActNeedOpen:
+		return !m.op.has.open
+	case ActNeedLedger:
+		return !m.op.has.ledger
+	default:
+		return false
+	}
 }
 
 // dial looks at a side whose silence was accepted.
@@ -282,56 +277,17 @@ func (m model) restore(guards []Guard, o opModel) []next {
 
 // steps does the workload's part of a stage: it succeeds, ends without its proof, or fails.
 func (m model) steps(stage understudy.StageName) []next {
-	done, bare := m, m
-	o := &done.op
-	proves := true
-	reach := func(sites ...side) bool {
-		return !slices.ContainsFunc(sites, func(s side) bool { return !m.up[s] })
-	}
-	site := m.op.to
+	op := m.op
 	switch {
-	case stage == understudy.StageFence && m.op.verb == understudy.Reprotect:
-		done.open[o.to], done.forced[o.to], o.has.fence = false, false, true
-	case stage == understudy.StageFence:
-		if !m.up[o.from] {
-			return []next{{m: bare}}
-		}
-		site = o.from
-		done.open[o.from], done.forced[o.from], o.has.fence = false, false, true
-	case stage == understudy.StageDrain:
-		if !reach(o.from, o.to) || !m.running[o.to] {
-			return []next{m.fail()}
-		}
-		done.drained, o.has.drain = !m.open[o.from], true
-	case stage == understudy.StageHalt && isTakeover(o.verb):
-		done.zombie[o.to], o.has.halt = false, true
-	case stage == understudy.StageEnable:
-		done.open[o.to] = true
-		proves = false
-	case stage == understudy.StageProve && isTakeover(o.verb):
-		o.has.open = m.open[o.to]
-	case stage == understudy.StageLevel:
-		site, o.has.level = o.from, true
-	case stage == understudy.StageRestore:
-		o.has.never = !m.open[o.to]
-	case stage == understudy.StageUnfence:
-		site = o.from
-		done.open[o.from] = true
-		proves = false
-	case stage == understudy.StageGuard && o.verb == understudy.Protect:
-		done.open[o.to] = false
-		proves = false
-	case stage == understudy.StageLedger:
-		o.has.ledger = true
+	case stage == understudy.StageFence && op.verb != understudy.Reprotect && !m.up[op.from]:
+		return []next{{m: m}}
+	case stage == understudy.StageDrain && (!m.up[op.from] || !m.up[op.to] || !m.running[op.to]):
+		return []next{m.fail()}
 	case stage == understudy.StageResolve && m.takeover:
 		return []next{{m: m, broken: "what a rollback needs is discarded"}}
-	case stage == understudy.StageUnguard:
-		// The former secondary is an ordinary cluster again; it is no side of the plan any more.
-		proves = false
-	default:
-		proves = false
 	}
-	if !reach(site) {
+	done, site := m.effect(stage)
+	if !m.up[site] {
 		return []next{m.fail()}
 	}
 	out := []next{{m: done}, m.fail()}
@@ -341,10 +297,44 @@ func (m model) steps(stage understudy.StageName) []next {
 		less.op.partial = true
 		out = append(out, next{m: less})
 	}
-	if proves {
+	if done.op.has != m.op.has {
+		bare := m
 		out = append(out, next{m: bare})
 	}
 	return out
+}
+
+// effect is what the steps of a stage change when they succeed, and the site they reach.
+func (m model) effect(stage understudy.StageName) (model, side) {
+	o := &m.op
+	site := o.to
+	switch stage {
+	case understudy.StageFence:
+		if o.verb != understudy.Reprotect {
+			site = o.from
+		}
+		m.open[site], m.forced[site], o.has.fence = false, false, true
+	case understudy.StageDrain:
+		m.drained, o.has.drain = !m.open[o.from], true
+	case understudy.StageHalt:
+		m.zombie[o.to], o.has.halt = false, true
+	case understudy.StageEnable:
+		m.open[o.to] = true
+	case understudy.StageProve:
+		o.has.open = m.open[o.to]
+	case understudy.StageLevel:
+		site, o.has.level = o.from, true
+	case understudy.StageRestore:
+		o.has.never = !m.open[o.to]
+	case understudy.StageUnfence:
+		site = o.from
+		m.open[o.from] = true
+	case understudy.StageGuard:
+		m.open[o.to] = false
+	case understudy.StageLedger:
+		o.has.ledger = true
+	}
+	return m, site
 }
 
 // ghosts lets an operation that lost its place try its next act with an effect once more.
