@@ -156,6 +156,14 @@ type remakeArgs struct {
 	// Need is the number of bytes that will be copied again, and Free what the step counts on.
 	Need     int64              `json:"need"`
 	Intended topicconf.Intended `json:"intended"`
+	// Ledgered is what was saved of the topic before it may be deleted.
+	Ledgered *ledgered `json:"ledgered,omitempty"`
+}
+
+// ledgered is the part of a ledger that covers one topic, and how to compare the log with it again.
+type ledgered struct {
+	Scan   scanArgs        `json:"scan"`
+	Ranges []divergedRange `json:"ranges"`
 }
 
 // step makes a step with encoded arguments; its id is the kind, the site and, where given, one more name.
