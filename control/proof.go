@@ -89,11 +89,24 @@ func (w *walk) needFence(ctx context.Context, p workload.Planned) error {
 	o := objectOf(p)
 	o.Site = w.fenced()
 	e := demand(Guards(), f, o, "fence", "silence")
+	if e == nil && !f.Fenced {
+		return w.onTheirWord(p)
+	}
 	if e == nil {
 		return nil
 	}
 	e.Why = w.lacking(p.Name, understudy.ProofFence)
 	return e
+}
+
+// onTheirWord journals that there is no proof but a person's word.
+func (w *walk) onTheirWord(p workload.Planned) error {
+	a, _ := w.op.Envelope.Accepted(w.fenced())
+	text := "not proved: " + a.By + " gives their word that nobody writes " + string(a.Site) + ", which does not answer (FA)"
+	if w.happened(func(e Event) bool { return e.Kind == EventNote && e.Workload == p.Name && e.Text == text }) {
+		return nil
+	}
+	return w.note(p.Name, text)
 }
 
 // lacking says what the newest proof of a kind lacks.

@@ -1,7 +1,6 @@
 package control_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -168,5 +167,3 @@ func TestFailoverLedgerReprotectFailback(t *testing.T) {
 		}
 	})
 }
-
-var _ = context.Background

@@ -1,0 +1,4 @@
+package control
+
+// Above is above, for tests from outside.
+var Above = above
