@@ -215,3 +215,24 @@ func TestADamagedLedgerIsNotExported(t *testing.T) {
 	}
 	wants(t, kafka.Kind().ExportLedger(t.Context(), h.ledger, func([]byte) error { return nil }), "US129")
 }
+
+// A super user passes the fence: what it writes after the ledger must not be deleted with the topic.
+func TestARemakeIsRefusedWhenTheLedgerNoLongerCoversTheLog(t *testing.T) {
+	th := simulated(t)
+	h := newHouse(t, th.at, topics())
+	mustLoad(t, load(t, client(t, th.east), "orders", 1, 3, "a"))
+	h.protect()
+	h.followed(east)
+	h.unlink()
+	mustLoad(t, load(t, client(t, th.east), "orders", 1, 2, "lost"))
+	th.kill(east)
+	h.takeover(understudy.Failover, east, west)
+	th.restart(east)
+	h.walk(understudy.Reprotect, west, east, understudy.StageFence, understudy.StageScan, understudy.StageLedger, understudy.StageGuard)
+	admin := kadm.NewClient(client(t, th.east))
+	if _, err := admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.DeleteConfig, Name: "max.message.bytes"}}, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	mustLoad(t, load(t, client(t, th.east), "orders", 1, 1, "late"))
+	wants(t, h.stage(understudy.Reprotect, understudy.StageResolve, west, east), "US129")
+}
