@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,10 +45,31 @@ func (o *observer) diagnose() {
 	case len(o.facts.Writers) == 0:
 		o.find("warning", "US112", fmt.Sprintf("no principal is known that may write the topics on %s", site), "name them as writers in the plan")
 	}
+	if open := o.unguarded(); len(open) > 0 {
+		o.find("warning", "", fmt.Sprintf("%s came into being after the guard was set on %s and is not guarded; foreign writes are detected", some(open), site),
+			"it is guarded by the next operation that fences or guards the site")
+	}
 	if o.facts.AutoCreate {
 		o.find("warning", "US128", fmt.Sprintf("auto.create.topics.enable is on at %s: a producer that retries against it may take the name of a topic that is made anew", site),
 			"set auto.create.topics.enable=false")
 	}
+}
+
+// unguarded lists the topics of a guarded secondary on which a writer is not denied.
+func (o *observer) unguarded() []string {
+	if len(o.facts.Denies) == 0 || o.stamp == nil || o.stamp.Role.IsActive(o.s.name) {
+		return nil
+	}
+	var out []string
+	for _, name := range o.facts.names() {
+		for _, w := range o.facts.Writers {
+			if !slices.Contains(o.facts.Denies, denyWrite(name, w)) {
+				out = append(out, name)
+				break
+			}
+		}
+	}
+	return out
 }
 
 // topicRights names the rights that are missing on topics, where the broker tells (KIP-430).
