@@ -254,7 +254,25 @@ func (j *job) awaitAnswers(ctx context.Context, as *cluster.Cluster, parts []clu
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
+		if parts, err = j.ledNow(ctx, parts); err != nil {
+			return err
+		}
 	}
+}
+
+// ledNow gives the same partitions with the leaders they have now. One that vanished stays as it was.
+func (j *job) ledNow(ctx context.Context, parts []cluster.Partition) ([]cluster.Partition, error) {
+	_, fresh, err := j.matched(ctx, j.site)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(parts)
+	for i, p := range out {
+		if at := slices.IndexFunc(fresh, func(f cluster.Partition) bool { return f.TP == p.TP }); at >= 0 {
+			out[i] = fresh[at]
+		}
+	}
+	return out, nil
 }
 
 // fencedDetail is what a proof of the fence leaves behind.
