@@ -27,6 +27,9 @@ func TestKafkaActivePassive(t *testing.T) {
 		{"killed while mirroring", killedMirroring},
 		{"turned back before promote", turnedBack},
 		{"crashed between the steps of a failover", crashSweep},
+		{"leader paused in a failover", pausedLeader},
+		{"zombie mover", zombieMover},
+		{"served and stopped", servedAndStopped},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, e) })
 	}

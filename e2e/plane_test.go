@@ -120,7 +120,7 @@ func (p *plane) try(args ...string) outcome {
 
 // command makes a command of the product that talks to this control plane.
 func (p *plane) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.binary, append(args, "-o", "json")...)
+	cmd := exec.CommandContext(ctx, p.binary, append([]string{"-o", "json"}, args...)...)
 	cmd.Env = append(os.Environ(), "UNDERSTUDY_SOCKET="+p.socket(), "NO_COLOR=1")
 	return cmd
 }
