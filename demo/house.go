@@ -206,15 +206,23 @@ func (h *house) awaitFenced(ctx context.Context, site understudy.Site) (understu
 		if err != nil {
 			return understudy.Proof{}, err
 		}
-		for _, w := range status.Workloads {
-			for _, old := range w.Old {
-				if old.Site == site && old.State == "fenced" && old.Proof != nil {
-					return *old.Proof, nil
-				}
-			}
+		if proof := fenced(status, site); proof != nil {
+			return *proof, nil
 		}
 		if err := rest(ctx, 50*time.Millisecond); err != nil {
 			return understudy.Proof{}, err
 		}
 	}
+}
+
+// fenced gives the proof that an old site is fenced, nil when there is none yet.
+func fenced(status control.PlanStatus, site understudy.Site) *understudy.Proof {
+	for _, w := range status.Workloads {
+		for _, old := range w.Old {
+			if old.Site == site && old.State == "fenced" {
+				return old.Proof
+			}
+		}
+	}
+	return nil
 }

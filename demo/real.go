@@ -83,10 +83,16 @@ func hire(ctx context.Context, lab, dir string, errs io.Writer) (servers, error)
 	r.listen(out)
 	if err := r.await(ctx); err != nil {
 		r.close()
+		if errors.Is(err, errEnded) {
+			err = missing("the Apache Kafka servers did not start", r.said.text())
+		}
 		return nil, err
 	}
 	return r, nil
 }
+
+// errEnded says that the process has ended instead of answering.
+var errEnded = errors.New("understudy-lab has ended")
 
 // listen reads the answers until the process ends its output.
 func (r *real) listen(out io.Reader) {
@@ -107,7 +113,7 @@ func (r *real) await(ctx context.Context) error {
 		return context.Cause(ctx)
 	case line, ok := <-r.answers:
 		if !ok {
-			return missing("the Apache Kafka servers did not start", r.said.text())
+			return failed("understudy-lab gave no answer", errEnded)
 		}
 		var a labAnswer
 		if err := json.Unmarshal(line, &a); err != nil {

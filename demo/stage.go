@@ -111,7 +111,6 @@ func (s *story) exposure(ctx context.Context) (understudy.Exposure, error) {
 
 // sell lets the application write to one site for a time. It must not be refused.
 func (s *story) sell(ctx context.Context, site understudy.Site, d time.Duration) error {
-	s.home = s.app.book.sent()
 	selling, stop := context.WithTimeout(ctx, d)
 	defer stop()
 	if err := s.app.write(selling, s.servers.at(site).near); err != nil {

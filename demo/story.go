@@ -57,9 +57,12 @@ type story struct {
 	result Result
 }
 
-// protect makes west learn the part.
+// protect makes west learn the part of an east that has been selling for a while.
 func (s *story) protect(ctx context.Context) error {
 	s.begin("Protect: west learns the part of east", "understudy apply -f shop.yaml && understudy protect shop")
+	if err := s.sell(ctx, east, s.pace().burst); err != nil {
+		return err
+	}
 	if err := s.house.apply(ctx, s.servers); err != nil {
 		return err
 	}
@@ -135,6 +138,7 @@ func (s *story) countTheSurvivors(ctx context.Context) error {
 	r.Survived = found.of(s.before.acknowledged())
 	r.Lost = r.Acknowledged - r.Survived
 	s.tell("%d of %d acknowledged orders are at west: %d lost, %d were claimed as the most", r.Survived, r.Acknowledged, r.Lost, r.LostBoundClaimed)
+	s.home = s.app.book.sent()
 	if err := s.sell(ctx, west, s.pace().burst); err != nil {
 		return err
 	}
