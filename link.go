@@ -39,6 +39,9 @@ type Assignment struct {
 	// Reverse says that the link runs against the direction of the first protection or follows a takeover:
 	// positions of consumers are set exactly, also backwards, once at the start.
 	Reverse bool
+	// Unsettled is until when requests of an earlier mover that was killed may still be applied at the target:
+	// before it, the mover sends nothing that the engine cannot tell from a repetition. Zero when there was none.
+	Unsettled time.Time
 	// Kept is what the workload asked control to remember, as of the start of the assignment.
 	Kept Keep
 }

@@ -216,7 +216,7 @@ func (f *follows) replicate(ctx context.Context, one *follow) error {
 	rec := one.rec
 	one.mu.Unlock()
 	err = h.Replicate(once, understudy.Assignment{
-		Link: rec.Link, Epoch: rec.Epoch, Reverse: rec.Reverse, Kept: kept,
+		Link: rec.Link, Epoch: rec.Epoch, Reverse: rec.Reverse, Kept: kept, Unsettled: f.s.unsettled,
 		Lease:  understudy.Lease{Term: rec.Term, Deadline: f.s.deadline},
 		Frozen: func() bool { return f.isFrozen(rec.Link.Plan) },
 	}, func(p understudy.Progress) {

@@ -23,6 +23,8 @@ type session struct {
 	fail  context.CancelCauseFunc
 	drain context.Context
 	id    string
+	// unsettled is until when requests of a predecessor that did not leave in order may still be applied.
+	unsettled time.Time
 
 	// locks serialise the changes of one plan's records.
 	locks   keyedLocks
@@ -94,6 +96,10 @@ func (s *session) settle() error {
 	last, version, err := read[leadingRecord](s.hard, s.opt.Journal, keyLeader)
 	if err != nil {
 		return err
+	}
+	if version != 0 && !last.Clean {
+		// A killed process is dead, but what it sent may still wait on a server.
+		s.unsettled = time.Now().Add(last.Request)
 	}
 	waited := version == 0 || last.Clean || s.opt.Exclusive
 	if !waited {

@@ -18,7 +18,7 @@ func (w *Workload) Replicate(ctx context.Context, a understudy.Assignment, repor
 		return err
 	}
 	m, err := mirror.New(mirror.Options{
-		Link: a.Link, Epoch: a.Epoch, Lease: a.Lease, Frozen: a.Frozen, Reverse: a.Reverse, Kept: a.Kept,
+		Link: a.Link, Epoch: a.Epoch, Lease: a.Lease, Frozen: a.Frozen, Reverse: a.Reverse, Kept: a.Kept, Unsettled: a.Unsettled,
 		Source: from.admin, Target: to.admin,
 		Topic: w.match.topic, Group: w.match.group,
 		Replication: w.cfg.Replication, Budget: w.opening.FetchBudget, Report: report,

@@ -39,6 +39,8 @@ type Options struct {
 	Frozen func() bool
 	// Reverse sets the groups' positions exactly once, also backwards.
 	Reverse bool
+	// Unsettled is until when an earlier mover's requests may still be applied: no marker is written before it.
+	Unsettled time.Time
 	// Kept is the workload's memory as the assignment began.
 	Kept           understudy.Keep
 	Source, Target *cluster.Cluster
@@ -46,6 +48,8 @@ type Options struct {
 	Topic, Group func(string) bool
 	// Replication is the replication factor of topics made on the target; 0 means as on the source.
 	Replication int
+	// Settle is how long a request may be under way after its connection broke; 0 means cluster.RequestTimeout.
+	Settle time.Duration
 	// Budget bounds the memory of fetched data, in bytes; 0 means DefaultBudget.
 	Budget int64
 	// Report takes the progress; what it keeps is durable when it returns.
@@ -95,6 +99,9 @@ func New(o Options) (*Mirror, error) {
 	}
 	if o.Budget <= 0 {
 		o.Budget = DefaultBudget
+	}
+	if o.Settle <= 0 {
+		o.Settle = cluster.RequestTimeout
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

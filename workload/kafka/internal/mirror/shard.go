@@ -56,7 +56,7 @@ type shard struct {
 }
 
 func newShard(m *Mirror, tp cluster.TP, id [16]byte) *shard {
-	return &shard{m: m, tp: tp, id: id, acks: make(chan ack, window+1), gone: make(chan struct{})}
+	return &shard{m: m, tp: tp, id: id, unsure: m.o.Unsettled, acks: make(chan ack, window+1), gone: make(chan struct{})}
 }
 
 // leave ends the partition without an error; what is in flight is waited for.
@@ -103,7 +103,7 @@ func (s *shard) run(ctx context.Context) {
 		switch {
 		case errors.Is(err, errUnsure):
 			// The markers may still be waiting on the broker, for as long as a request may.
-			wait = cluster.RequestTimeout
+			wait = s.m.o.Settle
 		case errors.Is(err, errMoved), errors.Is(err, errOutOfRange):
 			if pause < retryMax {
 				break // as after any change of leader
@@ -321,7 +321,7 @@ func (s *shard) judge(a ack) error {
 	if a.err != nil {
 		// What was sent may still be waiting on the broker: until it cannot be any more, no marker is written.
 		if !a.unsent {
-			s.unsure = time.Now().Add(cluster.RequestTimeout)
+			s.unsure = time.Now().Add(s.m.o.Settle)
 		}
 		return a.err
 	}
