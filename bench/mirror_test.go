@@ -79,7 +79,7 @@ func (s *servers) understudy(b *testing.B, l load, proof bool) run {
 	defer s.clean(b, l.topic)
 	dir, err := os.MkdirTemp("", "us-bench-") // a short name: a socket is in it
 	must(b, err)
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	config, plan := filepath.Join(dir, "serve.yaml"), filepath.Join(dir, "plan.yaml")
 	must(b, os.WriteFile(config, fmt.Appendf(nil, "site: west\ndata: %s\n", filepath.Join(dir, "data")), 0o600))
 	must(b, os.WriteFile(plan, s.plan(l), 0o600))

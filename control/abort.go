@@ -9,7 +9,7 @@ import (
 
 // turned sends the operation backwards, as an operator asked while it ran. If PROMOTE came first, it goes on.
 func (w *walk) turned() error {
-	_, by, reason := w.run.wish()
+	by, reason, _ := w.run.wish()
 	return w.amend(func(op *Operation, t *change) ([]Event, error) {
 		events, err := w.s.turn(op, t, by, reason)
 		if understudy.KindOf(err) == understudy.KindRefused {

@@ -34,6 +34,7 @@ func (w *walk) act(ctx context.Context, row Row, a Act) error {
 		return w.settleTakeover(ctx)
 	case ActForget:
 		return w.forget(ctx)
+	default: // the others need nothing here
 	}
 	for _, p := range included(w.plan, &w.op) {
 		if err := w.tolerate(ctx, row, p, w.actOn(ctx, a, p)); err != nil {

@@ -220,10 +220,9 @@ func TestALeaderThatLeavesCleanlyIsNotWaitedFor(t *testing.T) {
 func TestDrainingEndsAtABoundaryAndTheNextOneGoesOn(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var s *scene
-		var stopped chan struct{}
+		stopped := make(chan struct{})
 		s = protectedScene(t, func(c *controltest.Setup) {
 			onStage(c, understudy.StageFence, func() {
-				stopped = make(chan struct{})
 				go func() { defer close(stopped); s.Plane.Stop() }()
 			})
 		})

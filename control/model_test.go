@@ -159,6 +159,7 @@ func (m model) startOne(guards []Guard, v understudy.Verb, to side, accepted boo
 		if to != o.to {
 			return nil
 		}
+	default: // the others need nothing here
 	}
 	supersedes := v == understudy.Failover && m.busy()
 	f := Facts{Verb: v, Busy: m.busy() && !supersedes, Uncommitted: m.takeover, TargetIsOld: o.from == o.to, Whole: !m.takePartial}

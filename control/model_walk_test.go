@@ -141,6 +141,7 @@ func (m model) act(guards []Guard, a Act) []next {
 			return []next{{m: m, broken: "a takeover is made final while a workload is quarantined"}}
 		}
 		m.takeover, m.takeFrom, m.takeTo, m.takePartial, m.takeFailover = false, 0, 0, false, false
+	default: // the others need nothing here
 	}
 	return []next{{m: m}}
 }

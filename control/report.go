@@ -103,6 +103,7 @@ func (s *StageReport) take(e Event) {
 		if e.State.Resting() {
 			s.Ended = e.At
 		}
+	default: // the others need nothing here
 	}
 }
 
@@ -126,6 +127,7 @@ func (s *StageReport) step(e Event) {
 		r.State, r.Ended, r.Error = "failed", e.At, e.Error
 	case EventSkipped:
 		r.State, r.Ended, r.Skipped = "skipped", e.At, e.By+": "+e.Text
+	default: // the others need nothing here
 	}
 }
 

@@ -105,10 +105,10 @@ func (r *run) ask(what error, by, reason string) {
 	}
 }
 
-func (r *run) wish() (what error, by, reason string) {
+func (r *run) wish() (by, reason string, what error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.asked, r.by, r.reason
+	return r.by, r.reason, r.asked
 }
 
 func (r *run) report(p understudy.StepProgress) {

@@ -132,6 +132,7 @@ func (a *admission) direct() error {
 		a.to = a.plan.Home
 	case understudy.Commit, understudy.Rollback:
 		return a.undoing()
+	default: // the others need nothing here
 	}
 	a.leaveOut()
 	active, err := a.active()

@@ -101,6 +101,7 @@ func line(b *strings.Builder, op control.Operation, e control.Event) {
 		}
 	case control.EventNote:
 		fmt.Fprintf(b, "  %s%s\n", subject, text)
+	default: // the others need nothing here
 	}
 }
 

@@ -76,7 +76,7 @@ func (w *walk) along(ctx context.Context) error {
 		if errors.Is(err, errDrained) || errors.Is(err, errGone) || w.s.hard.Err() != nil {
 			return nil
 		}
-		if what, _, _ := w.run.wish(); what == errTurned && err != nil {
+		if _, _, what := w.run.wish(); what == errTurned && err != nil {
 			// The interrupted context is spent; a fresh walk goes backwards.
 			w.s.runs.kick(w.op.ID)
 			return w.turned()
@@ -120,7 +120,7 @@ func (w *walk) boundary() error {
 	if w.s.hard.Err() != nil || w.s.drain.Err() != nil {
 		return errDrained
 	}
-	what, _, _ := w.run.wish()
+	_, _, what := w.run.wish()
 	return what
 }
 
@@ -258,7 +258,7 @@ func (w *walk) answer(err error) error {
 			return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Text: back.Error()}, op.begin(back.to)}, nil
 		})
 	case errors.Is(err, errPaused):
-		_, by, reason := w.run.wish()
+		by, reason, _ := w.run.wish()
 		return w.enter(Pause, by, reason)
 	case errors.Is(err, errAwaits):
 		return w.enter(Await, "", "")

@@ -233,6 +233,7 @@ func (o *observer) positions(ctx context.Context) error {
 				p.Stable = off
 			case cluster.End:
 				p.End = off
+			default: // the others need nothing here
 			}
 		}
 	}

@@ -240,7 +240,7 @@ func run(t testing.TB, o mirror.Options) *running {
 		defer close(r.done)
 		r.err = m.Run(ctx)
 	}()
-	t.Cleanup(func() { r.stop() })
+	t.Cleanup(func() { _ = r.stop() })
 	return r
 }
 
