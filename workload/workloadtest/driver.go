@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ type driver struct {
 	operated int
 	// twice does every step twice; cut interrupts it first and opens the workload anew.
 	twice, cut bool
-	frozen     bool
+	frozen     atomic.Bool
 }
 
 func newDriver(t testing.TB, h Harness) *driver {
@@ -187,7 +188,7 @@ func (d *driver) follow(epoch understudy.RoleEpoch, reverse bool) *following {
 	f := &following{d: d, cancel: cancel, ended: make(chan error, 1), reports: make(chan understudy.Progress, 1)}
 	a := understudy.Assignment{
 		Link: understudy.Link{Plan: d.h.Spec.Plan, Workload: d.h.Spec.Name, From: d.old, To: d.to}, Epoch: epoch,
-		Lease: lease(1), Frozen: func() bool { return d.frozen }, Reverse: reverse, Kept: maps.Clone(d.kept),
+		Lease: lease(1), Frozen: func() bool { return d.frozen.Load() }, Reverse: reverse, Kept: maps.Clone(d.kept),
 	}
 	w := d.w
 	go func() {

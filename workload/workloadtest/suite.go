@@ -151,7 +151,7 @@ func takesOver(t *testing.T, h Harness, change func(*driver)) {
 	d.stage(understudy.Switchover, understudy.StageReverse)
 	d.old, d.to = d.to, d.old
 	back := d.follow(d.role.Epoch, true)
-	d.frozen = false
+	d.frozen.Store(false)
 	d.write(d.old, 10)
 	back.caughtUp()
 	d.same()
@@ -162,7 +162,7 @@ func takesOver(t *testing.T, h Harness, change func(*driver)) {
 func (d *driver) fenceAndDrain() {
 	d.t.Helper()
 	d.begin()
-	d.frozen = true
+	d.frozen.Store(true)
 	d.stage(understudy.Switchover, understudy.StageCheck)
 	d.stage(understudy.Switchover, understudy.StageFreeze)
 	d.role = d.role.Fenced()

@@ -1,0 +1,6 @@
+//go:build !race
+
+package control_test
+
+// raced says that the race detector slows everything down: sweeps then take every ninth crash.
+const raced = false
