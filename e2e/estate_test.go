@@ -71,7 +71,7 @@ func folder(t *testing.T) string {
 	must(t, err)
 	t.Cleanup(func() {
 		if !t.Failed() {
-			os.RemoveAll(dir)
+			_ = os.RemoveAll(dir)
 		}
 	})
 	return dir

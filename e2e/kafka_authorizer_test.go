@@ -103,10 +103,7 @@ func (g *guarded) missingRight() {
 	if o.status != 5 || !strings.Contains(o.errs, "the right ALTER on the cluster is missing") {
 		g.t.Errorf("protect should name the missing right: %v", o)
 	}
-	if _, v := g.p.status(g.plan); v.Current != nil {
-		g.p.run("abort", v.Current.ID)
-		g.p.rested(v.Current.ID)
-	}
+	g.aborted()
 }
 
 // acls are a cluster's entries in a fixed order.
@@ -171,23 +168,30 @@ func (g *guarded) denyFence() {
 // fenceProof wants the fence to be proven with the ordinary writer's login, and super users to be named.
 func (g *guarded) fenceProof(r reportView) {
 	found := false
-	for _, s := range r.Stages {
-		for _, x := range s.Steps {
-			for _, p := range receiptProofs(x.Receipt) {
-				if p.Kind != "fence" || p.Site != "east" {
-					continue
-				}
-				found = true
-				if !p.Complete || p.Level != "F2" && p.Level != "F3" || !slices.Contains(p.CouldPass, "User:ANONYMOUS") || !strings.Contains(p.Means, writer) {
-					g.t.Errorf("the proof of the fence is %+v", p)
-				}
-				g.t.Logf("%s: %s; could pass: %v", p.Level, p.Means, p.CouldPass)
-			}
+	for _, p := range provenIn(r) {
+		if p.Kind != "fence" || p.Site != "east" {
+			continue
 		}
+		found = true
+		if !p.Complete || p.Level != "F2" && p.Level != "F3" || !slices.Contains(p.CouldPass, "User:ANONYMOUS") || !strings.Contains(p.Means, writer) {
+			g.t.Errorf("the proof of the fence is %+v", p)
+		}
+		g.t.Logf("%s: %s; could pass: %v", p.Level, p.Means, p.CouldPass)
 	}
 	if !found {
 		g.t.Error("the report shows no proof of the fence")
 	}
+}
+
+// provenIn lists every proof of a report.
+func provenIn(r reportView) []proofView {
+	var out []proofView
+	for _, s := range r.Stages {
+		for _, x := range s.Steps {
+			out = append(out, receiptProofs(x.Receipt)...)
+		}
+	}
+	return out
 }
 
 func receiptProofs(r *receiptView) []proofView {

@@ -127,13 +127,23 @@ func (s *scene) unreachable() {
 	if op.status == 0 {
 		t.Errorf("a planned switchover away from a site that does not answer: %v", op)
 	}
-	if _, v := s.p.status(s.plan); v.Current != nil {
-		s.p.run("abort", v.Current.ID)
-		s.p.rested(v.Current.ID)
-	}
+	s.aborted()
 	s.e.toEast.Heal()
 	s.p.await(s.plan, "protected again", protected)
 	s.same()
+}
+
+// aborted ends what a refusal left open.
+func (s *scene) aborted() {
+	s.t.Helper()
+	_, v := s.p.status(s.plan)
+	if v.Current == nil {
+		return
+	}
+	s.p.run("abort", v.Current.ID)
+	if op := s.p.rested(v.Current.ID); op.State != "aborted" {
+		s.t.Fatalf("the abort of what was refused is %+v, error %+v", op, op.Error)
+	}
 }
 
 // wrongAddresses applies documents in which the sites are one cluster, and in which they are each other's:
@@ -167,8 +177,5 @@ func (s *scene) refuses(code string) {
 	if o.status != 5 {
 		s.t.Errorf("a switchover should be refused: %v", o)
 	}
-	if _, v := s.p.status(s.plan); v.Current != nil {
-		s.p.run("abort", v.Current.ID)
-		s.p.rested(v.Current.ID)
-	}
+	s.aborted()
 }
