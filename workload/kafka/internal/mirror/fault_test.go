@@ -10,6 +10,7 @@ import (
 	"github.com/understudy-dr/understudy/lab/kafka"
 	"github.com/understudy-dr/understudy/lab/proxy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 )
 
 // far is the same cluster as e, reached over a path that can fail.
@@ -31,6 +32,12 @@ func moved(t *testing.T, to *end, topic string, n int64) {
 	})
 }
 
+// hasty is a mover that takes a loopback's word for what is under way.
+func hasty(o mirror.Options) mirror.Options {
+	o.Settle = 2 * time.Second
+	return o
+}
+
 func restart(t *testing.T, b *kafka.Broker) {
 	t.Helper()
 	if err := b.Kill(); err != nil {
@@ -48,7 +55,7 @@ func TestTargetKilledWhileMirroring(t *testing.T) {
 	from, to := pair(t, s.old, s.new)
 	topic := from.topic(t, 2, nil)
 	stop := load(t, from, topic, 2)
-	r := run(t, options(from, to, 3, topic))
+	r := run(t, hasty(options(from, to, 3, topic)))
 	moved(t, to, topic, 100)
 	restart(t, to.b)
 	moved(t, to, topic, 100)
@@ -94,7 +101,7 @@ func TestCutsOnBothSides(t *testing.T) {
 	from, to := pair(t, s.old, s.new)
 	topic := from.topic(t, 2, nil)
 	stop := load(t, from, topic, 2)
-	r := run(t, options(far(t, from, s.oldPath), far(t, to, s.newPath), 3, topic))
+	r := run(t, hasty(options(far(t, from, s.oldPath), far(t, to, s.newPath), 3, topic)))
 	for _, path := range []*proxy.Proxy{s.oldPath, s.newPath, s.oldPath, s.newPath} {
 		moved(t, to, topic, 60)
 		path.Cut()

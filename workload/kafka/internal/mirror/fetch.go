@@ -19,7 +19,7 @@ const pollWait = 250 * time.Millisecond
 // broker works on one request of a connection at a time.
 const fetchSlots = 2
 
-// want is one partition's wish for records from an offset on. It gets exactly one answer.
+// want is one partition's wish for records from an offset on. It gets exactly one answer, unless it is left.
 type want struct {
 	part   cluster.Partition
 	offset int64
@@ -29,9 +29,47 @@ type want struct {
 	// alone asks in a request of its own, in which an empty answer means that there is nothing: among others
 	// it may mean that the answer was full.
 	alone bool
-	// gone is closed when nobody waits for the answer any more.
-	gone  <-chan struct{}
-	reply chan fetched
+	// desk takes the answer.
+	desk *desk
+}
+
+// desk is where one run of a partition takes its answers, one at a time. What comes after it was closed gives
+// its memory back.
+type desk struct {
+	answers chan fetched
+
+	mu     sync.Mutex
+	closed bool
+}
+
+func newDesk() *desk { return &desk{answers: make(chan fetched, 1)} }
+
+func (d *desk) put(f fetched) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		f.chunk.release()
+		return
+	}
+	d.answers <- f
+}
+
+// close ends the desk. An answer that nobody took gives its memory back.
+func (d *desk) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	select {
+	case f := <-d.answers:
+		f.chunk.release()
+	default:
+	}
+}
+
+func (d *desk) left() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
 }
 
 // fetched is the answer to a want.
@@ -98,7 +136,7 @@ func (f *fetcher) take(ctx context.Context) []*want {
 		var out, rest []*want
 		for _, w := range f.pending {
 			switch {
-			case w.left():
+			case w.desk.left():
 			case w.alone && len(out) == 0:
 				out = append(out, w)
 			case len(out) > 0 && (w.alone || out[0].alone):
@@ -120,15 +158,6 @@ func (f *fetcher) take(ctx context.Context) []*want {
 			return nil
 		case <-f.wake:
 		}
-	}
-}
-
-func (w *want) left() bool {
-	select {
-	case <-w.gone:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -218,7 +247,7 @@ func (f *fetcher) deal(wants []*want, resp *kmsg.FetchResponse, err error, memor
 		if len(out.records) > 0 {
 			out.chunk = memory.hold()
 		}
-		w.reply <- out
+		w.desk.put(out)
 	}
 	if len(idle) == 0 {
 		return

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
 )
 
 func codecs() map[string]kgo.CompressionCodec {
@@ -309,14 +310,33 @@ func TestAppendTimeIsFrozen(t *testing.T) {
 	}
 }
 
+// millions writes a million records in one batch.
+func (e *end) millions(t *testing.T, topic string) {
+	t.Helper()
+	c, err := batch.NewCoder(64 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := c.Filler(1_000_000, batch.NoProducer(), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := e.c.Metadata(t.Context(), understudy.Lease{}, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := e.c.Produce(t.Context(), understudy.Lease{}, meta.Topics[topic].Partitions[0], b); err != nil || a.Code != 0 {
+		t.Fatal(a, err)
+	}
+}
+
 func TestHeadBeyondOneFillerOfACompactTopic(t *testing.T) {
 	s := live.start(t)
 	from, to := pair(t, s.new, s.old)
 	topic := from.topic(t, 1, map[string]string{"cleanup.policy": "delete"})
-	for range 3 {
-		from.write(t, topic, 1, 500_000, kgo.ProducerBatchMaxBytes(900_000), kgo.ProducerBatchCompression(kgo.ZstdCompression()), kgo.MaxBufferedRecords(100_000))
-	}
-	from.trim(t, topic, 1, 1_400_123)
+	from.millions(t, topic)
+	from.write(t, topic, 1, 500)
+	from.trim(t, topic, 1, 1_000_123)
 	if _, err := from.a.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr("compact")}}, topic); err != nil {
 		t.Fatal(err)
 	}

@@ -210,10 +210,9 @@ func TestPositions(t *testing.T) {
 
 func TestFetcherGivesEachWishOneTurn(t *testing.T) {
 	f := newFetcher(nil, 1)
-	gone := make(chan struct{})
-	left := make(chan struct{})
-	close(left)
-	a, b, c, d := &want{gone: gone}, &want{gone: gone, alone: true}, &want{gone: left}, &want{gone: gone}
+	here, left := newDesk(), newDesk()
+	left.close()
+	a, b, c, d := &want{desk: here}, &want{desk: here, alone: true}, &want{desk: left}, &want{desk: here}
 	for _, w := range []*want{a, b, c, d} {
 		f.ask(w)
 	}
@@ -232,6 +231,25 @@ func TestFetcherGivesEachWishOneTurn(t *testing.T) {
 	})
 	cancel()
 	wg.Wait()
+}
+
+func TestALeftDeskGivesMemoryBack(t *testing.T) {
+	b := newBudget(1 << 20)
+	for name, use := range map[string]func(*desk, fetched){
+		"answered before it was left": func(d *desk, f fetched) { d.put(f); d.close() },
+		"answered after it was left":  func(d *desk, f fetched) { d.close(); d.put(f) },
+	} {
+		c, err := b.get(t.Context(), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(newDesk(), fetched{chunk: c.hold()})
+		c.release()
+		if !b.sem.TryAcquire(1 << 20) {
+			t.Fatalf("%s: memory was kept", name)
+		}
+		b.sem.Release(1 << 20)
+	}
 }
 
 func TestFillerIsKnownAgain(t *testing.T) {

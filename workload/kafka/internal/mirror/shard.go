@@ -179,17 +179,9 @@ func (s *shard) follow(ctx context.Context) error {
 
 // copy moves what the source answers, one fetch ahead of what is being written.
 func (s *shard) copy(ctx context.Context) error {
-	gone := make(chan struct{})
-	defer close(gone)
-	reply := make(chan fetched, 1)
-	defer func() {
-		select {
-		case f := <-reply:
-			f.chunk.release()
-		default:
-		}
-	}()
-	if err := s.ask(reply, gone, s.next, s.leader, false); err != nil {
+	d := newDesk()
+	defer d.close()
+	if err := s.ask(d, s.next, s.leader, false); err != nil {
 		return err
 	}
 	for {
@@ -200,15 +192,15 @@ func (s *shard) copy(ctx context.Context) error {
 			if err := s.take(a); err != nil {
 				return err
 			}
-		case f := <-reply:
-			if err := s.answer(ctx, f, reply, gone); err != nil {
+		case f := <-d.answers:
+			if err := s.answer(ctx, f, d); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (s *shard) ask(reply chan fetched, gone <-chan struct{}, from int64, leader int32, alone bool) error {
+func (s *shard) ask(d *desk, from int64, leader int32, alone bool) error {
 	p, err := s.m.source.partition(s.tp)
 	if err != nil {
 		return err
@@ -216,25 +208,25 @@ func (s *shard) ask(reply chan fetched, gone <-chan struct{}, from int64, leader
 	if p.ID != s.id {
 		return s.remade()
 	}
-	s.m.fetchers.at(p.Leader).ask(&want{part: p, offset: from, epoch: leader, alone: alone, gone: gone, reply: reply})
+	s.m.fetchers.at(p.Leader).ask(&want{part: p, offset: from, epoch: leader, alone: alone, desk: d})
 	return nil
 }
 
 // answer works through one fetch, with the next one already on its way.
-func (s *shard) answer(ctx context.Context, f fetched, reply chan fetched, gone <-chan struct{}) error {
+func (s *shard) answer(ctx context.Context, f fetched, d *desk) error {
 	defer f.chunk.release()
 	if err := s.check(f); err != nil {
 		return err
 	}
 	next, leader, ok := lastWhole(f.records)
 	if !ok {
-		return s.nothing(ctx, f, reply, gone)
+		return s.nothing(ctx, f, d)
 	}
 	s.empties = 0
 	if leader < 0 {
 		leader = s.leader
 	}
-	if err := s.ask(reply, gone, max(next, s.next), leader, false); err != nil {
+	if err := s.ask(d, max(next, s.next), leader, false); err != nil {
 		return err
 	}
 	return s.apply(ctx, f)
@@ -243,7 +235,7 @@ func (s *shard) answer(ctx context.Context, f fetched, reply chan fetched, gone 
 // nothing handles an answer without a whole batch. Among other partitions that may be for want of room, so
 // it is asked for again, alone; below the last stable offset, two empty answers to that mean that the cleaner
 // removed the rest.
-func (s *shard) nothing(ctx context.Context, f fetched, reply chan fetched, gone <-chan struct{}) error {
+func (s *shard) nothing(ctx context.Context, f fetched, d *desk) error {
 	if len(f.records) > 0 && f.alone {
 		return s.unusable(s.m.source, s.next, errTooSmall)
 	}
@@ -259,7 +251,7 @@ func (s *shard) nothing(ctx context.Context, f fetched, reply chan fetched, gone
 			}
 		}
 	}
-	return s.ask(reply, gone, s.next, s.leader, f.stable > s.next)
+	return s.ask(d, s.next, s.leader, f.stable > s.next)
 }
 
 // local makes sure that an empty answer is not one of remote storage that is slow.
