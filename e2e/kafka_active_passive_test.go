@@ -153,6 +153,10 @@ func (s *lossStory) onlyInTheEast() map[place]kafka.Record {
 	}
 	lost := map[place]kafka.Record{}
 	for _, r := range newest(east, s.topic("latest")).Records {
+		if r.Topic == s.topic("trimmed") && r.Offset < trimmedTo {
+			// A broker writes its log starts to disk once a minute: kill -9 brings deleted records back.
+			continue
+		}
 		if at := placeOf(r); !r.Equal(kept[at]) {
 			lost[at] = r
 		}

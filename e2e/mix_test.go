@@ -110,11 +110,14 @@ func (m mix) compacted(t *testing.T, e *estate) {
 	})
 }
 
+// trimmedTo is where the log of the topic trimmed starts.
+const trimmedTo = 57
+
 // trimmed has lost its head.
 func (m mix) trimmed(t *testing.T, e *estate) {
 	name := m.topic("trimmed")
 	e.send(t, e.east, map[string]string{"linger.ms": "50"}, numbered(name, 1, 100, "head")...)
-	must(t, e.java.DeleteRecords(t.Context(), e.east.Access(), kafka.Offset{Topic: name, Offset: 57}))
+	must(t, e.java.DeleteRecords(t.Context(), e.east.Access(), kafka.Offset{Topic: name, Offset: trimmedTo}))
 }
 
 // groups sets positions of two groups in the east, and gives them.
