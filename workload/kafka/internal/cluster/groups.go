@@ -133,6 +133,10 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 	r := resp.(*kmsg.OffsetFetchResponse)
 	out := map[TP]int64{}
 	right := "DESCRIBE on group " + group
+	const unknown = 69 // GROUP_ID_NOT_FOUND: it has no positions
+	if r.ErrorCode == unknown {
+		return out, nil
+	}
 	if err := c.Refused("kafka.offsetfetch", group, r.ErrorCode, right); err != nil {
 		return nil, err
 	}
@@ -147,6 +151,9 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 		}
 	}
 	for _, g := range r.Groups {
+		if g.ErrorCode == unknown {
+			continue
+		}
 		if err := c.Refused("kafka.offsetfetch", group, g.ErrorCode, right); err != nil {
 			return nil, err
 		}
