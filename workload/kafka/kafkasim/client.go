@@ -20,11 +20,14 @@ type client struct {
 	once       sync.Once
 }
 
-// kill resets the connection.
+// kill resets the connection. What kfake is appending for it is taken into account first: cut off in between, a
+// batch would stand in the log that its producer's state does not know, and a retry would be taken for a new one.
 func (cl *client) kill() {
 	cl.once.Do(func() {
 		close(cl.gone)
 		reset(cl.conn)
+		cl.cluster.log.Lock()
+		defer cl.cluster.log.Unlock()
 		cl.up.close()
 	})
 }
