@@ -17,7 +17,12 @@ const (
 // readLog walks the stored batches of a partition that reach into [from, to), in order. It ends early without
 // error when visit says so. A partition that ends before to is read to its end.
 func readLog(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition, from, to int64, visit func(batch.Batch) (bool, error)) error {
-	size := int32(readChunk)
+	return readChunks(ctx, lease, c, p, from, to, readChunk, visit)
+}
+
+// readChunks is readLog with fetches of about so many bytes.
+func readChunks(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition, from, to int64, chunk int32, visit func(batch.Batch) (bool, error)) error {
+	size := chunk
 	for at := from; at < to; {
 		f, err := c.Fetch(ctx, lease, p, at, size)
 		if err != nil {
@@ -35,7 +40,7 @@ func readLog(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p 
 		case !more:
 			return nil
 		case next > at:
-			at, size = next, readChunk
+			at, size = next, chunk
 		case at >= f.HW:
 			return nil
 		case len(f.Records) > 0 && size < readChunkMax: // one batch larger than the chunk
