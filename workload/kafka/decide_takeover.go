@@ -81,9 +81,9 @@ func (d *decision) checkTakeover(failover bool) error {
 // means says how ordinary writers are kept off a site. Where there is an authorizer they are denied by name.
 // The append limit serves where there is none, where somebody could write who cannot be denied by name, and
 // where no writer's credentials are there to prove the denial with.
-func (d *decision) means(s understudy.Site, f *SiteFacts) (deny, limit bool) {
+func (s *site) means(f *SiteFacts) (deny, limit bool) {
 	deny = f.Authorizer && len(f.Writers) > 0
-	limit = !deny || f.Everyone || d.w.sites[s].writer == nil
+	limit = !deny || f.Everyone || s.writer == nil
 	return deny, limit
 }
 
@@ -96,7 +96,7 @@ func (d *decision) fence(s understudy.Site) error {
 	if err := d.movers(s); err != nil {
 		return err
 	}
-	deny, limit := d.means(s, f)
+	deny, limit := d.w.sites[s].means(f)
 	var rules []cluster.ACL
 	var limits []string
 	if deny {
@@ -247,7 +247,7 @@ func (d *decision) reprove() error {
 
 func (d *decision) proveFence(s understudy.Site, f *SiteFacts) {
 	level := understudy.F2
-	if _, limit := d.means(s, f); limit {
+	if _, limit := d.w.sites[s].means(f); limit {
 		level = understudy.F3
 	}
 	d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topicsArgs{d.at(s), f.names()}, Level: level, Patience: 10 * time.Second},

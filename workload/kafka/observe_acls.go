@@ -35,7 +35,20 @@ func (o *observer) acls(ctx context.Context) error {
 	slices.Sort(writers)
 	o.facts.Writers = slices.Compact(writers)
 	o.facts.Denies = denialsOf(all, o.facts.names())
-	return nil
+	return o.transactions(ctx)
+}
+
+// transactions looks whether a fence by append limit would see all of them, where one would be needed.
+func (o *observer) transactions(ctx context.Context) error {
+	if _, limit := o.s.means(o.facts); !limit {
+		return nil
+	}
+	sees, known, err := o.s.seesTransactions(ctx, unbounded(), o.md)
+	if err == nil && known && !sees {
+		o.find("refuse", "US102", "the right "+cluster.DescribeTransactional+" is missing: a fence by append limit would leave the transactions hanging that it does not see",
+			"grant it to the principal that understudy uses there, or let a fence deny ordinary writers by name")
+	}
+	return err
 }
 
 // writersOf lists the principals other than the mover's that a rule allows to write one of the topics, and

@@ -30,6 +30,8 @@ const (
 	CodeSecurityDisabled   = 54
 	CodeUnknownProducer    = 59
 	CodeUnknownTopicID     = 100
+
+	codeTransactionalDenied = 53
 )
 
 func leaseOver(op string, o understudy.Object) *understudy.Error {
@@ -95,7 +97,7 @@ func (c *Cluster) Refused(op, shard string, code int16, right string) error {
 	case 58: // SASL_AUTHENTICATION_FAILED
 		e.Code, e.Kind, e.Summary = "US102", understudy.KindDenied, "the brokers refuse the login"
 		e.Fix = "check sasl.mechanism, sasl.user and the secret in the site file"
-	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, 53, 65:
+	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, codeTransactionalDenied, 65:
 		e.Code, e.Kind = "US102", understudy.KindDenied
 		e.Summary = "a right is missing"
 		if right != "" {
