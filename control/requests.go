@@ -45,7 +45,9 @@ type StartRequest struct {
 	Shards []string `json:"shards,omitempty"`
 	Quick  bool     `json:"quick,omitempty"`
 	By     string   `json:"by"`
-	Reason string   `json:"reason,omitempty"`
+	// As is the name under which the word is given, where it is not By.
+	As     string `json:"as,omitempty"`
+	Reason string `json:"reason,omitempty"`
 	// DryRun shows the stages and steps by today's facts and changes nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 }
@@ -96,6 +98,17 @@ type ActRequest struct {
 	// AcceptFence adds By's word, in a retry, that nobody writes these sites.
 	AcceptFence []understudy.Site `json:"acceptFence,omitempty"`
 	By          string            `json:"by"`
+	// As is the name under which the word is given, where it is not By.
+	As string `json:"as,omitempty"`
+}
+
+// word is a person's acceptance of a site, under the name that was given and with the caller beside it: whoever may
+// call may give a word in another's name, and the record shows it.
+func word(site understudy.Site, as, by string, at time.Time) understudy.Acceptance {
+	if as != "" && as != by {
+		by = as + " (called by " + by + ")"
+	}
+	return understudy.Acceptance{Site: site, By: by, At: at}
 }
 
 // OperationsRequest narrows a list of operations; the zero value lists all.

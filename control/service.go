@@ -114,9 +114,15 @@ func (s *session) mayApply(ctx context.Context, next Plans) error {
 		return err
 	}
 	for _, op := range ops {
-		if !op.State.Final() && op.State != CommitWindow && op.Verb != understudy.Duty {
-			return refused("US257", op.object(), "operation "+string(op.ID)+" is open", "finish or abort it first")
+		if op.State.Final() || op.State == CommitWindow || op.Verb == understudy.Duty {
+			continue
 		}
+		if paused := op.State == PausedByOperator || op.State == PausedByStep; paused && onlyEndpoints(now, next, op.Plan) {
+			// What paused it may be an address that is wrong, or has changed with the disaster.
+			continue
+		}
+		return refused("US257", op.object(), "operation "+string(op.ID)+" is open",
+			"finish or abort it first; while it is paused, the endpoints of its clusters may be changed, and nothing else of its plan")
 	}
 	for _, plan := range now {
 		for _, p := range plan.Workloads {
@@ -135,6 +141,21 @@ func (s *session) mayApply(ctx context.Context, next Plans) error {
 		}
 	}
 	return nil
+}
+
+// onlyEndpoints says that a plan stays as it is but for the endpoints of its clusters.
+func onlyEndpoints(now, next Plans, name understudy.PlanName) bool {
+	bare := func(plans Plans) (workload.Plan, bool) {
+		p, ok := plans.Find(name)
+		p.Workloads = slices.Clone(p.Workloads)
+		for i := range p.Workloads {
+			p.Workloads[i].Clusters = nil
+		}
+		return p, ok
+	}
+	a, before := bare(now)
+	b, after := bare(next)
+	return before && after && digest(a) == digest(b)
 }
 
 // Plans lists the applied plans.
