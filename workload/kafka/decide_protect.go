@@ -184,13 +184,13 @@ func (d *decision) guardTarget(s understudy.Site) error {
 	if !f.Authorizer {
 		return nil
 	}
-	rules := denyRules(f.names(), f.Writers)
+	rules := denyRules(f.covered(), f.Writers)
 	if len(rules) == 0 {
 		return nil
 	}
 	mem := d.fenceMemory(s, f, rules, nil)
 	d.remember(map[string]any{keepFence(s): mem})
-	step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
+	step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Topics: f.names()},
 		"deny %d principals to write %d topics on %s", len(f.Writers), len(f.Topics), s)
 	step.Before = topicconf.Encode(mem)
 	return nil

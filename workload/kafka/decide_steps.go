@@ -64,8 +64,8 @@ type createArgs struct {
 type denyArgs struct {
 	base
 	Rules []cluster.ACL `json:"rules"`
-	// Writers are the principals to deny on topics that appear only later.
-	Writers []string `json:"writers,omitempty"`
+	// Topics are those that were there when the rules were decided.
+	Topics []string `json:"topics,omitempty"`
 	// Forget is the memory that remains once the rules are gone.
 	Forget *fenceMemory `json:"forget,omitempty"`
 }

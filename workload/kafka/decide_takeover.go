@@ -80,10 +80,12 @@ func (d *decision) checkTakeover(failover bool) error {
 
 // means says how ordinary writers are kept off a site. Where there is an authorizer they are denied by name.
 // The append limit serves where there is none, where somebody could write who cannot be denied by name, and
-// where no writer's credentials are there to prove the denial with.
+// where no writer's credentials are there to prove the denial with. It serves, too, where no rule allows anybody
+// anything on a topic: brokers with allow.everyone.if.no.acl.found let everybody in there, and the first denial
+// would end that for readers and for the mover as well. They do not tell whether they do.
 func (s *site) means(f *SiteFacts) (deny, limit bool) {
-	deny = f.Authorizer && len(f.Writers) > 0
-	limit = !deny || f.Everyone || s.writer == nil
+	deny = f.Authorizer && len(f.Writers) > 0 && len(f.covered()) > 0
+	limit = !deny || f.Everyone || s.writer == nil || len(f.Bare) > 0
 	return deny, limit
 }
 
@@ -100,7 +102,7 @@ func (d *decision) fence(s understudy.Site) error {
 	var rules []cluster.ACL
 	var limits []string
 	if deny {
-		rules = denyRules(f.names(), f.Writers)
+		rules = denyRules(f.covered(), f.Writers)
 	}
 	if limit {
 		limits = f.names()
@@ -109,7 +111,7 @@ func (d *decision) fence(s understudy.Site) error {
 	d.stampBoth()
 	before := topicconf.Encode(d.fenceMemory(s, f, rules, limits))
 	if deny {
-		step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
+		step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Topics: f.names()},
 			"deny %s to write %d topics on %s", strings.Join(f.Writers, ", "), len(f.Topics), s)
 		step.Before = before
 	}
@@ -152,9 +154,11 @@ func (d *decision) drain(salvage bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.present(d.stage.To); err != nil {
+	target, err := d.present(d.stage.To)
+	if err != nil {
 		return err
 	}
+	d.late(source, target)
 	a := linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: source.names(), Salvage: salvage}
 	verb := "wait until %s holds all that %s holds"
 	if salvage {
@@ -166,6 +170,27 @@ func (d *decision) drain(salvage bool) error {
 	groups := d.step(stepGroups, understudy.Idempotent, d.stage.To, a, "copy the groups' positions to %s once more", d.stage.To)
 	groups.Skippable = salvage
 	return nil
+}
+
+// late makes on the target the topics and partitions that came into being after the freeze: a frozen mover makes
+// none, and copies those that are there.
+func (d *decision) late(source, target *SiteFacts) {
+	a := createArgs{base: d.at(d.stage.To)}
+	for _, name := range source.names() {
+		have := target.Topics[name]
+		if have != nil && len(have.Partitions) >= len(source.Topics[name].Partitions) {
+			continue
+		}
+		in := d.intended(source, name, d.stage.Old)
+		a.Topics = append(a.Topics, d.newTopic(in, target))
+		d.remember(map[string]any{
+			topicconf.KeepIntended(name):                 in,
+			topicconf.KeepOurs(name, string(d.stage.To)): topicconf.Set(topicconf.Mirroring(in), in),
+		})
+	}
+	if len(a.Topics) > 0 {
+		d.step(stepCreate, understudy.ProbeFirst, d.stage.To, a, "make %d topics on %s that appeared after the freeze", len(a.Topics), d.stage.To)
+	}
 }
 
 // halt ends the mover of the link for good, provably.

@@ -75,9 +75,15 @@ func (j *job) behind(ctx context.Context, source *site, salvage bool) (int64, ma
 	var left int64
 	for tp, end := range want {
 		got, ok := have[tp]
-		if !ok {
-			left += max(end, 1) // the partition itself is missing
+		if !ok && salvage {
+			left += max(end, 1)
 			continue
+		}
+		if !ok {
+			return 0, nil, &understudy.Error{
+				Code: "US118", Kind: understudy.KindConflict, Op: "kafka.drain", Object: j.object(tp.String()),
+				Summary: "the partition came into being after the freeze and is missing on the target", Fix: "retry: it is made there first",
+			}
 		}
 		if got > end && salvage {
 			continue

@@ -28,26 +28,40 @@ const (
 )
 
 // addDenials denies writers, by rules of their own. A rule that is there already stays, so running it twice
-// changes nothing. Topics that appeared since the step was decided are denied as well.
+// changes nothing. Topics that appeared since the step was decided are left alone, and the stage is planned anew:
+// whether a rule on them is ours must be known before it is made.
 func addDenials(ctx context.Context, j *job) (understudy.Receipt, error) {
 	a, err := args[denyArgs](j.step)
 	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if p := j.site.endpoint.principal(); slices.ContainsFunc(a.Rules, func(r cluster.ACL) bool { return r.Principal == p || r.Principal == everyone }) {
+		return understudy.Receipt{}, bug("kafka.deny", "a rule would deny the mover itself")
+	}
+	if err := j.site.admin.CreateACLs(ctx, j.run.Lease, a.Rules); err != nil {
 		return understudy.Receipt{}, err
 	}
 	topics, _, err := j.matched(ctx, j.site)
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	rules := slices.Clone(a.Rules)
-	for _, r := range denyRules(topics, a.Writers) {
-		if !slices.Contains(rules, r) {
-			rules = append(rules, r)
+	return understudy.Receipt{}, j.known(a.Topics, topics)
+}
+
+// known refuses when there are topics that were not there when the step was decided.
+func (j *job) known(decided, now []string) error {
+	var late []string
+	for _, t := range now {
+		if !slices.Contains(decided, t) {
+			late = append(late, t)
 		}
 	}
-	if p := j.site.endpoint.principal(); slices.ContainsFunc(rules, func(r cluster.ACL) bool { return r.Principal == p || r.Principal == everyone }) {
-		return understudy.Receipt{}, bug("kafka.deny", "a rule would deny the mover itself")
+	if len(late) == 0 {
+		return nil
 	}
-	return understudy.Receipt{}, j.site.admin.CreateACLs(ctx, j.run.Lease, rules)
+	err := understudy.AsError(changed(j, nil))
+	err.Object.Shard, err.Summary = late[0], fmt.Sprintf("%d topics appeared meanwhile: %s", len(late), strings.Join(late, ", "))
+	return err
 }
 
 // removeDenials removes exactly the rules that understudy added. Rules that are gone stay gone.
@@ -177,16 +191,19 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err := j.unchanged(a.Topics, topics); err != nil {
 		return understudy.Receipt{}, err
 	}
+	as, name := j.prober(a.Level)
+	if as != nil {
+		if err := j.awaitRefused(ctx, as, parts); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
+	// The proof is dated after the last refusal: what could be lost grows until then.
 	proof := j.proof(understudy.ProofFence, fenceValid)
 	proof.Level = a.Level
-	as, name := j.prober(a.Level)
 	if as == nil {
 		proof.Missing = []string{"an ordinary writer's credentials (kafka.writer in the site file)"}
 		proof.Means = "the rules are in place, but nobody tried"
 	} else {
-		if err := j.awaitRefused(ctx, as, parts); err != nil {
-			return understudy.Receipt{}, err
-		}
 		proof.Complete = true
 		proof.Means = fmt.Sprintf("harmless write probe as %s refused on %d of %d partitions", name, len(parts), len(parts))
 	}

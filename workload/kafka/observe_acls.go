@@ -35,6 +35,7 @@ func (o *observer) acls(ctx context.Context) error {
 	slices.Sort(writers)
 	o.facts.Writers = slices.Compact(writers)
 	o.facts.Denies = denialsOf(all, o.facts.names())
+	o.facts.Bare = bare(all, o.facts.names())
 	return o.transactions(ctx)
 }
 
@@ -67,6 +68,19 @@ func writersOf(all []cluster.ACL, topics []string, mover string) (writers []stri
 		}
 	}
 	return writers, anyone
+}
+
+// bare lists the topics on which no rule allows anything.
+func bare(all []cluster.ACL, topics []string) []string {
+	var out []string
+	for _, t := range topics {
+		if !slices.ContainsFunc(all, func(a cluster.ACL) bool {
+			return a.Type == kmsg.ACLResourceTypeTopic && a.Allow == kmsg.ACLPermissionTypeAllow && coversAny(a, []string{t})
+		}) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func writes(op kmsg.ACLOperation) bool {

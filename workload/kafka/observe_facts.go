@@ -27,6 +27,8 @@ type SiteFacts struct {
 	Writers []string `json:"writers,omitempty"`
 	// Everyone says that an ACL lets every principal write one of the topics.
 	Everyone bool `json:"everyone,omitempty"`
+	// Bare are the topics on which no ACL allows anybody anything, in order.
+	Bare []string `json:"bare,omitempty"`
 	// Denies are the DENY rules on writing that exist for the topics.
 	Denies []cluster.ACL `json:"denies,omitempty"`
 	// OwnTopic says whether understudy's own topic is there.
@@ -107,6 +109,11 @@ func (s *SiteFacts) highestEpoch() understudy.RoleEpoch {
 		}
 	}
 	return out
+}
+
+// covered lists the topics on which some ACL allows something.
+func (s *SiteFacts) covered() []string {
+	return slices.DeleteFunc(s.names(), func(t string) bool { return slices.Contains(s.Bare, t) })
 }
 
 // limited counts the topics closed by an append limit, and denied those on which every writer is denied.

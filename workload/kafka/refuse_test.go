@@ -171,12 +171,15 @@ func TestATopicThatAppearsIsNotProven(t *testing.T) {
 	if understudy.KindOf(err) != understudy.KindConflict {
 		t.Fatalf("%v would not be planned anew", err)
 	}
-	if got := settings(t, th.east, "orders-new")["max.message.bytes"]; got != "0" {
-		t.Fatalf("the new topic's append limit is %s: it is open", got)
+	if got := settings(t, th.east, "orders-new")["max.message.bytes"]; got == "0" {
+		t.Fatal("the new topic was closed before its own limit was remembered")
 	}
 	h.afterDecide = nil
 	if err := h.stage(understudy.Switchover, understudy.StageFence, east, west); err != nil {
 		t.Fatalf("planned anew: %v", err)
+	}
+	if got := settings(t, th.east, "orders-new")["max.message.bytes"]; got != "0" {
+		t.Fatalf("the new topic's append limit is %s: it is open", got)
 	}
 }
 

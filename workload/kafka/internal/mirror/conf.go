@@ -226,6 +226,9 @@ func (c *conf) create(ctx context.Context, names []string, from, to cluster.Meta
 	if err != nil {
 		return err
 	}
+	if err := c.guard(ctx, names); err != nil {
+		return err
+	}
 	for _, n := range names {
 		in := intended[n]
 		want := topicconf.Mirroring(in)
@@ -247,6 +250,22 @@ func (c *conf) create(ctx context.Context, names []string, from, to cluster.Meta
 		return c.align(ctx, names, from, to)
 	}
 	return nil
+}
+
+// guard denies ordinary writers topics before they exist: rules are by name. What is ours is remembered first.
+func (c *conf) guard(ctx context.Context, names []string) error {
+	if c.m.o.Guard == nil || c.m.o.Frozen() {
+		return nil
+	}
+	fenced, do, err := c.m.o.Guard(ctx, names, c.memory(c.m.o.Fence))
+	if err != nil || do == nil {
+		return err
+	}
+	c.m.keep(understudy.Keep{c.m.o.Fence: fenced})
+	c.mu.Lock()
+	c.kept[c.m.o.Fence] = fenced
+	c.mu.Unlock()
+	return do(ctx)
 }
 
 func (c *conf) replication(in topicconf.Intended, to cluster.Metadata) int16 {

@@ -46,6 +46,11 @@ type Options struct {
 	Source, Target *cluster.Cluster
 	// Topic and Group say what belongs to the workload.
 	Topic, Group func(string) bool
+	// Guard keeps ordinary writers off topics of the target that are about to be made, where others of the workload are
+	// guarded. It gives what must be remembered first, and what then does it; both are nil where nothing is to be done.
+	Guard func(ctx context.Context, topics []string, fence []byte) (fenced []byte, do func(context.Context) error, err error)
+	// Fence is the name under which the memory of the target's guard is kept.
+	Fence string
 	// Replication is the replication factor of topics made on the target; 0 means as on the source.
 	Replication int
 	// Settle is how long a request may be under way after its connection broke; 0 means cluster.RequestTimeout.
