@@ -39,9 +39,9 @@ func addDenials(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	rules := slices.Clone(a.Rules)
+	rules, known := slices.Clone(a.Rules), setOf(a.Rules)
 	for _, r := range denyRules(topics, a.Writers) {
-		if !slices.Contains(rules, r) {
+		if !known[r] {
 			rules = append(rules, r)
 		}
 	}
@@ -266,10 +266,14 @@ func (j *job) ledNow(ctx context.Context, parts []cluster.Partition) ([]cluster.
 	if err != nil {
 		return nil, err
 	}
+	now := map[cluster.TP]cluster.Partition{}
+	for _, p := range fresh {
+		now[p.TP] = p
+	}
 	out := slices.Clone(parts)
 	for i, p := range out {
-		if at := slices.IndexFunc(fresh, func(f cluster.Partition) bool { return f.TP == p.TP }); at >= 0 {
-			out[i] = fresh[at]
+		if led, ok := now[p.TP]; ok {
+			out[i] = led
 		}
 	}
 	return out, nil
@@ -415,16 +419,14 @@ func restoreLimits(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
+	changes := map[string]map[string]*string{}
 	for _, name := range names {
-		if !topicconf.IsFence(have[name][topicconf.AppendLimit].Value) {
-			continue
+		if topicconf.IsFence(have[name][topicconf.AppendLimit].Value) {
+			changes[name] = map[string]*string{topicconf.AppendLimit: a.Limits[name]}
 		}
-		if err := j.still(ctx); err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: a.Limits[name]}); err != nil {
-			return understudy.Receipt{}, err
-		}
+	}
+	if err := j.alter(ctx, changes); err != nil {
+		return understudy.Receipt{}, err
 	}
 	r := understudy.Receipt{Keep: j.keepFence(a.Forget)}
 	if a.Unguarded {
