@@ -68,9 +68,8 @@ func settledParts(p *controltest.Plane) string {
 
 func wordySetup(t *testing.T) (controltest.Setup, *workloadtest.World) {
 	world := workloadtest.NewWorld("east", "west")
-	return controltest.Setup{
-		Registry: workload.NewRegistry(workloadtest.Wordy(workloadtest.Toy(world))), Plan: toyPlan(), DataDir: t.TempDir(),
-	}, world
+	registry, plan := workloadtest.WordyEstate(world, "east", "west")
+	return controltest.Setup{Registry: registry, Plan: plan, DataDir: t.TempDir()}, world
 }
 
 // TestValuesLargerThanATransaction takes a workload over and home again whose lists of steps, receipts and memory are
@@ -115,9 +114,9 @@ var errSeen = fmt.Errorf("seen")
 // TestCrashSweepOfLargeValues stops the engine around the writes of parts as well: nothing is half there, nothing is
 // left behind, and what was decided, received and kept is what is found.
 func TestCrashSweepOfLargeValues(t *testing.T) {
-	stride := 4
+	stride := 11
 	if raced || testing.Short() {
-		stride = 19
+		stride = 47
 	}
 	req := control.StartRequest{Verb: understudy.Switchover}
 	n := controltest.Sweep(t, controltest.Bubble, stride, 0, func(t *testing.T) controltest.Estate {

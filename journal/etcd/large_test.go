@@ -7,7 +7,6 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
-	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/workloadtest"
 )
 
@@ -23,12 +22,9 @@ func TestControlOnEtcdWithLargeValues(t *testing.T) {
 	for name, j := range map[string]*Journal{"embedded": embedded, "endpoints": remote} {
 		t.Run(name, func(t *testing.T) {
 			world := workloadtest.NewWorld("east", "west")
+			registry, plan := workloadtest.WordyEstate(world, "east", "west")
 			p := controltest.Start(t, controltest.Setup{
-				Registry: workload.NewRegistry(workloadtest.Wordy(workloadtest.Toy(world))), DataDir: t.TempDir(),
-				Plan: workload.Plan{
-					Name: "contoso", Home: "east", Sites: []understudy.Site{"east", "west"},
-					Workloads: []workload.Planned{{Spec: workloadtest.ToySpec("contoso", "orders", "east", "west"), OnFailure: understudy.Stop}},
-				},
+				Registry: registry, Plan: plan, DataDir: t.TempDir(),
 				Options: func(o *control.Options) { o.Journal, o.Lease = j, 30*time.Second },
 			})
 			p.Apply()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,22 +12,26 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
-	"github.com/understudy-dr/understudy/journal"
-	"github.com/understudy-dr/understudy/journal/mem"
 	"github.com/understudy-dr/understudy/workload/kafka"
 	"github.com/understudy-dr/understudy/workload/kafka/kafkasim"
 )
 
-// many is the number of topics of an ordinary large estate.
-const many = 2000
+// many is the number of topics of an ordinary large estate; the race detector makes clients and simulator ten times
+// slower, so it looks at fewer.
+func many() int {
+	if raced {
+		return 400
+	}
+	return 2000
+}
 
 // TestThousandsOfTopics brings a workload of two thousand topics over and home again, through control.
 func TestThousandsOfTopics(t *testing.T) {
-	th, names := crowded(t, many)
+	th, names := crowded(t, many())
 	e := story{}.estate(t, th)
 	e.Setup.Plan.Workloads[0].Config = &kafka.Config{Topics: []string{`topic-\d+`}}
-	largest := &sizes{}
-	e.Setup.Hooks = mem.Options{AfterCommit: largest.see}
+	var weight controltest.Weight
+	e.Setup.Hooks = weight.Hooks()
 	p := controltest.Start(t, e.Setup)
 	p.Apply()
 	some := []string{names[0], names[len(names)/2], names[len(names)-1]}
@@ -41,13 +44,13 @@ func TestThousandsOfTopics(t *testing.T) {
 		t.Helper()
 		began := time.Now()
 		op := p.Do(control.StartRequest{Verb: verb}, want)
-		t.Logf("%s took %v; %s\n\t%s", verb, time.Since(began).Round(time.Millisecond), largest.take(), spent(t, p, op.ID))
+		t.Logf("%s took %v; %s\n\t%s", verb, time.Since(began).Round(time.Millisecond), weight.Take(), spent(t, p, op.ID))
 	}
 	rest := func() {
 		t.Helper()
 		began := time.Now()
 		keptUp(t, p)
-		t.Logf("the link kept up after %v; %s", time.Since(began).Round(time.Millisecond), largest.take())
+		t.Logf("the link kept up after %v; %s", time.Since(began).Round(time.Millisecond), weight.Take())
 	}
 	write(east, "a")
 	do(understudy.Protect, control.Committed)
@@ -117,36 +120,6 @@ func keptUp(t *testing.T, p *controltest.Plane) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// sizes watches what is written to a journal, and to whom it belongs.
-type sizes struct {
-	mu                   sync.Mutex
-	largest, all, writes int
-	key                  string
-}
-
-func (s *sizes) see(txn journal.Txn) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	size := 0
-	for _, w := range txn.Writes {
-		size += len(w.Value)
-		s.writes++
-	}
-	s.all += size
-	if size > s.largest {
-		s.largest, s.key = size, txn.Writes[0].Key
-	}
-	return nil
-}
-
-// take gives what was seen since it was taken before.
-func (s *sizes) take() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer func() { s.largest, s.all, s.writes, s.key = 0, 0, 0, "" }()
-	return fmt.Sprintf("%d writes of %d kB; the largest transaction has %d kB, with %s", s.writes, s.all>>10, s.largest>>10, s.key)
 }
 
 // spent says how long the stages of an operation took.

@@ -32,6 +32,14 @@ func Wordy(toy workload.Kind) workload.Kind {
 	return toy
 }
 
+// WordyEstate is a plan of one wordy workload between two sites of a world, the first of them home.
+func WordyEstate(w *World, home, second understudy.Site) (workload.Registry, workload.Plan) {
+	return workload.NewRegistry(Wordy(Toy(w))), workload.Plan{
+		Name: "contoso", Home: home, Sites: []understudy.Site{home, second},
+		Workloads: []workload.Planned{{Spec: ToySpec("contoso", "orders", home, second), OnFailure: understudy.Stop}},
+	}
+}
+
 type wordy struct{ workload.Workload }
 
 // says tells which steps are wordy.
