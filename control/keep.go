@@ -1,32 +1,8 @@
 package control
 
 import (
-	"maps"
-
 	"github.com/understudy-dr/understudy"
 )
-
-// keep changes a workload's memory in a transaction. The caller holds the plan's lock.
-func (s *session) keep(t *change, o understudy.Object, k understudy.Keep) error {
-	if len(k) == 0 {
-		return nil
-	}
-	kept, version, err := read[understudy.Keep](s.hard, s.opt.Journal, keyKeep(o))
-	if err != nil {
-		return err
-	}
-	next := understudy.Keep{}
-	maps.Copy(next, kept)
-	for name, v := range k {
-		if v == nil {
-			delete(next, name)
-			continue
-		}
-		next[name] = v
-	}
-	t.put(keyKeep(o), version, next)
-	return nil
-}
 
 // remember keeps what outlives the operation: what is known of an old side's fence, and ledgers.
 func (s *session) remember(t *change, op *Operation, o understudy.Object, r understudy.Receipt) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/understudy-dr/understudy"
@@ -102,8 +103,18 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 	return docs, s.links.resume()
 }
 
-// mayApply refuses changes under an open operation, and the loss of a protected workload.
+// MostWorkloads is the highest number of workloads of a plan. Their roles move together or not at all, so all of them
+// fit in one transaction of the journal: a role and an entry each, beside the operation and the plan.
+const MostWorkloads = (journal.MaxOps - 10) / 2
+
+// mayApply refuses plans that are too large, changes under an open operation, and the loss of a protected workload.
 func (s *session) mayApply(ctx context.Context, next Plans) error {
+	for _, plan := range next {
+		if n := len(plan.Workloads); n > MostWorkloads {
+			return refused("US259", understudy.Object{Plan: plan.Name}, fmt.Sprintf("the plan has %d workloads, and at most %d move in one transaction", n, MostWorkloads),
+				"make two plans of it")
+		}
+	}
 	now, err := s.c.plans(ctx)
 	if err != nil {
 		// Documents that no longer compile may be replaced by some that do.

@@ -134,7 +134,7 @@ func (w *walk) step(ctx context.Context, stage understudy.StageName, p workload.
 	if open && step.Class == understudy.AskHuman {
 		return w.unknown(stage, p, step, attempt)
 	}
-	entry := Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: &step, Attempt: attempt}
+	entry := Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: brief(step), Attempt: attempt}
 	if !open {
 		intent := entry
 		intent.Kind = EventIntent
@@ -150,11 +150,23 @@ func (w *walk) step(ctx context.Context, stage understudy.StageName, p workload.
 	return w.result(entry, p, receipt)
 }
 
+// repeatMost is how much of a step, or of a change of the memory, an entry repeats that another one holds, in bytes.
+const repeatMost = 8 << 10
+
+// brief gives a step as the entries tell it that come after the decided list. That holds it whole, with the
+// before-image, and is journaled before any of them; what is large is not repeated.
+func brief(step understudy.Step) *understudy.Step {
+	if len(step.Args)+len(step.Before) > repeatMost {
+		step.Args, step.Before = nil, nil
+	}
+	return &step
+}
+
 // unknown asks a person about a step that cannot be repeated and may have happened.
 func (w *walk) unknown(stage understudy.StageName, p workload.Planned, step understudy.Step, attempt int) error {
 	o := objectOf(p)
 	o.Site = step.Site
-	return w.failed(Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: &step, Attempt: attempt}, &understudy.Error{
+	return w.failed(Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: brief(step), Attempt: attempt}, &understudy.Error{
 		Code: "US240", Kind: understudy.KindBroken, Op: "control.resume", Object: o,
 		Summary: "it is not known whether this step happened before the crash: " + step.Summary,
 		Fix:     "look, then retry or skip it",
@@ -176,6 +188,12 @@ func (w *walk) failed(entry Event, err error) error {
 // result journals the receipt, the workload's memory, proofs of fences and ledgers, all at once.
 func (w *walk) result(entry Event, p workload.Planned, r understudy.Receipt) error {
 	entry.Kind, entry.Receipt = EventResult, &r
+	if written(r.Keep).size() > repeatMost {
+		// The memory itself holds it from the same transaction on.
+		told := r
+		told.Keep = nil
+		entry.Receipt = &told
+	}
 	return w.amend(func(op *Operation, t *change) ([]Event, error) {
 		if err := w.s.keep(t, objectOf(p), r.Keep); err != nil {
 			return nil, err
@@ -284,7 +302,7 @@ func (w *walk) stageFor(ctx context.Context, stage understudy.StageName, p workl
 	if err != nil {
 		return understudy.Stage{}, err
 	}
-	kept, _, err := read[understudy.Keep](ctx, w.s.opt.Journal, keyKeep(objectOf(p)))
+	kept, err := kept(ctx, w.s.opt.Journal, objectOf(p))
 	if err != nil {
 		return understudy.Stage{}, err
 	}

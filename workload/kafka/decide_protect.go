@@ -122,28 +122,15 @@ func (d *decision) create() error {
 }
 
 // remember adds documents to the step that puts them into the journal; there is one such step in a stage, and
-// it comes before those added later.
+// it comes before those added later. Decide fills it in the end.
 func (d *decision) remember(docs map[string]any) {
-	for i := range d.steps {
-		if d.steps[i].Kind != stepRemember {
-			continue
-		}
-		a, err := args[rememberArgs](d.steps[i])
-		if err != nil {
-			panic("kafka: " + err.Error()) // we wrote it ourselves
-		}
-		d.steps[i].Args = encodeRemember(a, docs)
-		return
+	if d.memory == nil {
+		d.memory, d.remembers = map[string]json.RawMessage{}, len(d.steps)
+		d.step(stepRemember, understudy.Idempotent, "", nil, "remember what is there before anything changes")
 	}
-	s := d.step(stepRemember, understudy.Idempotent, "", nil, "remember what is there before anything changes")
-	s.Args = encodeRemember(rememberArgs{Keep: map[string]json.RawMessage{}}, docs)
-}
-
-func encodeRemember(a rememberArgs, docs map[string]any) json.RawMessage {
 	for name, v := range docs {
-		a.Keep[name] = topicconf.Encode(v)
+		d.memory[name] = topicconf.Encode(v)
 	}
-	return topicconf.Encode(a)
 }
 
 // intended gives what a topic's owner wants, from the site that is or was active.
@@ -196,6 +183,17 @@ func (d *decision) guardTarget(s understudy.Site) error {
 	return nil
 }
 
+// setOf gives the rules of all lists.
+func setOf(lists ...[]cluster.ACL) map[cluster.ACL]bool {
+	set := map[cluster.ACL]bool{}
+	for _, list := range lists {
+		for _, r := range list {
+			set[r] = true
+		}
+	}
+	return set
+}
+
 func denyRules(topics, writers []string) []cluster.ACL {
 	var out []cluster.ACL
 	for _, t := range topics {
@@ -210,8 +208,10 @@ func denyRules(topics, writers []string) []cluster.ACL {
 // topics that are not remembered yet. What was kept is never replaced.
 func (d *decision) fenceMemory(s understudy.Site, f *SiteFacts, rules []cluster.ACL, limits []string) fenceMemory {
 	mem := fenceOf(d.stage.Kept, s)
+	known := setOf(f.Denies, mem.Denies)
 	for _, r := range rules {
-		if !slices.Contains(f.Denies, r) && !slices.Contains(mem.Denies, r) {
+		if !known[r] {
+			known[r] = true
 			mem.Denies = append(mem.Denies, r)
 		}
 	}

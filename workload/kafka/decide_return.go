@@ -211,6 +211,17 @@ func (d *decision) scanned() (scanArgs, error) {
 	}, nil
 }
 
+// of gives what is needed to compare one topic.
+func (a scanArgs) of(topic string) scanArgs {
+	a.Topics = []string{topic}
+	at := a.Cut.Offsets
+	a.Cut.Offsets = Vector{}
+	if list, known := at[topic]; known {
+		a.Cut.Offsets[topic] = list
+	}
+	return a
+}
+
 // resolve makes anew the topics of the old primary that diverged; the others are left as they are.
 func (d *decision) resolve() error {
 	r, ok := d.stage.Receipt(stepLedger)
@@ -236,7 +247,7 @@ func (d *decision) resolve() error {
 	}
 	for _, name := range diverged {
 		if old.Topics[name] != nil {
-			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan, Ranges: det.of(name)})
+			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan.of(name), Ranges: det.of(name)})
 		}
 	}
 	return nil

@@ -264,16 +264,14 @@ func restoreLimits(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
+	changes := map[string]map[string]*string{}
 	for _, name := range names {
-		if !topicconf.IsFence(have[name][topicconf.AppendLimit].Value) {
-			continue
+		if topicconf.IsFence(have[name][topicconf.AppendLimit].Value) {
+			changes[name] = map[string]*string{topicconf.AppendLimit: a.Limits[name]}
 		}
-		if err := j.still(ctx); err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: a.Limits[name]}); err != nil {
-			return understudy.Receipt{}, err
-		}
+	}
+	if err := j.alter(ctx, changes); err != nil {
+		return understudy.Receipt{}, err
 	}
 	r := understudy.Receipt{Keep: j.keepFence(a.Forget)}
 	if r.Warnings, err = j.stuck(ctx, names); err != nil {

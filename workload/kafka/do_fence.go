@@ -161,10 +161,14 @@ func (j *job) ledNow(ctx context.Context, parts []cluster.Partition) ([]cluster.
 	if err != nil {
 		return nil, err
 	}
+	now := map[cluster.TP]cluster.Partition{}
+	for _, p := range fresh {
+		now[p.TP] = p
+	}
 	out := slices.Clone(parts)
 	for i, p := range out {
-		if at := slices.IndexFunc(fresh, func(f cluster.Partition) bool { return f.TP == p.TP }); at >= 0 {
-			out[i] = fresh[at]
+		if led, ok := now[p.TP]; ok {
+			out[i] = led
 		}
 	}
 	return out, nil

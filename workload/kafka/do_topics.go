@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
@@ -20,27 +23,60 @@ func createTopics(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	made := 0
-	for i, t := range a.Topics {
-		j.count("topics", int64(i), int64(len(a.Topics)), "topics")
-		created, err := j.site.admin.CreateTopic(ctx, j.run.Lease, t)
-		if err != nil {
-			return understudy.Receipt{}, err
-		}
-		if created {
-			made++
-			continue
-		}
-		if err := j.fit(ctx, t); err != nil {
-			return understudy.Receipt{}, err
-		}
-	}
+	wanted, names := map[string]cluster.NewTopic{}, []string{}
 	for _, t := range a.Topics {
-		if _, err := j.awaitTopic(ctx, t.Name, int(t.Partitions)); err != nil {
-			return understudy.Receipt{}, err
+		wanted[t.Name], names = t, append(names, t.Name)
+	}
+	var made, done atomic.Int64
+	err = j.eachTopic(ctx, names, func(ctx context.Context, name string) error {
+		created, err := j.site.admin.CreateTopic(ctx, j.run.Lease, wanted[name])
+		if err == nil && created {
+			made.Add(1)
+		} else if err == nil {
+			err = j.fit(ctx, wanted[name])
+		}
+		j.count("topics", done.Add(1), int64(len(names)), "topics")
+		return err
+	})
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if err := j.awaitTopics(ctx, wanted); err != nil {
+		return understudy.Receipt{}, err
+	}
+	return understudy.Receipt{Summary: fmt.Sprintf("%d topics made on %s, %d were there", made.Load(), j.step.Site, int64(len(names))-made.Load())}, nil
+}
+
+// eachTopic does something for every topic, several at a time.
+func (j *job) eachTopic(ctx context.Context, names []string, do func(ctx context.Context, name string) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probeParallel)
+	for _, name := range names {
+		g.Go(func() error { return do(ctx, name) })
+	}
+	return g.Wait()
+}
+
+// awaitTopics waits until all topics are listed, each with its partitions, and every partition with a leader.
+func (j *job) awaitTopics(ctx context.Context, wanted map[string]cluster.NewTopic) error {
+	md, err := j.metadata(ctx, j.site)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if n := int(wanted[name].Partitions); !isLed(md.Topics[name], n) {
+			if _, err := j.awaitTopic(ctx, name, n); err != nil {
+				return err
+			}
 		}
 	}
-	return understudy.Receipt{Summary: fmt.Sprintf("%d topics made on %s, %d were there", made, j.step.Site, len(a.Topics)-made)}, nil
+	return nil
+}
+
+// isLed says whether a topic has at least so many partitions, each with a leader.
+func isLed(t cluster.Topic, partitions int) bool {
+	led := !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader < 0 })
+	return led && len(t.Partitions) >= max(partitions, 1)
 }
 
 // fit brings a topic that exists to the wanted partitions and settings.
@@ -74,9 +110,8 @@ func (j *job) awaitTopic(ctx context.Context, name string, partitions int) (clus
 		if err != nil {
 			return cluster.Topic{}, err
 		}
-		t, ok := md.Topics[name]
-		led := !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader < 0 })
-		if ok && led && len(t.Partitions) >= max(partitions, 1) {
+		t := md.Topics[name]
+		if isLed(t, partitions) {
 			return t, nil
 		}
 		if try == 100 {
@@ -115,23 +150,28 @@ func (j *job) restoreConfigs(ctx context.Context, moment func(topicconf.Intended
 		return understudy.Receipt{}, err
 	}
 	r := understudy.Receipt{Keep: understudy.Keep{}}
+	changes := map[string]map[string]*string{}
 	for _, name := range names {
 		in, want := a.Topics[name], moment(a.Topics[name])
 		change, foreign := topicconf.Restore(want, have[name], a.Ours[name], md.Topics[name].Replication())
 		for _, f := range foreign {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s on %s: %s is %q, changed by somebody else, and stays", name, j.step.Site, f, have[name][f].Value))
 		}
-		if len(change) > 0 {
-			if err := j.still(ctx); err != nil {
-				return r, err
-			}
-			if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, change); err != nil {
-				return r, err
-			}
-		}
+		changes[name] = change
 		j.keepOurs(r.Keep, name, topicconf.Set(want, in))
 	}
-	return r, nil
+	return r, j.alter(ctx, changes)
+}
+
+// alter changes settings of topics, several topics at a time; of a late step only while the role is the stage's.
+func (j *job) alter(ctx context.Context, changes map[string]map[string]*string) error {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(changes)), func(n string) bool { return len(changes[n]) == 0 })
+	return j.eachTopic(ctx, names, func(ctx context.Context, name string) error {
+		if err := j.still(ctx); err != nil {
+			return err
+		}
+		return j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, changes[name])
+	})
 }
 
 // keepOurs remembers what is ours on a topic of the step's site from now on.
@@ -158,13 +198,11 @@ func setStandIns(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
+	changes := map[string]map[string]*string{}
 	for _, name := range names {
-		change := topicconf.Change(topicconf.Mirroring(a.Topics[name]), have[name], md.Topics[name].Replication())
-		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, change); err != nil {
-			return understudy.Receipt{}, err
-		}
+		changes[name] = topicconf.Change(topicconf.Mirroring(a.Topics[name]), have[name], md.Topics[name].Replication())
 	}
-	return understudy.Receipt{}, nil
+	return understudy.Receipt{}, j.alter(ctx, changes)
 }
 
 // remakeTopic deletes a topic and makes it anew, empty. It tells the old one by its id, so that a second run
@@ -219,7 +257,7 @@ func (j *job) covered(ctx context.Context, a remakeArgs) error {
 	if t, ok := md.Topics[a.Topic.Name]; !ok || topicID(t) != a.OldID {
 		return nil
 	}
-	now, err := j.diverged(ctx, a.Ledgered.Scan)
+	now, err := j.divergedIn(ctx, a.Ledgered.Scan, md.Partitions(a.Topic.Name))
 	if err != nil {
 		return err
 	}

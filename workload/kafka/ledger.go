@@ -79,6 +79,11 @@ func (j *job) diverged(ctx context.Context, a scanArgs) ([]reach, error) {
 	if err != nil {
 		return nil, err
 	}
+	return j.divergedIn(ctx, a, parts)
+}
+
+// divergedIn finds those among the given partitions.
+func (j *job) divergedIn(ctx context.Context, a scanArgs, parts []cluster.Partition) ([]reach, error) {
 	end, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.End, parts)
 	if err != nil {
 		return nil, err

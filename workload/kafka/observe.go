@@ -275,7 +275,9 @@ func (o *observer) configs(ctx context.Context) error {
 	}
 	for _, n := range o.facts.names() {
 		o.facts.Topics[n].Values = values[n]
-		o.facts.Defaults = topicconf.Defaults(values[n])
+	}
+	if names := o.facts.names(); len(names) > 0 { // any topic tells them
+		o.facts.Defaults = topicconf.Defaults(values[names[len(names)-1]])
 	}
 	if v, ok := values[cluster.OwnTopic]; ok {
 		o.facts.Defaults = topicconf.Defaults(v)

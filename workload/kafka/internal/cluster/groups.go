@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -170,6 +172,27 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 // ids for brokers that want them. It gives the broker's code for each partition; 25 means that the group has
 // members.
 func (c *Cluster) CommitOffsets(ctx context.Context, lease understudy.Lease, group string, at map[TP]int64, ids map[string][16]byte) (map[TP]int16, error) {
+	out := map[TP]int16{}
+	tps := slices.SortedFunc(maps.Keys(at), func(a, b TP) int { return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition)) })
+	for some := range slices.Chunk(tps, commitMost) {
+		part := map[TP]int64{}
+		for _, tp := range some {
+			part[tp] = at[tp]
+		}
+		codes, err := c.commitOffsets(ctx, lease, group, part, ids)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, codes)
+	}
+	return out, nil
+}
+
+// commitMost is how many positions are committed at once. A coordinator writes those of one request as one batch,
+// which must fit its topic's max.message.bytes, by default 1 MiB.
+const commitMost = 1000
+
+func (c *Cluster) commitOffsets(ctx context.Context, lease understudy.Lease, group string, at map[TP]int64, ids map[string][16]byte) (map[TP]int16, error) {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.Generation, req.RetentionTimeMillis = group, -1, -1
 	byTopic := map[string][]kmsg.OffsetCommitRequestTopicPartition{}
