@@ -112,16 +112,39 @@ func stuckAtCut(p *controltest.Plane, w *workloadtest.World) {
 	run(p, understudy.Switchover, control.PausedByStep)
 }
 
-func sweptStories() []sweptStory {
-	abort := func(p *controltest.Plane) error {
-		op, _ := p.Newest(understudy.Switchover)
+// refusedAtCheck is a switchover that was refused, because the addresses were exchanged.
+func refusedAtCheck(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.Exchange("east", "west")
+	run(p, understudy.Switchover, control.PausedByStep)
+	w.Exchange("east", "west")
+}
+
+// halfProtected is a protect that waits for its first copy.
+func halfProtected(p *controltest.Plane, w *workloadtest.World) {
+	w.SetDelay(time.Hour)
+	write(w, "east", "a", "b", "c")
+	op := p.Begin(control.StartRequest{Verb: understudy.Protect})
+	waitFor(p, func(s control.PlanStatus) bool { return len(s.Workloads[0].Links) == 1 })
+	p.Act(p.Pause, control.ActRequest{Operation: op.ID})
+}
+
+// aborting aborts the newest operation of a verb.
+func (s sweptStory) aborting(v understudy.Verb) sweptStory {
+	s.verb = v
+	s.order = func(p *controltest.Plane) error {
+		op, _ := p.Newest(v)
 		_, err := p.Abort(context.Background(), control.ActRequest{Operation: op.ID, By: "ada"})
 		return err
 	}
-	aborting := func(p *controltest.Plane) (control.Operation, bool) {
-		op, _ := p.Newest(understudy.Switchover)
+	s.find = func(p *controltest.Plane) (control.Operation, bool) {
+		op, _ := p.Newest(v)
 		return op, op.Aborting
 	}
+	return s
+}
+
+func sweptStories() []sweptStory {
 	return []sweptStory{
 		{name: "protect", verb: understudy.Protect, prepare: func(_ *controltest.Plane, w *workloadtest.World) { write(w, "east", "a", "b") }},
 		{name: "switchover", verb: understudy.Switchover, prepare: protectedEstate},
@@ -134,7 +157,9 @@ func sweptStories() []sweptStory {
 		{name: "failback", verb: understudy.Failback, prepare: committed},
 		{name: "verify", verb: understudy.Verify, prepare: protectedEstate},
 		{name: "unprotect", verb: understudy.Unprotect, prepare: protectedEstate},
-		{name: "abort after the halt", prepare: stuckAtCut, order: abort, find: aborting},
+		sweptStory{name: "abort after the halt", prepare: stuckAtCut}.aborting(understudy.Switchover),
+		sweptStory{name: "abort of what was refused", prepare: refusedAtCheck}.aborting(understudy.Switchover),
+		sweptStory{name: "abort of protect", prepare: halfProtected}.aborting(understudy.Protect),
 		{name: "failover that supersedes a stuck switchover", verb: understudy.Failover, prepare: stuckAtCut},
 	}
 }

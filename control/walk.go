@@ -172,14 +172,25 @@ func (w *walk) stage(ctx context.Context, row Row) error {
 	return w.hook(ctx, row)
 }
 
-// passedBy says that a stage of the way back has nothing to undo: the role was never fenced.
+// passedBy says that a stage of the way back has nothing to undo for a workload. Only the journal decides, by entries
+// that were written with or before what there would be to undo, and that the way back itself adds only where there
+// were some before: a walk that goes on after a crash decides the same.
 func (w *walk) passedBy(stage understudy.StageName, n understudy.WorkloadName) bool {
 	if !w.op.Aborting || !w.op.takeover() {
 		return false
 	}
+	fenced := func(e Event) bool { return e.Kind == EventRole && e.Workload == n }
+	unlinked := func(e Event) bool { return e.Kind == EventNote && e.Workload == n && e.Text == linksEndedNote }
+	froze := func(e Event) bool {
+		return e.Kind == EventIntent && e.Workload == n && e.Stage == understudy.StageFreeze
+	}
 	switch stage {
 	case understudy.StageLevel, understudy.StageRestore, understudy.StageUnfence:
-		return !w.happened(func(e Event) bool { return e.Kind == EventRole && e.Workload == n })
+		return !w.happened(fenced)
+	case understudy.StageFollow:
+		return !w.happened(fenced) && !w.happened(unlinked)
+	case understudy.StageUnfreeze:
+		return !w.happened(froze)
 	default:
 		return false
 	}

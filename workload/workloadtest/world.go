@@ -39,6 +39,7 @@ type Record struct {
 
 // server is one site's engine. What control may change is configuration and stays visible to tests.
 type server struct {
+	identity string
 	up       bool
 	records  []Record
 	start    int // the first position that is still there
@@ -64,7 +65,7 @@ func NewWorld(sites ...understudy.Site) *World {
 		failing: map[understudy.StepKind][]error{}, delay: 10 * time.Millisecond, hastened: make(chan struct{}),
 	}
 	for _, s := range sites {
-		w.servers[s] = &server{up: true, limit: limitOpen, settings: map[string]string{"retention": "7d"}, effects: map[string]int{}}
+		w.servers[s] = &server{identity: "toy-" + string(s), up: true, limit: limitOpen, settings: map[string]string{"retention": "7d"}, effects: map[string]int{}}
 	}
 	return w
 }
@@ -129,6 +130,14 @@ func (w *World) SetUp(site understudy.Site, up bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.servers[site].up = up
+	w.touch()
+}
+
+// Exchange lets the address of each of two sites lead to the other one's server.
+func (w *World) Exchange(a, b understudy.Site) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers[a], w.servers[b] = w.servers[b], w.servers[a]
 	w.touch()
 }
 
