@@ -75,6 +75,7 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 	if err := s.mayApply(ctx, next); err != nil {
 		return Documents{}, err
 	}
+	s.runs.yield(ctx, "")
 	s.use.Lock()
 	defer s.use.Unlock()
 	docs, version, err := read[Documents](ctx, s.opt.Journal, keyDocuments)

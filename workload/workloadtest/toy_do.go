@@ -18,6 +18,9 @@ func (t *toy) Do(ctx context.Context, step understudy.Step, run understudy.Run) 
 	if err := ctx.Err(); err != nil {
 		return understudy.Receipt{}, err
 	}
+	if err := t.world.stall(ctx, step.Kind); err != nil {
+		return understudy.Receipt{}, err
+	}
 	if err := t.world.failure(step.Kind); err != nil {
 		return understudy.Receipt{}, err
 	}
