@@ -24,7 +24,15 @@ func (w *walk) own(ctx context.Context, p workload.Planned) error {
 		return refused("US252", o, "the site belongs to another control plane, "+stamp.ControlPlane,
 			fmt.Sprintf("unprotect plan %s there first; nothing of it was changed", stamp.Plan))
 	}
-	for _, f := range obs.Findings {
+	h, err := w.s.handles.get(ctx, p)
+	if err != nil {
+		return err
+	}
+	findings, err := recognised(ctx, w.s.opt.Journal, h, p, obs)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
 		if f.Level == "refuse" {
 			return &understudy.Error{Code: f.Code, Kind: understudy.KindRefused, Op: "control.check", Object: f.Object, Summary: f.Summary, Fix: f.Fix}
 		}

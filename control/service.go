@@ -76,6 +76,7 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 	if err := s.mayApply(ctx, next); err != nil {
 		return Documents{}, err
 	}
+	s.runs.yield(ctx, "")
 	s.use.Lock()
 	defer s.use.Unlock()
 	docs, version, err := read[Documents](ctx, s.opt.Journal, keyDocuments)
@@ -97,6 +98,7 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 	t.put(keyDocuments, version, docs)
 	s.links.stopAll()
 	s.handles.close()
+	s.seen.forget()
 	if err := s.commit(&t); err != nil {
 		return docs, errors.Join(err, s.links.resume())
 	}
@@ -247,5 +249,31 @@ func (c *Controller) examine(ctx context.Context, p workload.Planned, id string,
 	}
 	obs, err := w.Observe(ctx)
 	f.Sites, f.Findings = obs.Sites, obs.Findings
+	if err == nil {
+		f.Findings, err = recognised(ctx, c.opt.Journal, w, p, obs)
+	}
 	return errors.Join(err, w.Close())
+}
+
+// recognised gives the findings of an observation, and a refusal where what answers at a site is not what is
+// remembered of it. The memory is the kind's own, so its Decide is asked, at the stage check of a verification: a
+// stage that no kind has steps for.
+func recognised(ctx context.Context, j journal.Journal, w workload.Workload, p workload.Planned, obs workload.Observation) ([]workload.Finding, error) {
+	kept, err := kept(ctx, j, objectOf(p))
+	if err != nil {
+		return obs.Findings, err
+	}
+	role, _, err := read[understudy.Role](ctx, j, keyRole(objectOf(p)))
+	if err != nil {
+		return obs.Findings, err
+	}
+	_, refusal := w.Decide(understudy.Stage{
+		Name: understudy.StageCheck, Verb: understudy.Verify, Workload: p.Name, Plan: p.Plan,
+		Before: role, Now: role, After: role, Kept: kept,
+	}, obs)
+	if refusal == nil {
+		return obs.Findings, nil
+	}
+	e := understudy.AsError(refusal)
+	return append(slices.Clone(obs.Findings), workload.Finding{Code: e.Code, Level: "refuse", Object: e.Object, Summary: e.Summary, Fix: e.Fix}), nil
 }

@@ -38,6 +38,9 @@ func (w *walk) contribute(ctx context.Context, stage understudy.StageName, p wor
 	if err != nil {
 		return err
 	}
+	if err := w.stillDue(ctx, p); err != nil {
+		return err
+	}
 	steps, err := w.decided(ctx, stage, p, h)
 	if err != nil {
 		return err
@@ -173,9 +176,11 @@ func (w *walk) unknown(stage understudy.StageName, p workload.Planned, step unde
 	})
 }
 
-// failed journals a failed attempt, unless the whole term is ending: then the intent stays open, as after a crash.
+// failed journals a failed attempt, unless the whole term is ending, or a standing duty yields: then the intent stays
+// open, as after a crash.
 func (w *walk) failed(entry Event, err error) error {
-	if w.s.hard.Err() != nil || understudy.KindOf(err) == understudy.KindFenced {
+	yields := errors.Is(err, errYielded) || errors.Is(err, errMoot)
+	if w.s.hard.Err() != nil || yields || understudy.KindOf(err) == understudy.KindFenced {
 		return err
 	}
 	entry.Kind, entry.Error = EventFailed, understudy.AsError(err)
@@ -212,8 +217,11 @@ func (w *walk) result(entry Event, p workload.Planned, r understudy.Receipt) err
 
 // do runs one attempt, with retries by itself for what may go away.
 func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Planned, h *handle, step understudy.Step, attempt int) (understudy.Receipt, error) {
-	h.do.Lock()
-	defer h.do.Unlock()
+	ctx, err := w.turn(ctx, p, h)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	defer h.give()
 	now, _, err := w.s.role(ctx, objectOf(p))
 	if err != nil {
 		return understudy.Receipt{}, err
@@ -228,7 +236,7 @@ func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Pl
 	if timeout == 0 {
 		timeout = defaultStepTimeout
 	}
-	return failsafe.With(policy).WithContext(ctx).Get(func() (understudy.Receipt, error) {
+	receipt, err := failsafe.With(policy).WithContext(ctx).Get(func() (understudy.Receipt, error) {
 		if !w.s.opt.Now().Before(w.s.deadline()) {
 			return understudy.Receipt{}, leaseExpired(step)
 		}
@@ -240,6 +248,28 @@ func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Pl
 		}
 		return r, err
 	})
+	if err != nil && errors.Is(context.Cause(ctx), errYielded) {
+		err = errYielded
+	}
+	return receipt, err
+}
+
+// turn waits for the step's turn with the workload. A standing duty looks once more, when it has its turn and no
+// operation can do a step, whether there is still something to fence.
+func (w *walk) turn(ctx context.Context, p workload.Planned, h *handle) (context.Context, error) {
+	if w.op.Verb != understudy.Duty {
+		h.take()
+		return ctx, nil
+	}
+	ctx, err := h.borrow(ctx)
+	if err != nil {
+		return ctx, err
+	}
+	if err := w.stillDue(ctx, p); err != nil {
+		h.give()
+		return ctx, err
+	}
+	return ctx, nil
 }
 
 // retriable says whether the same call may be made again without asking anybody.

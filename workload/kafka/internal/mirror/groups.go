@@ -223,6 +223,9 @@ func positions(from, there, last, ends map[cluster.TP]int64, exact bool) (want m
 }
 
 func (m *Mirror) syncGroups(ctx context.Context) error {
+	if !m.identified.Load() {
+		return nil // nothing is written before it is known to whom
+	}
 	_, err := m.groups.Sync(ctx)
 	if err == nil || isLease(err) {
 		return err
