@@ -119,7 +119,7 @@ func TestCrashSweepOfLargeValues(t *testing.T) {
 		stride = 47
 	}
 	req := control.StartRequest{Verb: understudy.Switchover}
-	n := controltest.Sweep(t, controltest.Bubble, stride, 0, func(t *testing.T) controltest.Estate {
+	n := controltest.Sweep(t, controltest.Course{Around: controltest.Bubble, Stride: stride}, func(t *testing.T) controltest.Estate {
 		setup, world := wordySetup(t)
 		e := controltest.Estate{
 			Setup: setup, Prepare: func(p *controltest.Plane) { protectedEstate(p, world); healthy(p) },
