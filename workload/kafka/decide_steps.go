@@ -127,7 +127,8 @@ type configArgs struct {
 
 type regroupArgs struct {
 	base
-	Positions map[string]Vector `json:"positions"`
+	// Positions are those of the groups that were copied at the cut.
+	Positions map[string]Vector `json:"positions,omitempty"`
 }
 
 type levelArgs struct {

@@ -291,13 +291,21 @@ func (d *decision) enable() error {
 	step := d.step(stepEnable, understudy.Idempotent, to, a, "restore what shapes new writes of %d topics on %s", len(a.Topics), to)
 	step.Late, step.Before = true, settingsBefore(f)
 	d.liftFence(to, "let ordinary writers write on %s", true)
+	d.regroup(to)
+	return nil
+}
+
+// regroup puts the groups' positions right, as they were copied at the cut, and takes the mover's notes off all
+// that it ever copied.
+func (d *decision) regroup(to understudy.Site) {
+	a := regroupArgs{base: d.at(to)}
 	if r, ok := d.stage.Receipt(stepGroups); ok {
-		if g, ok := detail[groupsDetail](r); ok && len(g.Positions) > 0 {
-			s := d.step(stepRegroup, understudy.Idempotent, to, regroupArgs{d.at(to), g.Positions}, "put the positions of %d groups right on %s", len(g.Positions), to)
-			s.Late, s.Skippable = true, true
+		if g, ok := detail[groupsDetail](r); ok {
+			a.Positions = g.Positions
 		}
 	}
-	return nil
+	s := d.step(stepRegroup, understudy.Idempotent, to, a, "put the groups' positions right on %s", to)
+	s.Late, s.Skippable = true, true
 }
 
 func (d *decision) configArgs(s understudy.Site, f *SiteFacts) configArgs {

@@ -93,6 +93,8 @@ func (cl *client) answer(in inbound) ([]byte, error) {
 		return cl.deletion(in)
 	case *kmsg.DescribeACLsRequest, *kmsg.CreateACLsRequest, *kmsg.DeleteACLsRequest:
 		return cl.acls(in)
+	case *kmsg.OffsetCommitRequest:
+		return cl.commit(in, req)
 	case *kmsg.SASLAuthenticateRequest:
 		return cl.authenticate(in)
 	default:

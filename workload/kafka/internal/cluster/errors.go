@@ -18,6 +18,7 @@ const (
 	CodeUnknownTopic       = 3
 	CodeNotLeader          = 6
 	CodeMessageTooLarge    = 10
+	CodeMetadataTooLarge   = 12
 	CodeUnknownMember      = 25
 	CodeTopicDenied        = 29
 	CodeGroupDenied        = 30
@@ -32,6 +33,8 @@ const (
 	CodeUnknownTopicID     = 100
 
 	codeTransactionalDenied = 53
+	// codeUnknownGroup is GROUP_ID_NOT_FOUND: the group has no positions.
+	codeUnknownGroup = 69
 )
 
 func leaseOver(op string, o understudy.Object) *understudy.Error {
@@ -104,7 +107,7 @@ func (c *Cluster) Refused(op, shard string, code int16, right string) error {
 			e.Summary = "the right " + right + " is missing"
 			e.Fix = "grant " + right + " to the principal that understudy uses there"
 		}
-	case CodeUnknownTopic, CodeUnknownTopicID, 69:
+	case CodeUnknownTopic, CodeUnknownTopicID, codeUnknownGroup:
 		e.Kind, e.Summary = understudy.KindNotFound, "it does not exist there"
 	case CodeInvalidEpoch, CodeCoordinatorFenced:
 		e.Kind, e.Summary = understudy.KindConflict, "a newer role epoch has been seen there"
