@@ -35,6 +35,7 @@ func (o *observer) acls(ctx context.Context) error {
 	slices.Sort(writers)
 	o.facts.Writers = slices.Compact(writers)
 	o.facts.Denies = denialsOf(all, o.facts.names())
+	o.facts.Rules = literalRules(all, o.facts.names())
 	return nil
 }
 
