@@ -34,7 +34,7 @@ func (s *session) remember(t *change, op *Operation, o understudy.Object, r unde
 // add puts an entry in the ledger; one that tells of the same range anew, now saved, replaces it.
 func (l *LedgerRecord) add(e understudy.LedgerEntry) {
 	for i, old := range l.Entries {
-		if old.Shard == e.Shard && old.Site == e.Site && old.First == e.First {
+		if old.Shard == e.Shard && old.Site == e.Site && old.First == e.First && (old.File == "" || old.File == e.File) {
 			l.Records, l.Bytes = l.Records-old.Records+e.Records, l.Bytes-old.Bytes+e.Bytes
 			l.Entries[i] = e
 			return

@@ -37,7 +37,8 @@ type StartRequest struct {
 	MaxLoss *time.Duration `json:"maxLoss,omitempty"`
 	// FenceFloor is the lowest fence level that is enough; empty means F2.
 	FenceFloor understudy.FenceLevel `json:"fenceFloor,omitempty"`
-	// AcceptFence names the sites for which By gives their word that nobody writes there (level FA).
+	// AcceptFence names the sites for which By gives their word that nobody writes there (level FA). In an unprotect
+	// it names those that By lets go: what cannot be taken back there, because they do not answer, stays.
 	AcceptFence []understudy.Site `json:"acceptFence,omitempty"`
 	// Supersede names a stuck operation which a failover replaces; naming it is consent.
 	Supersede understudy.OperationID `json:"supersede,omitempty"`

@@ -29,6 +29,7 @@ type operateFlags struct {
 	to          string
 	site        string
 	supersede   string
+	letGo       string
 	reason      string
 	wait        bool
 	timeout     time.Duration
@@ -103,6 +104,9 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 	case understudy.Verify:
 		fl.StringSliceVar(&f.shards, "shard", nil, "compare only shards that match this anchored pattern (repeatable)")
 		fl.BoolVar(&f.quick, "quick", false, "compare only the newest part of each shard")
+	case understudy.Unprotect:
+		fl.StringVar(&f.letGo, "let-go", "", "a site that is lost for good: what understudy put in place there stays, and is listed")
+		fl.StringVar(&f.as, "as", "", "the name under which the site is let go")
 	default: // the other verbs have no flags of their own
 	}
 	if v == understudy.Failover {
@@ -154,8 +158,19 @@ func (a *app) operate(ctx context.Context, v understudy.Verb, p understudy.PlanN
 	return a.follow(ctx, cl, *started.Operation, f.timeout)
 }
 
-// accept turns --accept-fence FA --as NAME into an acceptance for the site that is active now.
+// accept turns --accept-fence FA --as NAME into an acceptance for the site that is active now, and --let-go SITE --as
+// NAME into one for that site.
 func (a *app) accept(ctx context.Context, cl *api.Client, req *api.StartRequest, f *operateFlags) error {
+	if req.Verb == understudy.Unprotect {
+		if (f.letGo == "") != (f.as == "") {
+			return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid,
+				Summary: "letting a site go needs the site and a name", Fix: "--let-go SITE --as NAME"}
+		}
+		if f.letGo != "" {
+			req.AcceptFence = []understudy.Site{understudy.Site(f.letGo)}
+		}
+		return nil
+	}
 	if given, err := word(f.acceptFence, f.as); err != nil || !given {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
 )
 
@@ -69,6 +70,9 @@ func (d *decision) movers(sites ...understudy.Site) error {
 // collisions refuses topics on the target that understudy did not make and that hold records.
 func (d *decision) collisions(source, target *SiteFacts) error {
 	for _, name := range source.names() {
+		if err := d.owned(name); err != nil {
+			return err
+		}
 		there := target.Topics[name]
 		if there == nil {
 			continue
@@ -92,6 +96,64 @@ func (d *decision) collisions(source, target *SiteFacts) error {
 	return nil
 }
 
+// owned refuses a topic that a link of another protected workload writes, at either site.
+func (d *decision) owned(name string) error {
+	for _, s := range d.w.siteNames() {
+		f := d.facts.Sites[s]
+		if f == nil || f.Topics[name] == nil {
+			continue
+		}
+		for _, p := range f.Topics[name].Partitions {
+			if owner := d.owner(p.Epochs); owner != "" {
+				return &understudy.Error{
+					Code: "US133", Kind: understudy.KindRefused, Op: "kafka.check", Object: d.w.object(s, name),
+					Summary: "workload " + owner + " mirrors the topic",
+					Why:     "two workloads would fence, change and promote one topic against each other",
+					Fix:     "leave the topic out of one of them, or unprotect " + owner,
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// owner names the other workload, stamped on one of the sites, whose link has one of the producers.
+func (d *decision) owner(epochs map[int64]int32) string {
+	for _, s := range d.w.siteNames() {
+		f := d.facts.Sites[s]
+		if f == nil {
+			continue
+		}
+		i := slices.IndexFunc(f.Others, func(o understudy.Stamp) bool { return d.writesAnyOf(o, epochs) })
+		if i >= 0 {
+			return string(f.Others[i].Plan) + "/" + string(f.Others[i].Workload)
+		}
+	}
+	return ""
+}
+
+func (d *decision) writesAnyOf(o understudy.Stamp, epochs map[int64]int32) bool {
+	for pid := range epochs {
+		if d.writesAs(o, pid) {
+			return true
+		}
+	}
+	return false
+}
+
+// writesAs says whether a producer is that of a link of another workload between sites of this one.
+func (d *decision) writesAs(o understudy.Stamp, pid int64) bool {
+	for _, from := range d.w.siteNames() {
+		for _, to := range d.w.siteNames() {
+			l := understudy.Link{Plan: o.Plan, Workload: o.Workload, From: from, To: to}
+			if id := d.clusterID(from); from != to && id != "" && mirror.PID(id, l) == pid {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // create makes understudy's own topic on both sites and every protected topic on the target.
 func (d *decision) create() error {
 	source, err := d.present(d.stage.Old)
@@ -112,12 +174,16 @@ func (d *decision) create() error {
 	for _, name := range source.names() {
 		in := d.intended(source, name, d.stage.Old)
 		a.Topics = append(a.Topics, d.newTopic(in, target))
+		_, known := intendedOf(d.stage.Kept, name)
+		if there := target.Topics[name]; there != nil && !known {
+			d.remember(map[string]any{keepBefore(d.stage.To, name): there.own()})
+		}
 		d.remember(map[string]any{
 			topicconf.KeepIntended(name):                 in,
 			topicconf.KeepOurs(name, string(d.stage.To)): topicconf.Set(topicconf.Mirroring(in), in),
 		})
 	}
-	d.step(stepCreate, understudy.ProbeFirst, d.stage.To, a, "make %d topics on %s", len(a.Topics), d.stage.To)
+	d.step(stepCreate, understudy.ProbeFirst, d.stage.To, a, "make %d topics on %s", len(a.Topics), d.stage.To).Before = settingsBefore(target)
 	return nil
 }
 

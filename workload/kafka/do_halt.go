@@ -184,7 +184,7 @@ func (h halting) find(ctx context.Context, p cluster.Partition) (int64, bool, er
 	if !known || since < 0 {
 		return lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch)
 	}
-	start, end, err := limits(ctx, h.run.Lease, h.site.admin, p)
+	start, end, err := extent(ctx, h.run.Lease, h.site.admin, p)
 	if err != nil {
 		return 0, false, err
 	}

@@ -28,14 +28,21 @@ func readChunks(ctx context.Context, lease understudy.Lease, c *cluster.Cluster,
 		if err != nil {
 			return err
 		}
+		o := c.Object()
+		o.Shard = p.TP.String()
+		if f.Code == cluster.CodeOffsetOutOfRange {
+			return &understudy.Error{
+				Code: "US126", Kind: understudy.KindRetry, Op: "kafka.read", Object: o,
+				Summary: fmt.Sprintf("offset %d is no longer in the log", at),
+				Why:     "the log's start or end moved while it was read, by retention, DeleteRecords or a change of leader", Fix: "retry",
+			}
+		}
 		if err := c.Refused("kafka.fetch", p.TP.String(), f.Code, "READ on topic "+p.Topic); err != nil {
 			return err
 		}
 		next, more, err := visitAll(f.Records, at, to, visit)
 		switch {
 		case err != nil:
-			o := c.Object()
-			o.Shard = p.TP.String()
 			return readError(o, at, err)
 		case !more:
 			return nil
@@ -48,8 +55,6 @@ func readChunks(ctx context.Context, lease understudy.Lease, c *cluster.Cluster,
 		case len(f.Records) == 0:
 			return nil // everything from here on was compacted away
 		default:
-			o := c.Object()
-			o.Shard = p.TP.String()
 			return readError(o, at, batch.ErrTooLarge)
 		}
 	}

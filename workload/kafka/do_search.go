@@ -32,7 +32,7 @@ type markerSearch struct {
 // marker or to the newest batch of an earlier epoch of the producer, whichever comes first: a broker takes nothing
 // of an earlier epoch after the marker. Of the batches only the headers are looked at.
 func lastMarker(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition, pid int64, epoch int16) (int64, bool, error) {
-	start, end, err := limits(ctx, lease, c, p)
+	start, end, err := extent(ctx, lease, c, p)
 	if err != nil {
 		return 0, false, err
 	}
@@ -66,8 +66,8 @@ func (w *markerSearch) visit(b batch.Batch) (bool, error) {
 	return true, nil
 }
 
-// limits gives where the log of one partition begins and ends.
-func limits(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition) (start, end int64, err error) {
+// extent gives where the log of one partition begins and ends.
+func extent(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition) (start, end int64, err error) {
 	parts := []cluster.Partition{p}
 	starts, err := c.ListOffsets(ctx, lease, cluster.Start, parts)
 	if err != nil {

@@ -154,6 +154,9 @@ func (j *job) restoreConfigs(ctx context.Context, moment func(topicconf.Intended
 	for _, name := range names {
 		in, want := a.Topics[name], moment(a.Topics[name])
 		change, foreign := topicconf.Restore(want, have[name], a.Ours[name], md.Topics[name].Replication())
+		if before, had := a.Before[name]; had {
+			change, foreign = topicconf.Revert(before, have[name], a.Ours[name], in)
+		}
 		for _, f := range foreign {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s on %s: %s is %q, changed by somebody else, and stays", name, j.step.Site, f, have[name][f].Value))
 		}
@@ -203,127 +206,6 @@ func setStandIns(ctx context.Context, j *job) (understudy.Receipt, error) {
 		changes[name] = topicconf.Change(topicconf.Mirroring(a.Topics[name]), have[name], md.Topics[name].Replication())
 	}
 	return understudy.Receipt{}, j.alter(ctx, changes)
-}
-
-// remakeTopic deletes a topic and makes it anew, empty. It tells the old one by its id, so that a second run
-// goes on where the first stopped. A producer that still retries may make the topic again in between: then it
-// is deleted again, and after three tries a person must stop the producer.
-func remakeTopic(ctx context.Context, j *job) (understudy.Receipt, error) {
-	a, err := args[remakeArgs](j.step)
-	if err != nil {
-		return understudy.Receipt{}, err
-	}
-	r := understudy.Receipt{Keep: understudy.Keep{keepBroken(a.Topic.Name): nil}}
-	for range 3 {
-		done, err := j.isRemade(ctx, a)
-		if err != nil || done {
-			return r, err
-		}
-		if err := j.still(ctx); err != nil {
-			return r, err
-		}
-		if err := j.covered(ctx, a); err != nil {
-			return r, err
-		}
-		if err := j.site.admin.DeleteTopic(ctx, j.run.Lease, a.Topic.Name); err != nil {
-			return r, err
-		}
-		if err := j.createWhenGone(ctx, a); err != nil {
-			return r, err
-		}
-	}
-	done, err := j.isRemade(ctx, a)
-	if err != nil || done {
-		return r, err
-	}
-	return r, &understudy.Error{
-		Code: "US128", Kind: understudy.KindRefused, Op: "kafka.resolve", Object: j.object(a.Topic.Name),
-		Summary: "somebody makes the topic again, or writes it, as soon as it is deleted",
-		Why:     "a producer still retries against this cluster, and auto.create.topics.enable may be on",
-		Fix:     "stop the producers, or set auto.create.topics.enable=false there, and retry",
-	}
-}
-
-// covered refuses to delete the old topic when its log holds more than the ledger saved: a fence may have lapsed,
-// and super users pass it. A topic that is no longer the old one was made by a retrying producer; it is not ours.
-func (j *job) covered(ctx context.Context, a remakeArgs) error {
-	if a.Ledgered == nil {
-		return nil
-	}
-	md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
-	if err != nil {
-		return err
-	}
-	if t, ok := md.Topics[a.Topic.Name]; !ok || topicID(t) != a.OldID {
-		return nil
-	}
-	now, err := j.divergedIn(ctx, a.Ledgered.Scan, md.Partitions(a.Topic.Name))
-	if err != nil {
-		return err
-	}
-	if slices.Equal(scanDetail{plain(now)}.of(a.Topic.Name), a.Ledgered.Ranges) {
-		return nil
-	}
-	return &understudy.Error{
-		Code: "US129", Kind: understudy.KindRefused, Op: "kafka.resolve", Object: j.object(a.Topic.Name),
-		Summary: "the old topic holds more than the ledger saved",
-		Why:     "somebody wrote there since, in spite of the fence; deleting it would lose those records",
-		Fix:     "stop the writer, abort this operation and reprotect again",
-	}
-}
-
-// isRemade says whether the new topic is there: another id, the wanted partitions and settings, no record.
-func (j *job) isRemade(ctx context.Context, a remakeArgs) (bool, error) {
-	md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
-	if err != nil {
-		return false, err
-	}
-	t, ok := md.Topics[a.Topic.Name]
-	if !ok || topicID(t) == a.OldID || len(t.Partitions) != int(a.Topic.Partitions) {
-		return false, nil
-	}
-	if t, err = j.awaitTopic(ctx, a.Topic.Name, int(a.Topic.Partitions)); err != nil {
-		return false, err
-	}
-	ends, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.End, t.Partitions)
-	if err != nil {
-		return false, err
-	}
-	for _, end := range ends {
-		if end > 0 {
-			return false, nil
-		}
-	}
-	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, []string{t.Name})
-	if err != nil {
-		return false, err
-	}
-	want := topicconf.Mirroring(a.Intended)
-	if limit := a.Topic.Configs[topicconf.AppendLimit]; topicconf.IsFence(limit) {
-		want[topicconf.AppendLimit] = limit
-	}
-	return true, j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(want, have[t.Name], t.Replication()))
-}
-
-// createWhenGone makes a topic as soon as the deletion of its namesake lets it.
-func (j *job) createWhenGone(ctx context.Context, a remakeArgs) error {
-	for range 50 {
-		created, err := j.site.admin.CreateTopic(ctx, j.run.Lease, a.Topic)
-		if err != nil || created {
-			return err
-		}
-		md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
-		if err != nil {
-			return err
-		}
-		if t, there := md.Topics[a.Topic.Name]; there && topicID(t) != a.OldID {
-			return nil // somebody was faster; the caller looks at what they made
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // topicID gives a topic's id in hex.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -325,6 +326,9 @@ func (o *observer) own(ctx context.Context) error {
 	}
 	stamp := own.stamp
 	o.stamp, o.skew = stamp, own.skew
+	for _, key := range slices.Sorted(maps.Keys(own.others)) {
+		o.facts.Others = append(o.facts.Others, own.others[key])
+	}
 	if own.skew > clockTolerance || own.skew < -clockTolerance {
 		o.find("warning", "", fmt.Sprintf("the brokers' clock and ours are %s apart, as of the last stamp", own.skew), "synchronise the clocks")
 	}

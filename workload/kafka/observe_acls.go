@@ -36,6 +36,7 @@ func (o *observer) acls(ctx context.Context) error {
 	o.facts.Writers = slices.Compact(writers)
 	o.facts.Denies = denialsOf(all, o.facts.names())
 	o.facts.Bare = bare(all, o.facts.names())
+	o.facts.Rules = literalRules(all, o.facts.names())
 	return o.transactions(ctx)
 }
 

@@ -31,6 +31,10 @@ type SiteFacts struct {
 	Bare []string `json:"bare,omitempty"`
 	// Denies are the DENY rules on writing that exist for the topics.
 	Denies []cluster.ACL `json:"denies,omitempty"`
+	// Rules are the literal rules of the topics, whatever they allow or deny.
+	Rules []cluster.ACL `json:"rules,omitempty"`
+	// Others are the stamps of other workloads.
+	Others []understudy.Stamp `json:"others,omitempty"`
 	// OwnTopic says whether understudy's own topic is there.
 	OwnTopic bool `json:"ownTopic"`
 	// Defaults are the settings that a new topic has.
@@ -72,6 +76,17 @@ type PartitionFacts struct {
 	Epochs map[int64]int32 `json:"epochs,omitempty"`
 	// Foreign is the number of other producers that the leader remembers.
 	Foreign int `json:"foreign,omitempty"`
+}
+
+// own gives the topic's own settings, as far as their values are told.
+func (t *TopicFacts) own() beforeMemory {
+	out := beforeMemory{}
+	for setting, v := range t.Values {
+		if v.Own() && !v.Sensitive {
+			out[setting] = v.Value
+		}
+	}
+	return out
 }
 
 // names lists the site's protected topics in order; none for a site that did not answer.

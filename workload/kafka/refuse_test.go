@@ -183,12 +183,6 @@ func TestATopicThatAppearsIsNotProven(t *testing.T) {
 	}
 }
 
-func TestScanNeedsACut(t *testing.T) {
-	h := newHouse(t, simulated(t).at, topics())
-	h.protect()
-	wants(t, h.stage(understudy.Reprotect, understudy.StageScan, west, east), "US126")
-}
-
 func TestADamagedLedgerIsNotExported(t *testing.T) {
 	th := simulated(t)
 	h := newHouse(t, th.at, topics())

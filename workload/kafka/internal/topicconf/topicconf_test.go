@@ -268,3 +268,26 @@ func TestKeptDocuments(t *testing.T) {
 		t.Errorf("kept as %s and %s", a, b)
 	}
 }
+
+func TestRevertGivesBackWhatATopicHad(t *testing.T) {
+	before := map[string]string{"retention.ms": "1000", "segment.bytes": "500"}
+	in := topicconf.Intended{Values: map[string]string{"retention.ms": "3600000", "segment.bytes": "900", "max.message.bytes": "2000000"}}
+	ours := topicconf.Set(topicconf.Mirroring(in), in)
+	have := topicconf.Values{
+		"retention.ms":        own("-1", "604800000"),
+		"segment.bytes":       own("900", "1073741824"),
+		"max.message.bytes":   own("67108864", "1048588"),
+		"delete.retention.ms": own("77", "86400000"), // somebody else's since
+		"cleanup.policy":      inherited("delete"),
+	}
+	change, foreign := topicconf.Revert(before, have, ours, in)
+	if *change["retention.ms"] != "1000" || *change["segment.bytes"] != "500" {
+		t.Errorf("its own values do not come back: %v", change)
+	}
+	if v, ok := change["max.message.bytes"]; !ok || v != nil {
+		t.Errorf("what it did not have of its own is not dropped: %v", change)
+	}
+	if len(change) != 3 || len(foreign) != 1 || foreign[0] != "delete.retention.ms" {
+		t.Errorf("change %v, foreign %v", change, foreign)
+	}
+}
