@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/understudy-dr/understudy"
-	"github.com/understudy-dr/understudy/workload"
 )
 
 // turned sends the operation backwards, as an operator asked while it ran. If PROMOTE came first, it goes on.
@@ -71,13 +70,4 @@ func (w *walk) restore(ctx context.Context) error {
 // haltBegan says whether links into the new side were ended on this operation's way.
 func (w *walk) haltBegan() bool {
 	return w.happened(func(e Event) bool { return e.Kind == EventStage && e.Stage == understudy.StageHalt })
-}
-
-// look observes a workload now.
-func (w *walk) look(ctx context.Context, p workload.Planned) (workload.Observation, error) {
-	h, err := w.s.handles.get(ctx, p)
-	if err != nil {
-		return workload.Observation{}, err
-	}
-	return w.s.observe(ctx, h, objectOf(p))
 }
