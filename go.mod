@@ -88,6 +88,8 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
+require github.com/jcmturner/gokrb5/v8 v8.4.4 // indirect
+
 require (
 	github.com/anishathalye/porcupine v1.3.1 // indirect
 	github.com/bits-and-blooms/bitset v1.24.4 // indirect
