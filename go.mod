@@ -88,7 +88,14 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-require github.com/jcmturner/gokrb5/v8 v8.4.4 // indirect
+require (
+	github.com/hashicorp/go-uuid v1.0.3 // indirect
+	github.com/jcmturner/aescts/v2 v2.0.0 // indirect
+	github.com/jcmturner/dnsutils/v2 v2.0.0 // indirect
+	github.com/jcmturner/gofork v1.7.6 // indirect
+	github.com/jcmturner/gokrb5/v8 v8.4.4
+	github.com/jcmturner/rpc/v2 v2.0.3 // indirect
+)
 
 require (
 	github.com/anishathalye/porcupine v1.3.1 // indirect

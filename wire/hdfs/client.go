@@ -50,7 +50,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	}
 	c.name = fmt.Sprintf("understudy_%x", c.id[:8])
 	if opts.Kerberos != nil {
-		l, err := newLogin(*opts.Kerberos)
+		l, err := newLogin(*opts.Kerberos, c.background.Go)
 		if err != nil {
 			return nil, &Error{Op: "log in as", Path: opts.Kerberos.Principal, Err: err}
 		}

@@ -118,6 +118,15 @@ func (n *dataNodes) address(d *DataNode) string {
 // dial opens a connection to a DataNode, protected as the cluster demands; t lets us at the block that it is for.
 // The end of ctx closes the connection.
 func (n *dataNodes) dial(ctx context.Context, d *DataNode, t token) (*dataConn, error) {
+	c, err := n.open(ctx, d, t, false)
+	if errors.Is(err, errUnknownKey) {
+		c, err = n.open(ctx, d, t, true)
+	}
+	return c, err
+}
+
+// open makes one attempt at a connection; with fresh a new encryption key is asked for.
+func (n *dataNodes) open(ctx context.Context, d *DataNode, t token, fresh bool) (*dataConn, error) {
 	address := n.address(d)
 	bounded, cancel := context.WithTimeout(ctx, n.client.opts.CallTimeout)
 	defer cancel()
@@ -128,7 +137,7 @@ func (n *dataNodes) dial(ctx context.Context, d *DataNode, t token) (*dataConn, 
 	c := &dataConn{nc: nc, out: nc, address: address, timeout: n.client.opts.CallTimeout}
 	c.watch(ctx)
 	c.extend()
-	in, out, err := n.protect(bounded, nc, t)
+	in, out, err := n.protect(bounded, nc, t, fresh)
 	if err != nil {
 		c.close()
 		return nil, err

@@ -242,21 +242,38 @@ func (c *Conn) ping() {
 
 // send writes bytes, protected where that was agreed.
 func (c *Conn) send(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
 	if c.secure != nil {
-		token, err := c.secure.Wrap(b)
-		if err != nil {
+		var err error
+		if b, err = c.wrapped(b); err != nil {
 			return err
 		}
-		b = c.frame(nil, callSasl, 0, saslMessage{state: stateWrap, token: token}.encode())
+	}
+	if len(b) == 0 {
+		return nil
 	}
 	if err := c.nc.SetWriteDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
 		return err
 	}
 	_, err := c.nc.Write(b)
 	return err
+}
+
+// wrapPiece is how much is protected at a time; the least that servers say to take is 64 KiB.
+const wrapPiece = 32 << 10
+
+// wrapped gives bytes as protected messages.
+func (c *Conn) wrapped(b []byte) ([]byte, error) {
+	var out []byte
+	for len(b) > 0 {
+		piece := b[:min(wrapPiece, len(b))]
+		b = b[len(piece):]
+		token, err := c.secure.Wrap(piece)
+		if err != nil {
+			return nil, err
+		}
+		out = c.frame(out, callSasl, 0, saslMessage{state: stateWrap, token: token}.encode())
+	}
+	return out, nil
 }
 
 // read hands answers to their callers until the connection ends.
