@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
@@ -48,7 +49,7 @@ func (w *FileWriter) allocate() (*Block, error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
 		b, err := ask(w.ctx, w.client, "addBlock", w.path, request, field(newPlaces().block))
 		var refused *RemoteError
-		if errors.As(err, &refused) && refused.is("NotReplicatedYetException") && time.Now().Before(deadline) {
+		if errors.As(err, &refused) && refused.passing() && time.Now().Before(deadline) {
 			if err := sleep(w.ctx, pause); err != nil {
 				return nil, err
 			}
@@ -59,6 +60,11 @@ func (w *FileWriter) allocate() (*Block, error) {
 		}
 		return b, err
 	}
+}
+
+// passing says that a refusal of a new block will pass: the block before is not reported yet, or the NameNode has just started and knows no DataNodes.
+func (e *RemoteError) passing() bool {
+	return e.is("NotReplicatedYetException") || e.is("IOException") && strings.Contains(e.Message, "There are 0 datanode(s) running")
 }
 
 // reconnectNew sets up the chain of a new block. When that fails the block is given back, and the DataNode to blame is left out from now on.
