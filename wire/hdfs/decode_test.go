@@ -67,19 +67,24 @@ func TestDataNodesAreSharedInOneAnswer(t *testing.T) {
 func TestStripesHoldEveryByteOnce(t *testing.T) {
 	for _, s := range []stripes{{2, 512}, {3, 1024}, {6, 512}} {
 		for _, size := range []int64{1, 511, 512, 513, s.units * s.cell, s.units*s.cell + 1, 10*s.units*s.cell - 7} {
-			next := make([]int64, s.units)
-			for pos := range size {
-				unit, at, left := s.locate(pos)
-				if at != next[unit] || left != s.cell-pos%s.cell {
-					t.Fatalf("%+v: byte %d lies at %d of unit %d, %d expected", s, pos, at, unit, next[unit])
-				}
-				next[unit]++
-			}
-			for unit, n := range next {
-				if got := s.length(unit, size); got != n {
-					t.Fatalf("%+v: unit %d of %d bytes has %d, not %d", s, unit, size, n, got)
-				}
-			}
+			s.walk(t, size)
+		}
+	}
+}
+
+// walk looks at every byte of a group in turn, and counts those of each unit.
+func (s stripes) walk(t *testing.T, size int64) {
+	next := make([]int64, s.units)
+	for pos := range size {
+		unit, at, left := s.locate(pos)
+		if at != next[unit] || left != s.cell-pos%s.cell {
+			t.Fatalf("%+v: byte %d lies at %d of unit %d, %d expected", s, pos, at, unit, next[unit])
+		}
+		next[unit]++
+	}
+	for unit, n := range next {
+		if got := s.length(unit, size); got != n {
+			t.Fatalf("%+v: unit %d of %d bytes has %d, not %d", s, unit, size, n, got)
 		}
 	}
 }

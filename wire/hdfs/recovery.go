@@ -19,6 +19,12 @@ func (w *FileWriter) addBlock() error {
 	var failed []error
 	for range maxRecoveries {
 		b, err := w.allocate()
+		var refused *RemoteError
+		if len(w.excluded) > 0 && errors.As(err, &refused) && refused.is("IOException") {
+			// Without those that failed before there is nobody left: they may be back.
+			failed, w.excluded = append(failed, err), nil
+			continue
+		}
 		if err != nil {
 			return errors.Join(append([]error{err}, failed...)...)
 		}
