@@ -114,7 +114,7 @@ func (e *RemoteError) Is(target error) bool {
 	case ErrSafeMode:
 		return e.is("SafeModeException") || e.is("RetriableException") && strings.Contains(e.Message, "SafeModeException")
 	case ErrRetriable:
-		return e.is("RetriableException", "ServerTooBusyException") || strings.Contains(e.Message, "NameNode still not started")
+		return e.is("RetriableException", "ServerTooBusyException") || e.starting()
 	case ErrQuota:
 		return e.is("QuotaExceededException", "NSQuotaExceededException", "DSQuotaExceededException", "QuotaByStorageTypeExceededException")
 	case ErrLease:
@@ -135,6 +135,11 @@ func (e *RemoteError) Is(target error) bool {
 
 // is says whether the exception has one of the short names.
 func (e *RemoteError) is(names ...string) bool { return slices.Contains(names, e.Exception()) }
+
+// starting says that the NameNode has not finished its start. Safe mode by order of an operator, or for want of space, is another matter: it stays.
+func (e *RemoteError) starting() bool {
+	return e.is("SafeModeException") && strings.Contains(e.Message, "turned off automatically") || strings.Contains(e.Message, "NameNode still not started")
+}
 
 // throughFile says that the path leads through a file, which servers tell as a matter of access (FSPermissionChecker.checkTraverse).
 func (e *RemoteError) throughFile() bool {

@@ -79,6 +79,34 @@ func TestWriterSurvivesTheDeathOfADataNode(t *testing.T) {
 	}
 }
 
+// Of three DataNodes two die: another one gets a copy of what is there, and goes on with the last.
+func TestLostDataNodesAreReplaced(t *testing.T) {
+	p := open(t)
+	c := dial(t, hdfs.Options{NameNodes: p.cluster.Addrs(), ReplaceDatanode: true})
+	data := random(25, 12*small)
+	w, err := c.Create(t.Context(), p.at("f"), hdfs.CreateOptions{BlockSize: 16 * small, Replication: 3})
+	must(t, err)
+	_, err = w.Write(data[:6*small+100])
+	must(t, err)
+	must(t, w.Flush())
+	chain := p.chain("f", 0)
+	p.kill(chain[1].Node)
+	p.kill(chain[2].Node)
+	_, err = w.Write(data[6*small+100 : 8*small])
+	must(t, err)
+	must(t, w.Flush())
+	after := p.chain("f", 0)
+	_, err = w.Write(data[8*small:])
+	must(t, err)
+	must(t, w.Close())
+	if len(after) != 2 || after[0].Node.UUID != chain[0].Node.UUID || after[1].Node.UUID == chain[1].Node.UUID || after[1].Node.UUID == chain[2].Node.UUID {
+		t.Errorf("the chain was %v and is %v", chain, after)
+	}
+	if e := p.entry("f"); w.Written().Recoveries != 2 || e.CRC != crcOf(data) || !bytes.Equal(p.read("f"), data) {
+		t.Errorf("the judge sees %v, we wrote %+v", e, w.Written())
+	}
+}
+
 // A DataNode dies under many small files: their blocks are written anew elsewhere.
 func TestSmallFilesSurviveTheDeathOfADataNode(t *testing.T) {
 	p := open(t)

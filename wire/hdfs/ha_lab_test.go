@@ -106,12 +106,18 @@ func TestNameNodeRestarts(t *testing.T) {
 	_, err = w.Write(data[:small+99])
 	must(t, err)
 	must(t, p.cluster.NameNode(1).Kill())
-	restarted := make(chan error, 1)
-	go func() { restarted <- p.cluster.NameNode(1).Restart(background()) }()
+	var restart sync.WaitGroup
+	restart.Go(func() {
+		if err := p.cluster.NameNode(1).Restart(background()); err != nil {
+			t.Error(err)
+		}
+	})
+	// Whatever comes of this test, the others need the NameNode.
+	t.Cleanup(restart.Wait)
 	_, err = w.Write(data[small+99:])
 	must(t, err)
 	must(t, w.Close())
-	must(t, <-restarted)
+	restart.Wait()
 	if e := p.entry("f"); e.CRC != crcOf(data) {
 		t.Errorf("the judge sees %v", e)
 	}

@@ -267,7 +267,7 @@ func TestCluster(t *testing.T) {
 	must(t, err)
 	zone, err := p.EncryptionZone(ctx, p.dir)
 	must(t, err)
-	if stats.Capacity <= 0 || len(nodes) != 3 || nodes[0].Capacity <= 0 || nodes[0].UUID == "" || state != hdfs.StateSingle || safe || zone != "" {
+	if stats.Capacity <= 0 || len(nodes) != 4 || nodes[0].Capacity <= 0 || nodes[0].UUID == "" || state != hdfs.StateSingle || safe || zone != "" {
 		t.Errorf("stats %+v, %d nodes, state %s, safe mode %v, zone %q", stats, len(nodes), state, safe, zone)
 	}
 	if d := p.Defaults(); d.BlockSize != 128<<20 || !d.CRC32C || d.EncryptData || d.BytesPerChecksum != 512 {
