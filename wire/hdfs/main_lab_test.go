@@ -46,7 +46,7 @@ func (r *rig) start(t testing.TB) {
 	if r.dir, r.err = os.MkdirTemp("", "understudy-wire-hdfs-"); r.err != nil {
 		return
 	}
-	o := labhdfs.Options{Name: "shared", Dir: r.dir, DataNodes: 4, SeparateDataNodes: true}
+	o := labhdfs.Options{Name: "shared", Dir: r.dir, DataNodes: 4, SeparateDataNodes: true, Symlinks: true}
 	if r.cluster, r.err = labhdfs.Start(t.Context(), o); r.err != nil {
 		return
 	}

@@ -231,6 +231,32 @@ func (p place) until(what string, holds func() bool) {
 	}
 }
 
+func TestLinksAreSeenAndNotFollowed(t *testing.T) {
+	p, ctx := open(t), t.Context()
+	p.write("d/f", []byte("data"), hdfs.CreateOptions{})
+	must(t, p.Symlink(ctx, p.at("d"), p.at("l")))
+	l, err := p.Stat(ctx, p.at("l"))
+	must(t, err)
+	if l.Type != hdfs.TypeSymlink || l.Symlink != p.at("d") {
+		t.Errorf("the link is %+v", l)
+	}
+	if _, err = p.Stat(ctx, p.at("l/f")); err == nil {
+		t.Error("a path through a link was followed")
+	}
+	var seen []string
+	must(t, p.Walk(ctx, p.dir, hdfs.ListOptions{}, func(f *hdfs.FileInfo) error {
+		seen = append(seen, strings.TrimPrefix(f.Path, p.dir)+map[bool]string{true: "@"}[f.Type == hdfs.TypeSymlink])
+		return nil
+	}))
+	if !slices.Equal(seen, []string{"", "/d", "/d/f", "/l@"}) {
+		t.Errorf("seen on the way: %q", seen)
+	}
+	must(t, p.Delete(ctx, p.at("l"), false))
+	if string(p.read("d/f")) != "data" {
+		t.Error("with the link went what it leads to")
+	}
+}
+
 func TestQuotas(t *testing.T) {
 	p, ctx := open(t), t.Context()
 	d := p.at("d")

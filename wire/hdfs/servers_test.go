@@ -282,6 +282,25 @@ func TestEncryptionZonesAreRefused(t *testing.T) {
 	}
 }
 
+// An older server takes no notice of the flag for plain files: what it makes is not ours to write, and is removed.
+func TestStripedFilesAreNotWritten(t *testing.T) {
+	var deleted atomic.Bool
+	address := nameNode(t, defaults(func(a asked) answered {
+		file := proto.Message(nil).Uint(1, 2).String(2, "").Uint(3, 0).Uint(13, 99).Bytes(17, proto.Message(nil).Uint(4, 1))
+		switch a.method {
+		case "create", "getFileInfo":
+			return wrapped(file)
+		case "delete":
+			deleted.Store(true)
+		}
+		return answered{body: proto.Message(nil).Bool(1, true)}
+	}))
+	c := dialed(t, Options{NameNodes: []string{address}})
+	if _, err := c.Create(t.Context(), "/ec/f", CreateOptions{}); !errors.Is(err, ErrStriped) || !deleted.Load() {
+		t.Errorf("removed: %v, %v", deleted.Load(), err)
+	}
+}
+
 // The end of a diff is both fields of the cursor empty: an index of -1 alone is only the end of a folder.
 func TestADiffEndsByBothFields(t *testing.T) {
 	page := func(name, path string, index int64) answered {
