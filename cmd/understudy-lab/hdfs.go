@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/lab/hdfs"
@@ -49,7 +48,8 @@ func describeFS(c *hdfs.Cluster) fileSystem {
 }
 
 // hdfsFlags are what both commands offer.
-func hdfsFlags(f *pflag.FlagSet, o *hdfs.Options) {
+func hdfsFlags(cmd *cobra.Command, o *hdfs.Options) {
+	f := cmd.Flags()
 	f.IntVar(&o.DataNodes, "datanodes", 2, "number of DataNodes")
 	f.BoolVar(&o.SeparateDataNodes, "separate-datanodes", false, "give each DataNode a JVM of its own")
 	f.BoolVar(&o.HA, "ha", false, "start a pair of NameNodes with three JournalNodes")
@@ -78,7 +78,7 @@ func hdfsCommand(std streams) *cobra.Command {
 	f.StringVar(&o.Name, "name", "hdfs", "name of the cluster")
 	f.StringVar(&o.Dir, "dir", "", "directory for data and logs (default a temporary one, removed at the end)")
 	f.IntVar(&o.Port, "port", 0, "port of the NameNode's RPC (default a free one)")
-	hdfsFlags(f, &o)
+	hdfsFlags(cmd, &o)
 	return cmd
 }
 
@@ -139,7 +139,7 @@ The end of the input, or a signal, ends both.`,
 	f.StringVar(&o.dir, "dir", "", "directory for data and logs (default a temporary one, removed at the end)")
 	f.StringSliceVar(&o.names, "names", []string{"east", "west"}, "names of the two clusters")
 	f.IntSliceVar(&o.ports, "ports", nil, "ports of the two NameNodes (default free ones)")
-	hdfsFlags(f, &o.cluster)
+	hdfsFlags(cmd, &o.cluster)
 	return cmd
 }
 
