@@ -188,6 +188,42 @@ func TestAShortBlockIsWrittenAnew(t *testing.T) {
 	}
 }
 
+// It is the new block that the file ends with, also when the old one broke at its very end, or in a flush.
+func TestWhatIsWrittenAnewIsWhatCounts(t *testing.T) {
+	for name, flush := range map[string]bool{"at the end": false, "in a flush": true} {
+		t.Run(name, func(t *testing.T) {
+			var blocks atomic.Int64
+			node := writing(t, func(s stage) []byte {
+				blocks.Add(1)
+				return ready(s)
+			}, func(n int, h packet.Header, data []byte) []uint64 {
+				if blocks.Load() == 1 && h.Last != flush {
+					return []uint64{statusSuccess, 1}
+				}
+				return fine(n, h, data)
+			})
+			p := &played{nodes: []*DataNode{node, {IP: "127.0.0.1", Host: "second", UUID: "second", Port: 9}}}
+			w := p.begin(t)
+			if _, err := w.Write(make([]byte, 700)); err != nil {
+				t.Fatal(err)
+			}
+			if flush {
+				if err := w.Flush(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := fill(w, 300); err != nil {
+				t.Fatal(err)
+			}
+			second := Block{Pool: "BP", ID: 1002}
+			done := p.asked("complete")
+			if len(done) != 1 || !bytes.Contains(done[0].argument, second.encode(2, 1000)) || blocks.Load() != 2 {
+				t.Errorf("%d blocks, the file ends with %q", blocks.Load(), done[0].argument)
+			}
+		})
+	}
+}
+
 // Of a long block the survivors take a new generation, and get what was not acknowledged again.
 func TestALongBlockIsMended(t *testing.T) {
 	const broken = 25

@@ -340,7 +340,8 @@ func (w *FileWriter) endBlock() error {
 	if err := w.drive(true); err != nil {
 		return err
 	}
-	w.block = nil
+	// It may have been written anew as another block.
+	b, w.block = w.block, nil
 	w.previous = b.block.encode(b.block.Generation, b.high)
 	b.halt()
 	b.dispose()
@@ -370,13 +371,13 @@ func (w *FileWriter) flush(sync bool) error {
 	if err := w.ship(sync); err != nil {
 		return w.failed(err)
 	}
-	b := w.block
-	if b == nil {
+	if w.block == nil {
 		return nil
 	}
 	if err := w.drive(true); err != nil {
 		return w.failed(err)
 	}
+	b := w.block
 	if !b.flushed {
 		// The NameNode learns of the block only now; a reader would not find it otherwise.
 		b.flushed = true
@@ -385,7 +386,7 @@ func (w *FileWriter) flush(sync bool) error {
 			return w.failed(err)
 		}
 	}
-	if len(tail) > 0 && w.block == b {
+	if len(tail) > 0 {
 		w.sum = before
 		b.mu.Lock()
 		b.at = begin
