@@ -100,7 +100,7 @@ func TestLostDataNodesAreReplaced(t *testing.T) {
 	must(t, err)
 	must(t, w.Close())
 	if len(after) != 2 || after[0].Node.UUID != chain[0].Node.UUID || after[1].Node.UUID == chain[1].Node.UUID || after[1].Node.UUID == chain[2].Node.UUID {
-		t.Errorf("the chain was %v and is %v", chain, after)
+		t.Errorf("the chain was %v and is %v: %v", chain, after, w.Written().Unreplaced)
 	}
 	if e := p.entry("f"); w.Written().Recoveries != 2 || e.CRC != crcOf(data) || !bytes.Equal(p.read("f"), data) {
 		t.Errorf("the judge sees %v, we wrote %+v", e, w.Written())

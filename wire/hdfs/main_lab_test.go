@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -28,6 +28,9 @@ type rig struct {
 
 var shared rig
 var begin sync.Once
+
+// places counts the folders given out, so that a test may run many times on one cluster.
+var places atomic.Int64
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -80,7 +83,7 @@ func open(t testing.TB) place {
 	begin.Do(func() { shared.start(t) })
 	lab.Check(t, shared.err)
 	c := dial(t, hdfs.Options{NameNodes: shared.cluster.Addrs()})
-	p := place{TB: t, Client: c, cluster: shared.cluster, judge: shared.judge, access: shared.cluster.Access(), dir: path.Join("/tests", t.Name())}
+	p := place{TB: t, Client: c, cluster: shared.cluster, judge: shared.judge, access: shared.cluster.Access(), dir: fmt.Sprintf("/tests/%s-%d", t.Name(), places.Add(1))}
 	must(t, c.Mkdirs(t.Context(), p.dir, 0o755))
 	return p
 }

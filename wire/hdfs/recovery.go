@@ -250,11 +250,30 @@ func (w *FileWriter) updatePipeline(b *blockWriter, generation uint64) error {
 }
 
 // replace looks for another DataNode in place of lost ones, where that is wanted: of a chain that began with three or more, half or fewer are left.
-// Without one the chain goes on with those that are left; the NameNode has the missing copies made after the file is closed.
+// Without one the chain goes on with those that are left, and Written says why; the NameNode has the missing copies made after the file is closed.
 func (w *FileWriter) replace(b *blockWriter) {
 	if !w.client.opts.ReplaceDatanode || b.began < 3 || len(b.block.Replicas) > b.began/2 {
 		return
 	}
+	found, err := w.additional(b)
+	if err != nil {
+		w.unreplaced = err
+		return
+	}
+	for _, r := range found.Replicas {
+		if slices.ContainsFunc(b.block.Replicas, func(k Replica) bool { return k.Node.UUID == r.Node.UUID }) {
+			continue
+		}
+		if err := w.transfer(b, r, found.token); err != nil {
+			w.unreplaced = fmt.Errorf("DataNode %s: %w", w.client.data.address(r.Node), err)
+			continue
+		}
+		b.block.Replicas, w.unreplaced = append(b.block.Replicas, r), nil
+	}
+}
+
+// additional asks the NameNode for one more DataNode; it answers with those that are left and the new one.
+func (w *FileWriter) additional(b *blockWriter) (*Block, error) {
 	m := proto.Message(nil).String(1, w.path).Bytes(2, b.block.encode(b.block.Generation, b.durable))
 	for _, r := range b.block.Replicas {
 		m = m.Bytes(3, r.Node.encode())
@@ -267,15 +286,10 @@ func (w *FileWriter) replace(b *blockWriter) {
 		m = m.String(7, r.StorageID)
 	}
 	found, err := ask(w.ctx, w.client, "getAdditionalDatanode", w.path, m.Uint(8, w.id), field(newPlaces().block))
-	if err != nil || found == nil {
-		return
+	if err == nil && found == nil {
+		err = ErrProtocol
 	}
-	for _, r := range found.Replicas {
-		known := slices.ContainsFunc(b.block.Replicas, func(k Replica) bool { return k.Node.UUID == r.Node.UUID })
-		if !known && w.transfer(b, r, found.token) == nil {
-			b.block.Replicas = append(b.block.Replicas, r)
-		}
-	}
+	return found, err
 }
 
 // transfer has a DataNode of the chain copy what it has of the block to a new one.

@@ -58,6 +58,7 @@ type FileWriter struct {
 	sum        uint32
 	length     int64
 	recoveries int
+	unreplaced error
 	err        error
 	over       bool
 }
@@ -69,6 +70,8 @@ type Written struct {
 	Length int64
 	// Recoveries counts the DataNodes that failed on the way.
 	Recoveries int
+	// Unreplaced is why no other DataNode took the place of a lost one where Options.ReplaceDatanode asks for it; nil when all was well.
+	Unreplaced error
 }
 
 // Create makes a file and opens it for writing. The file is replicated, also in folders whose files become erasure-coded.
@@ -422,7 +425,7 @@ func (w *FileWriter) Written() Written {
 	if w.frame != nil {
 		sum = crc.Combine(sum, crc.Sum(w.frame.Data()), int64(len(w.frame.Data())))
 	}
-	return Written{CRC32C: sum, Length: w.length, Recoveries: w.recoveries}
+	return Written{CRC32C: sum, Length: w.length, Recoveries: w.recoveries, Unreplaced: w.unreplaced}
 }
 
 // Path is the path that is written.
