@@ -19,8 +19,9 @@ type Target interface {
 // Stager takes the bytes of one file where no reader looks.
 type Stager interface {
 	// Begin makes the place for one file and gives its handle, which is all that is needed to go on after a crash, in any
-	// process. The entry's path, size and attributes say what is coming.
-	Begin(ctx context.Context, e Entry) (Handle, error)
+	// process. The lot (of the characters of kept names) holds all that one run stages. The entry's path, size and attributes
+	// say what is coming.
+	Begin(ctx context.Context, lot string, e Entry) (Handle, error)
 	// Write writes one part, which is durable when it returned nil. It may be repeated, and then replaces. Parts of one file may be
 	// written concurrently unless Capabilities.OrderedParts. ErrNotFound when the staged file is gone: begin again.
 	Write(ctx context.Context, h Handle, p Part, r io.Reader) error
@@ -34,8 +35,8 @@ type Stager interface {
 	// target from now on. ErrCorrupt when the target's check at the commit fails; ErrNotFound when neither the staged file nor
 	// its published form is there.
 	Publish(ctx context.Context, s Sealed, e Entry) (version string, err error)
-	// Discard removes what is staged under the handle; an absent one is no error.
-	Discard(ctx context.Context, h Handle) error
+	// Discard removes everything that is staged in a lot, also what nobody has a handle of; an absent lot is no error.
+	Discard(ctx context.Context, lot string) error
 }
 
 // Handle names one staged file: a path in the staging directory, an upload id. It is opaque and at most 1 KiB.
