@@ -7,8 +7,8 @@ import (
 )
 
 // Target is a store that can be written. Nothing but Publish, MakeDirectory, MakeLink, SetAttributes, Move and Retire changes what
-// a reader of the tree sees. Each of these is one atomic step for a reader, durable when it returned nil, and harmless to
-// repeat; after an error it has happened or not, never in part.
+// a reader of the tree sees. Each of these is one atomic step for a reader and harmless to repeat; after an error it has
+// happened or not, never in part. All of them are durable once a later Keep returned nil.
 type Target interface {
 	Store
 	Stager
