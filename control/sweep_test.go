@@ -148,7 +148,7 @@ func TestCrashSweep(t *testing.T) {
 			if raced {
 				stride = 9
 			}
-			n := controltest.Sweep(t, controltest.Bubble, stride, 0, func(t *testing.T) controltest.Estate { return story.estate(t) })
+			n := controltest.Sweep(t, controltest.Course{Around: controltest.Bubble, Stride: stride}, story.estate)
 			if n < 4 && !raced {
 				t.Fatalf("only %d crashes", n)
 			}

@@ -4,6 +4,7 @@
 // One recipe per server lives in a folder beside this file, with pinned versions:
 //
 //	lab/kafka   Apache Kafka 3.9.1 and 4.4.0, MirrorMaker 2, and Kafka's own Java client
+//	lab/hdfs    Apache Hadoop 3.4.1: HDFS, and Hadoop's own Java client
 //	lab/etcd    etcd, in this process or in one of its own that can be killed and paused
 //	lab/proxy   a TCP path between two sites that can be delayed, narrowed, frozen and cut
 //

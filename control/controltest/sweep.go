@@ -3,6 +3,7 @@ package controltest
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -64,36 +65,63 @@ func Plain(t *testing.T, f func(*testing.T)) { t.Run("run", f) }
 // errCrash is what a dead process's journal answers.
 var errCrash = errors.New("controltest: the process is dead")
 
+// Course says at which appends a sweep stops the control plane, and how its runs go.
+type Course struct {
+	// Around runs each of them: Bubble or Plain.
+	Around func(*testing.T, func(*testing.T))
+	// Stride is how many appends lie between two crashes, and Offset how many are left out at first.
+	Stride, Offset int
+	// Width is how many appends are tried at the same time; 0 is one. Runs in a bubble go one by one.
+	Width int
+}
+
 // Sweep runs an order unbroken, and then again and again with the control plane killed just before, and just
 // after, its nth append to the journal, for every nth (or every stride-th, starting with the offset), each time
 // resumed on a copy of the journal. All runs must end alike. It returns how many crashes there were.
-func Sweep(t *testing.T, around func(*testing.T, func(*testing.T)), stride, offset int, estate func(t *testing.T) Estate) int {
+func Sweep(t *testing.T, c Course, estate func(t *testing.T) Estate) int {
 	t.Helper()
 	var want string
-	around(t, func(t *testing.T) {
-		e := estate(t)
-		want, _ = once(t, e, 0, false)
+	var appends int
+	c.Around(t, func(t *testing.T) {
+		want, appends, _ = once(t, estate(t), 0, false)
 	})
-	crashes := 0
-	for n := 1 + offset; !t.Failed(); n += stride {
-		reached := false
-		for _, after := range []bool{false, true} {
-			around(t, func(t *testing.T) {
-				got, crashed := once(t, estate(t), n, after)
-				if got != want {
-					t.Errorf("crash %s append %d: the world differs\nunbroken:\n%s\nresumed:\n%s", side(after), n, want, got)
+	var crashes atomic.Int64
+	for n := 1 + c.Offset; !t.Failed(); {
+		var all sync.WaitGroup
+		var over atomic.Bool
+		// Beyond the unbroken run's appends one at a time is tried: movers append too, now and then one more.
+		for range max(min(c.Width, (appends-n)/c.Stride+1), 1) {
+			at := n
+			all.Go(func() {
+				if crashAt(t, c, at, want, estate) {
+					crashes.Add(2)
+				} else {
+					over.Store(true)
 				}
-				reached = reached || crashed
 			})
-			if reached {
-				crashes++
-			}
+			n += c.Stride
 		}
-		if !reached {
-			return crashes
+		all.Wait()
+		if over.Load() {
+			break
 		}
 	}
-	return crashes
+	return int(crashes.Load())
+}
+
+// crashAt runs the order twice with a crash, before and after the nth append; false when there were not so many.
+func crashAt(t *testing.T, c Course, n int, want string, estate func(t *testing.T) Estate) bool {
+	reached := false
+	for _, after := range []bool{false, true} {
+		c.Around(t, func(t *testing.T) {
+			got, _, crashed := once(t, estate(t), n, after)
+			if got != want {
+				t.Errorf("crash %s append %d: the world differs\nunbroken:\n%s\nresumed:\n%s", side(after), n, want, got)
+			}
+			reached = reached || crashed
+		})
+	}
+	return reached
 }
 
 func side(after bool) string {
@@ -103,8 +131,8 @@ func side(after bool) string {
 	return "before"
 }
 
-// once runs the order with a crash around append n, or without one when n is zero.
-func once(t *testing.T, e Estate, n int, after bool) (fingerprint string, crashed bool) {
+// once runs the order with a crash around append n, or without one when n is zero, and counts the appends.
+func once(t *testing.T, e Estate, n int, after bool) (fingerprint string, appends int, crashed bool) {
 	t.Helper()
 	c := &crash{n: int64(n), after: after}
 	e.Setup.Hooks.BeforeCommit = func(journal.Txn) error { return c.before() }
@@ -113,7 +141,7 @@ func once(t *testing.T, e Estate, n int, after bool) (fingerprint string, crashe
 	c.kill = p.kill
 	p.Apply()
 	e.Prepare(p)
-	c.armed.Store(n > 0)
+	c.armed.Store(true)
 	err := e.Order(p)
 	if err != nil && !c.dead.Load() {
 		t.Fatalf("the order was refused: %v", err)
@@ -125,7 +153,7 @@ func once(t *testing.T, e Estate, n int, after bool) (fingerprint string, crashe
 	if !c.dead.Load() {
 		print := e.Fingerprint(p)
 		p.Stop()
-		return print, false
+		return print, int(c.count.Load()), false
 	}
 	p.Ended()
 	e.Setup.Hooks.BeforeCommit, e.Setup.Hooks.AfterCommit = nil, nil
@@ -139,7 +167,7 @@ func once(t *testing.T, e Estate, n int, after bool) (fingerprint string, crashe
 	settle(p, e, c)
 	print := e.Fingerprint(p)
 	p.Stop()
-	return print, true
+	return print, int(c.count.Load()), true
 }
 
 // settle waits until the operation rests for good, answering it as a person would.
@@ -192,7 +220,7 @@ func (c *crash) before() error {
 }
 
 func (c *crash) behind() error {
-	if c.armed.Load() && c.after && !c.dead.Load() && c.count.Load() >= c.n {
+	if c.armed.Load() && c.after && c.n > 0 && !c.dead.Load() && c.count.Load() >= c.n {
 		return c.die()
 	}
 	return nil

@@ -53,7 +53,11 @@ const (
 
 // archived adds the class data archives, and makes them the first time by a rehearsal.
 func (in install) archived(ctx context.Context) (install, error) {
-	sum, err := sourceSum()
+	sources, err := in.sources()
+	if err != nil {
+		return install{}, err
+	}
+	sum, err := sources.Sum()
 	if err != nil {
 		return install{}, err
 	}

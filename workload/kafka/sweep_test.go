@@ -20,8 +20,12 @@ import (
 	"github.com/understudy-dr/understudy/workload/kafka"
 )
 
-// stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one.
-var stride = flag.Int("stride", 30, "appends between two crashes of a sweep")
+// stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one. Its runs
+// wait for their movers most of the time, so width of them go at once.
+var (
+	stride = flag.Int("stride", 12, "appends between two crashes of a sweep")
+	width  = flag.Int("width", 6, "crashes of a sweep that are tried at once")
+)
 
 // story is one operation of the sweep, on a theatre.
 type story struct {
@@ -148,7 +152,8 @@ func TestCrashSweep(t *testing.T) {
 	for name, raise := range map[string]func(*testing.T) theatre{"append limit": simulated, "denied": simulatedDenied} {
 		for _, s := range stories() {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
-				n := controltest.Sweep(t, controltest.Plain, *stride, 0, func(t *testing.T) controltest.Estate { return s.estate(t, raise(t)) })
+				n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: *stride, Width: *width},
+					func(t *testing.T) controltest.Estate { return s.estate(t, raise(t)) })
 				t.Logf("%d crashes", n)
 			})
 		}
@@ -162,7 +167,8 @@ func TestRealCrashSweepOfFailover(t *testing.T) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
-			n := controltest.Sweep(t, controltest.Plain, *stride/2+1, 3, func(t *testing.T) controltest.Estate { return s.estate(t, real(t, lab.V44, false)) })
+			n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: 16, Offset: 3},
+				func(t *testing.T) controltest.Estate { return s.estate(t, real(t, lab.V44, false)) })
 			t.Logf("%d crashes", n)
 		})
 	}

@@ -1,0 +1,122 @@
+package hdfs
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/understudy-dr/understudy/lab"
+)
+
+//go:embed java
+var javaSources embed.FS
+
+// The main classes of our Java sources.
+const (
+	serverClass = "understudy.lab.hdfs.Server"
+	clientClass = "understudy.lab.hdfs.Client"
+)
+
+// install is Hadoop on this machine: the JDK, the class path with our own jar and, once they were made,
+// the class data archives.
+type install struct {
+	jdk       *lab.JDK
+	classpath string
+	sum       string
+	archives  string
+}
+
+// Fetch brings everything that clusters and clients need into the cache: jars, our compiled classes and the
+// class data archives that halve the start of both. It is quick when all is there.
+func Fetch(ctx context.Context) error {
+	in, err := installed(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = in.archived(ctx)
+	return err
+}
+
+// installed finds Java, fetches the jars and compiles what is ours.
+func installed(ctx context.Context) (install, error) {
+	jdk, err := lab.Java()
+	if err != nil {
+		return install{}, err
+	}
+	classpath, err := profile().Classpath(ctx)
+	if err != nil {
+		return install{}, fmt.Errorf("jars of hadoop %s: %w", Version, err)
+	}
+	files, err := fs.Sub(javaSources, "java")
+	if err != nil {
+		return install{}, err
+	}
+	sources := lab.Sources{
+		Name: "hdfs-" + Version, Files: files,
+		// The web servers refuse to start without these, and Maven's jars lack them: only pages for people are absent then.
+		Folders: []string{"webapps/hdfs/WEB-INF", "webapps/datanode/WEB-INF", "webapps/journal/WEB-INF", "webapps/static"},
+	}
+	sum, err := sources.Sum()
+	if err != nil {
+		return install{}, err
+	}
+	jar, err := sources.Jar(ctx, jdk, classpath)
+	if err != nil {
+		return install{}, err
+	}
+	return install{jdk: jdk, classpath: classpath + string(os.PathListSeparator) + jar, sum: sum}, nil
+}
+
+// The class data archives, in one cache entry.
+const (
+	serverArchive = "server.jsa"
+	clientArchive = "client.jsa"
+)
+
+// archived adds the class data archives, and makes them the first time by a rehearsal.
+func (in install) archived(ctx context.Context) (install, error) {
+	entry := filepath.Join("archives", fmt.Sprintf("hdfs-%s-%s-java-%s", Version, in.sum, in.jdk.Release))
+	path, err := lab.Cached(ctx, entry, func(ctx context.Context, path string) error {
+		return rehearse(ctx, in, path)
+	})
+	if err != nil {
+		return install{}, err
+	}
+	in.archives = path
+	return in, nil
+}
+
+// jvm is how a JVM of ours is started.
+type jvm struct {
+	heapMB   int
+	optimise bool
+	// archive is the class data archive's name; the rehearsal has none.
+	archive string
+	more    []string
+}
+
+// args are the launcher's arguments up to the class path, to which the directories are added.
+func (in install) args(j jvm, directories ...string) []string {
+	args := []string{
+		fmt.Sprintf("-Xmx%dm", j.heapMB), "-Xss512k", "-XX:+UseSerialGC", "-XX:-UsePerfData",
+		"-Djava.awt.headless=true", "-Djava.net.preferIPv4Stack=true", "-Dlab.log=INFO",
+	}
+	for _, opened := range []string{"lang", "util", "io", "net", "nio"} {
+		args = append(args, "--add-opens=java.base/java."+opened+"=ALL-UNNAMED")
+	}
+	args = append(args, "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED")
+	if !j.optimise {
+		args = append(args, "-XX:TieredStopAtLevel=1")
+	}
+	if in.archives != "" && j.archive != "" {
+		args = append(args, "-XX:SharedArchiveFile="+filepath.Join(in.archives, j.archive))
+	}
+	classpath := in.classpath
+	for _, d := range directories {
+		classpath += string(os.PathListSeparator) + d
+	}
+	return append(append(args, j.more...), "-cp", classpath)
+}

@@ -1,0 +1,102 @@
+package hdfs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/understudy-dr/understudy/lab"
+)
+
+// probeEvery is how often a NameNode is asked while waiting for it; probeLimit bounds one question.
+const (
+	probeEvery = 50 * time.Millisecond
+	probeLimit = 10 * time.Second
+)
+
+// JMX reads a bean of a daemon's web server, such as "Hadoop:service=NameNode,name=FSNamesystem": its attributes by
+// name, as of a second ago at most. An unknown bean is an error.
+func JMX(ctx context.Context, addr, bean string) (map[string]any, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/jmx?qry="+bean, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Close = true
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var found struct {
+		Beans []map[string]any `json:"beans"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&found); err != nil {
+		return nil, fmt.Errorf("%s of %s: status %d: %w", bean, addr, answer.StatusCode, err)
+	}
+	if len(found.Beans) == 0 {
+		return nil, fmt.Errorf("%s has no bean %s", addr, bean)
+	}
+	return found.Beans[0], nil
+}
+
+// serving waits until every NameNode that can answer has left safe mode and knows every such DataNode.
+func (c *Cluster) serving(ctx context.Context) error {
+	for _, d := range c.layout.names {
+		n := c.holder(d.name)
+		if !n.awake() {
+			continue
+		}
+		if err := c.served(ctx, n, lab.Loopback(d.http)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// served waits for one NameNode; it fails when its JVM ends.
+func (c *Cluster) served(ctx context.Context, n *Node, addr string) error {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for {
+		why := c.unready(ctx, addr)
+		if why == "" {
+			return nil
+		}
+		select {
+		case <-n.Done():
+			return fmt.Errorf("hdfs %s %s ended, see %s", c.opts.Name, n.Name(), n.Log())
+		case <-ctx.Done():
+			return fmt.Errorf("hdfs %s %s: %s: %w", c.opts.Name, n.Name(), why, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// unready says what a NameNode lacks, or nothing.
+func (c *Cluster) unready(ctx context.Context, addr string) string {
+	info, err := JMX(ctx, addr, "Hadoop:service=NameNode,name=NameNodeInfo")
+	if err != nil {
+		return err.Error()
+	}
+	if safe, ok := info["Safemode"].(string); !ok || safe != "" {
+		return fmt.Sprintf("safe mode: %v", info["Safemode"])
+	}
+	state, err := JMX(ctx, addr, "Hadoop:service=NameNode,name=FSNamesystemState")
+	if err != nil {
+		return err.Error()
+	}
+	want := 0
+	for _, d := range c.layout.data {
+		if c.holder(d.name).awake() {
+			want++
+		}
+	}
+	if live, ok := state["NumLiveDataNodes"].(float64); !ok || int(live) < want {
+		return fmt.Sprintf("%v of %d DataNodes", state["NumLiveDataNodes"], want)
+	}
+	return ""
+}

@@ -1,0 +1,518 @@
+package hdfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/understudy-dr/understudy/wire/hdfs/internal/crc"
+	"github.com/understudy-dr/understudy/wire/hdfs/internal/packet"
+	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
+)
+
+// Flags of create and append (CreateFlagProto).
+const (
+	flagCreate          = 0x01
+	flagOverwrite       = 0x02
+	flagAppend          = 0x04
+	flagNewBlock        = 0x20
+	flagShouldReplicate = 0x80
+)
+
+// CreateOptions say how a file is made.
+type CreateOptions struct {
+	// Overwrite replaces a file that is there; without it that is ErrExists. The old file is gone at once, and not when the new one is complete:
+	// write beside and Replace when readers must not see that.
+	Overwrite bool
+	// Parents makes the folders above that are missing.
+	Parents bool
+	// Mode holds the nine bits; 0 is 0644.
+	Mode uint16
+	// Replication and BlockSize are the server's defaults when 0. The block size is a multiple of 512.
+	Replication int
+	BlockSize   int64
+}
+
+// FileWriter writes one file. It is used by one goroutine, and is over after Close or Abort.
+//
+// A DataNode that fails is left out: what it had is written anew, or the others go on under a new generation of the block (HDFS-1057).
+// An error means that the file could not be written; it then stays unfinished until Abort removes it.
+type FileWriter struct {
+	client *Client
+	ctx    context.Context
+	stop   context.CancelFunc
+	path   string
+	id     uint64
+	limit  int64
+	// appended says that the file was there before.
+	appended bool
+
+	block    *blockWriter
+	previous proto.Message
+	frame    *packet.Frame
+	// tail is how much of the frame was sent before: a chunk that a flush cut short is sent again as a whole.
+	tail     int
+	excluded []*DataNode
+
+	sum        uint32
+	length     int64
+	recoveries int
+	err        error
+	over       bool
+}
+
+// Written is what a writer wrote.
+type Written struct {
+	// CRC32C is the checksum of what was written, and Length how many bytes that is; of a file that was appended to, only of what was added.
+	CRC32C uint32
+	Length int64
+	// Recoveries counts the DataNodes that failed on the way.
+	Recoveries int
+}
+
+// Create makes a file and opens it for writing. The file is replicated, also in folders whose files become erasure-coded.
+// The end of ctx ends the writer. ErrExists, ErrPermission, ErrQuota; ErrEncrypted in an encryption zone.
+func (c *Client) Create(ctx context.Context, name string, opts CreateOptions) (*FileWriter, error) {
+	if opts.Mode == 0 {
+		opts.Mode = 0o644
+	}
+	if opts.Replication == 0 {
+		opts.Replication = c.defaults.Replication
+	}
+	if opts.BlockSize == 0 {
+		opts.BlockSize = c.defaults.BlockSize
+	}
+	if opts.BlockSize%chunk != 0 {
+		return nil, &Error{Op: "create", Path: name, Err: fmt.Errorf("block size %d is no multiple of %d", opts.BlockSize, chunk)}
+	}
+	flags := uint64(flagCreate | flagShouldReplicate)
+	if opts.Overwrite {
+		flags |= flagOverwrite
+	}
+	mode := encodeMode(opts.Mode)
+	// No version of encryption is offered: so the server refuses in a zone before anything is made.
+	request := proto.Message(nil).String(1, name).Bytes(2, mode).String(3, c.name).Uint(4, flags).Bool(5, opts.Parents).
+		Uint(6, uint64(opts.Replication)).Int(7, opts.BlockSize).Bytes(9, mode)
+	c.hold()
+	f, err := ask(ctx, c, "create", name, request, field(newPlaces().fileInfo))
+	if err != nil || f == nil {
+		c.release()
+		if err == nil {
+			err = &Error{Op: "create", Path: name, Err: ErrProtocol}
+		}
+		return nil, err
+	}
+	w := c.newWriter(ctx, name, f, opts.BlockSize)
+	if f.ErasureCoding != nil {
+		// A server that does not know the flag for plain files; its striped layout is not ours to write.
+		err := &Error{Op: "create", Path: name, Err: ErrStriped}
+		return nil, errors.Join(err, w.Abort())
+	}
+	return w, nil
+}
+
+// newWriter makes a writer for a file that was opened at the NameNode.
+func (c *Client) newWriter(ctx context.Context, name string, f *FileInfo, blockSize int64) *FileWriter {
+	ctx, stop := context.WithCancel(ctx)
+	return &FileWriter{client: c, ctx: ctx, stop: stop, path: name, id: f.ID, limit: blockSize}
+}
+
+// AppendOptions say how a file is extended.
+type AppendOptions struct {
+	// NewBlock begins a new block, and leaves the last one as short as it is (HDFS-3689).
+	NewBlock bool
+}
+
+// Append opens a file for writing at its end. ErrLease when somebody else writes it; ErrStriped for erasure-coded files.
+func (c *Client) Append(ctx context.Context, name string, opts AppendOptions) (*FileWriter, error) {
+	flags := uint64(flagAppend)
+	if opts.NewBlock {
+		flags |= flagNewBlock
+	}
+	c.hold()
+	a, err := ask(ctx, c, "append", name, proto.Message(nil).String(1, name).String(2, c.name).Uint(3, flags), readAppend)
+	if err == nil && a.file == nil {
+		err = &Error{Op: "append", Path: name, Err: ErrProtocol}
+	}
+	if err != nil {
+		c.release()
+		return nil, err
+	}
+	w := c.newWriter(ctx, name, a.file, a.file.BlockSize)
+	w.appended = true
+	if err := w.resume(a, opts.NewBlock); err != nil {
+		return nil, errors.Join(err, w.Abort())
+	}
+	return w, nil
+}
+
+// resume goes on in the last block of a file, or behind it.
+func (w *FileWriter) resume(a appendAnswer, newBlock bool) error {
+	if a.file.ErasureCoding != nil || a.file.Encrypted {
+		return &Error{Op: "append", Path: w.path, Err: map[bool]error{true: ErrEncrypted, false: ErrStriped}[a.file.Encrypted]}
+	}
+	if a.block == nil {
+		return nil
+	}
+	if newBlock {
+		w.previous = a.block.encode(a.block.Generation, a.block.Length)
+		return nil
+	}
+	b := newBlockWriter(w, a.block, stageAppend, a.block.Length)
+	b.flushed = true
+	w.block = b
+	if err := w.reconnect(b, stageAppend); err != nil {
+		return w.failed(w.recover(err))
+	}
+	return nil
+}
+
+// appendAnswer is AppendResponseProto.
+type appendAnswer struct {
+	block *Block
+	file  *FileInfo
+}
+
+func readAppend(d *proto.Decoder) appendAnswer {
+	var a appendAnswer
+	p := newPlaces()
+	for d.Next() {
+		switch d.Number() {
+		case 1:
+			b := proto.Sub(d, p.block)
+			a.block = &b
+		case 2:
+			f := proto.Sub(d, p.fileInfo)
+			a.file = &f
+		}
+	}
+	return a
+}
+
+// usable says why the writer takes nothing more.
+func (w *FileWriter) usable() error {
+	if w.err == nil && w.over {
+		return &Error{Op: "write", Path: w.path, Err: ErrClosed}
+	}
+	return w.err
+}
+
+// failed notes what ended the writer.
+func (w *FileWriter) failed(err error) error {
+	if err != nil && w.err == nil {
+		w.err = &Error{Op: "write", Path: w.path, Err: err}
+	}
+	return w.err
+}
+
+// Write appends bytes. They are buffered up to a packet; Flush and Close send the rest.
+func (w *FileWriter) Write(p []byte) (int, error) {
+	if err := w.usable(); err != nil {
+		return 0, err
+	}
+	n := 0
+	for n < len(p) {
+		if w.frame == nil {
+			w.frame = w.client.data.frame()
+			w.frame.Reset(chunk)
+		}
+		took := w.frame.Fill(p[n:], int(w.room()))
+		n += took
+		if int64(len(w.frame.Data())) < w.room() && w.frame.Free() > 0 {
+			continue
+		}
+		if err := w.ship(false); err != nil {
+			return n, w.failed(err)
+		}
+	}
+	w.length += int64(n)
+	return n, nil
+}
+
+// room is how much data the next packet may hold: not beyond the block, and only the rest of a chunk that an append begins in.
+func (w *FileWriter) room() int64 {
+	at := int64(0)
+	if w.block != nil {
+		at = w.block.at
+	}
+	if rest := at % chunk; rest != 0 {
+		return min(chunk-rest, w.limit-at)
+	}
+	return min(packetData, w.limit-at)
+}
+
+// WritePacket appends a packet of a reader, be it of this client or of another one, and takes its buffer over: the packet is released.
+// Where it fits into the block, its data goes on in the very buffer and with the very checksums it came with, so that it is protected
+// from the one DataNode to the other; otherwise it is copied.
+func (w *FileWriter) WritePacket(p *Packet) error {
+	if err := w.usable(); err != nil {
+		return err
+	}
+	size := len(p.Data())
+	fits := p.whole && size%chunk == 0 && w.frame == nil && size > 0
+	if fits && w.block != nil {
+		fits = w.block.at%chunk == 0 && w.block.at+int64(size) <= w.limit
+	}
+	if !fits || int64(size) > w.limit {
+		defer p.Release()
+		_, err := w.Write(p.Data())
+		return err
+	}
+	w.sum = crc.Combine(w.sum, p.sum, int64(size))
+	w.length += int64(size)
+	f := p.frame
+	p.frame = nil
+	return w.failed(w.put(f, p.owner, false))
+}
+
+// ship sends what is buffered; with sync it is forced to disk.
+func (w *FileWriter) ship(sync bool) error {
+	f := w.frame
+	if sync && f == nil && w.block != nil {
+		// A packet without data carries the wish.
+		f = w.client.data.frame()
+		f.Reset(chunk)
+	}
+	if f == nil || len(f.Data()) == w.tail && !sync {
+		return nil
+	}
+	w.frame, w.tail = nil, 0
+	size := len(f.Data())
+	sum := f.Sum(w.client.joiner)
+	w.sum = crc.Combine(w.sum, sum, int64(size))
+	return w.put(f, w.client.data, sync)
+}
+
+// put hands a packet to the current block, and ends the block when it is full.
+func (w *FileWriter) put(f *packet.Frame, owner *dataNodes, sync bool) error {
+	if w.block == nil {
+		if err := w.addBlock(); err != nil {
+			owner.frames.Put(f)
+			return err
+		}
+	}
+	w.block.push(f, owner, false, sync)
+	if err := w.drive(false); err != nil {
+		return err
+	}
+	if w.block.at >= w.limit {
+		return w.endBlock()
+	}
+	return nil
+}
+
+// drive sends what is queued, and mends the chain as often as it breaks.
+func (w *FileWriter) drive(all bool) error {
+	for {
+		err := w.block.pump(all)
+		if err == nil {
+			return nil
+		}
+		if err := w.recover(err); err != nil {
+			return err
+		}
+	}
+}
+
+// endBlock waits until every DataNode has the block, and closes it.
+func (w *FileWriter) endBlock() error {
+	b := w.block
+	b.mu.Lock()
+	whole := b.whole
+	b.at = b.high
+	b.mu.Unlock()
+	if !whole || b.flushed {
+		// How a chain is mended depends on whether its block may be closed anywhere already: so the end is not sent before all else is there.
+		if err := w.drive(true); err != nil {
+			return err
+		}
+	}
+	last := w.client.data.frame()
+	last.Reset(chunk)
+	b.push(last, w.client.data, true, false)
+	if err := w.drive(true); err != nil {
+		return err
+	}
+	w.block = nil
+	w.previous = b.block.encode(b.block.Generation, b.high)
+	b.halt()
+	b.dispose()
+	return nil
+}
+
+// dispose gives back what is still held.
+func (b *blockWriter) dispose() {
+	for i := range b.queue {
+		b.queue[i].release()
+	}
+	b.queue = nil
+}
+
+// Flush sends what is buffered and waits until every DataNode has it: readers that open the file from now on see it.
+func (w *FileWriter) Flush() error { return w.flush(false) }
+
+// Sync is Flush, and forces the data to the disks of the DataNodes.
+func (w *FileWriter) Sync() error { return w.flush(true) }
+
+// flush sends what is buffered, and keeps a chunk that is cut short, to send it again with what follows.
+func (w *FileWriter) flush(sync bool) error {
+	if err := w.usable(); err != nil {
+		return err
+	}
+	tail, before, begin := w.cut()
+	if err := w.ship(sync); err != nil {
+		return w.failed(err)
+	}
+	b := w.block
+	if b == nil {
+		return nil
+	}
+	if err := w.drive(true); err != nil {
+		return w.failed(err)
+	}
+	if !b.flushed {
+		// The NameNode learns of the block only now; a reader would not find it otherwise.
+		b.flushed = true
+		err := w.client.do(w.ctx, "fsync", w.path, proto.Message(nil).String(1, w.path).String(2, w.client.name).Sint(3, b.high).Uint(4, w.id))
+		if err != nil {
+			return w.failed(err)
+		}
+	}
+	if len(tail) > 0 && w.block == b {
+		w.sum = before
+		b.mu.Lock()
+		b.at = begin
+		b.mu.Unlock()
+		w.frame = w.client.data.frame()
+		w.frame.Reset(chunk)
+		w.tail = w.frame.Fill(tail, len(tail))
+	}
+	return nil
+}
+
+// cut gives the bytes of the chunk that a flush cuts short, the sum of all before them, and where they begin in the block.
+func (w *FileWriter) cut() (tail []byte, before uint32, begin int64) {
+	if w.frame == nil {
+		return nil, 0, 0
+	}
+	data := w.frame.Data()
+	at := int64(0)
+	if w.block != nil {
+		at = w.block.at
+	}
+	short := int((at + int64(len(data))) % chunk)
+	if short == 0 || short > len(data) {
+		return nil, 0, 0
+	}
+	whole := data[:len(data)-short]
+	return append([]byte(nil), data[len(whole):]...), crc.Combine(w.sum, crc.Sum(whole), int64(len(whole))), at + int64(len(whole))
+}
+
+// Written gives the checksum and the length of what was written so far, the buffered rest included.
+func (w *FileWriter) Written() Written {
+	sum := w.sum
+	if w.frame != nil {
+		sum = crc.Combine(sum, crc.Sum(w.frame.Data()), int64(len(w.frame.Data())))
+	}
+	return Written{CRC32C: sum, Length: w.length, Recoveries: w.recoveries}
+}
+
+// Path is the path that is written.
+func (w *FileWriter) Path() string { return w.path }
+
+// ID is the number of the inode.
+func (w *FileWriter) ID() uint64 { return w.id }
+
+// Close sends the rest, and completes the file at the NameNode. Only after it returns nil is the file whole.
+// After an error the file is unfinished; Abort removes it.
+func (w *FileWriter) Close() error {
+	if err := w.usable(); err != nil {
+		return err
+	}
+	written := w.Written()
+	if err := w.failed(w.close()); err != nil {
+		return err
+	}
+	w.sum = written.CRC32C
+	w.end()
+	return nil
+}
+
+// close ends the last block and the file.
+func (w *FileWriter) close() error {
+	if err := w.ship(false); err != nil {
+		return err
+	}
+	if w.block != nil {
+		if err := w.endBlock(); err != nil {
+			return err
+		}
+	}
+	return w.complete()
+}
+
+// complete tells the NameNode that all is written. It says no until the DataNodes have reported the last block, which takes a moment:
+// the wait begins at a millisecond and doubles, where Hadoop's own client begins at 400.
+func (w *FileWriter) complete() error {
+	request := proto.Message(nil).String(1, w.path).String(2, w.client.name)
+	if w.previous != nil {
+		request = request.Bytes(3, w.previous)
+	}
+	request = request.Uint(4, w.id)
+	deadline := time.Now().Add(w.client.opts.CallTimeout)
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+		done, err := ask(w.ctx, w.client, "complete", w.path, request, readBool)
+		if err != nil || done {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: the NameNode does not take the file as complete: too few DataNodes reported its last block", ErrTimeout)
+		}
+		if err := sleep(w.ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// end gives up what the writer holds.
+func (w *FileWriter) end() {
+	if w.over {
+		return
+	}
+	w.over = true
+	w.stop()
+	if w.block != nil {
+		w.block.halt()
+		w.block.dispose()
+		w.block = nil
+	}
+	if w.frame != nil {
+		w.client.data.frames.Put(w.frame)
+		w.frame = nil
+	}
+	w.client.release()
+}
+
+// Abort gives the file up, and removes it when it was made by Create. After Close it does nothing.
+func (w *FileWriter) Abort() error {
+	if w.over {
+		return nil
+	}
+	w.end()
+	// The context of the writer may be over: that must not leave half a file behind.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), w.client.opts.CallTimeout)
+	defer cancel()
+	if w.appended {
+		_, err := w.client.RecoverLease(ctx, w.path)
+		return err
+	}
+	f, err := w.client.Stat(ctx, w.path)
+	if IsNotFound(err) || err == nil && f.ID != w.id {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.client.Delete(ctx, w.path, false)
+}
