@@ -24,7 +24,8 @@ func differing(a, b filecopy.Attributes, mask filecopy.Fields) filecopy.Fields {
 	note(filecopy.FieldMode, a.Mode != b.Mode)
 	note(filecopy.FieldACL, !slices.Equal(a.ACL, b.ACL))
 	note(filecopy.FieldXattrs, !slices.EqualFunc(a.Xattrs, b.Xattrs, sameXattr))
-	note(filecopy.FieldModified, a.Modified != b.Modified)
+	// A time that a store does not tell, such as that of a root which every snapshot moves, differs from nothing.
+	note(filecopy.FieldModified, a.Modified != b.Modified && a.Modified != 0 && b.Modified != 0)
 	note(filecopy.FieldAccessed, a.Accessed != b.Accessed)
 	note(filecopy.FieldReplication, a.Replication != b.Replication)
 	note(filecopy.FieldBlockSize, a.BlockSize != b.BlockSize)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
@@ -28,6 +29,8 @@ func named(op string, p filecopy.Path, err error) error {
 		return failure("US607", understudy.KindConflict, op, at+" failed: it is not what was listed", err)
 	case errors.Is(err, filecopy.ErrName):
 		return failure("US608", understudy.KindInvalid, op, at+": the target cannot hold this name", err)
+	case errors.Is(err, fs.ErrPermission):
+		return failure("US619", understudy.KindDenied, op, at+" was denied", err)
 	}
 	return failure("US600", understudy.KindRetry, op, at+" failed", err)
 }
