@@ -93,7 +93,7 @@ func (m *Memory) Probe(context.Context) (filecopy.Root, error) {
 	if !ok {
 		return filecopy.Root{}, filecopy.ErrNotFound
 	}
-	return filecopy.Root{Identity: fmt.Sprintf("%s-%d", m.name, root.id), Now: time.Now(), Free: -1}, nil
+	return filecopy.Root{Identity: fmt.Sprintf("%p-%d", m, root.id), Now: time.Now(), Free: -1}, nil
 }
 
 // Replace makes the root another, empty one, as when something else is mounted there.

@@ -42,14 +42,15 @@ func (s *stager) copy(ctx context.Context, seq int64, it item, begun *partial) (
 			continue
 		case try >= maxTries:
 			return item{}, err
-		case errors.Is(err, filecopy.ErrChanged) && !s.state.Set.Consistent:
+		case (errors.Is(err, filecopy.ErrChanged) || errors.Is(err, filecopy.ErrNotFound)) && !s.state.Set.Consistent:
 			s.meter.change(func(p *filecopy.Progress) { p.Changed++ })
 			again, rerr := s.relist(ctx, it)
 			if rerr != nil || again.Op == opSkip {
 				return again, rerr
 			}
 			it = again
-		case errors.Is(err, filecopy.ErrCorrupt), errors.Is(err, filecopy.ErrNotFound) && ctx.Err() == nil:
+		case errors.Is(err, filecopy.ErrCorrupt), errors.Is(err, filecopy.ErrNotFound):
+			// Damaged on the way, or what was staged is gone: once more from the beginning.
 		default:
 			return item{}, err
 		}

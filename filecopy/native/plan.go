@@ -16,6 +16,8 @@ type tally struct {
 	Deletes int64 `json:"deletes"`
 	// FileDeletes are those of them that are files of the published set.
 	FileDeletes int64 `json:"fileDeletes"`
+	// Present counts entries of the target, where it was listed.
+	Present int64 `json:"present"`
 	// Entries, Files and Bytes are the change of the set.
 	Entries int64 `json:"entries"`
 	Files   int64 `json:"files"`
@@ -136,6 +138,9 @@ func (p *planner) count(seen sight) {
 			p.tally.Files += sign
 			p.tally.Bytes += sign * it.Size
 		}
+	}
+	if seen.present != nil {
+		p.tally.Present++
 	}
 	add(seen.source, 1)
 	add(seen.kept, -1)

@@ -256,11 +256,11 @@ func (r *run) guard() error {
 	if t.Deletes == 0 || t.Deletes <= r.job.Accept.Deletes {
 		return nil
 	}
-	share := float64(t.Deletes) / float64(max(was.Entries, t.Deletes))
+	share := float64(t.Deletes) / float64(max(was.Entries, t.Present, t.Deletes))
 	if t.Deletes <= r.job.Guard.MaxDeletes && share <= r.job.Guard.MaxShare {
 		return nil
 	}
-	e := failure("US605", understudy.KindRefused, "guard", fmt.Sprintf("the set would delete %d entries, %.1f%% of the published set", t.Deletes, 100*share), filecopy.ErrGuard)
+	e := failure("US605", understudy.KindRefused, "guard", fmt.Sprintf("the set would delete %d entries, %.1f%% of the target", t.Deletes, 100*share), filecopy.ErrGuard)
 	e.Why = fmt.Sprintf("the guard allows %d entries and %.1f%%", r.job.Guard.MaxDeletes, 100*r.job.Guard.MaxShare)
 	e.Fix = fmt.Sprintf("look at the source; if this is meant, accept %d deletes", t.Deletes)
 	return e
