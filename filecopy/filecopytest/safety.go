@@ -113,7 +113,8 @@ func testDrift(b *bench) {
 		b.Errorf("found %v, %v; want %v", found, err, want)
 	}
 	for p, k := range want {
-		if found[p] != k {
+		// A store whose versions change with attributes cannot tell one from the other by its listing.
+		if found[p] != k && !(k == filecopy.Restyled && found[p] == filecopy.Altered) {
 			b.Errorf("%q = %s, want %s", p, found[p], k)
 		}
 	}

@@ -8,11 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/local"
 )
 
 // scene is a job between two stores in memory.
@@ -248,15 +251,19 @@ func TestReadySetsAreGuarded(t *testing.T) {
 type losing struct {
 	*filecopytest.Memory
 	lot  string
+	once sync.Once
 	from filecopy.Path
 }
 
 func (l *losing) Publish(ctx context.Context, s filecopy.Sealed, e filecopy.Entry) (string, error) {
-	if l.lot != "" {
-		if err := l.Discard(ctx, l.lot); err != nil {
-			return "", err
+	var err error
+	l.once.Do(func() {
+		if l.lot != "" {
+			err = l.Discard(ctx, l.lot)
 		}
-		l.lot = ""
+	})
+	if err != nil {
+		return "", err
 	}
 	return l.Memory.Publish(ctx, s, e)
 }
@@ -285,7 +292,7 @@ func TestLostStagedFilesAreCopiedAgain(t *testing.T) {
 		t.Errorf("compare = %+v, %v", out, err)
 	}
 	s.put(s.source, "a", "other content")
-	s.halt("head")
+	s.halt("show")
 	// Without the source nothing can be copied again.
 	if err := s.target.Discard(t.Context(), "job-2"); err != nil {
 		t.Fatal(err)
@@ -344,7 +351,7 @@ func TestCrashAtEveryPoint(t *testing.T) {
 // counting counts what is read and listed.
 type counting struct {
 	*filecopytest.Memory
-	lists, reads int
+	lists, reads atomic.Int64
 }
 
 func (c *counting) Open(ctx context.Context, at filecopy.Pin) (filecopy.View, error) {
@@ -358,12 +365,12 @@ type countingView struct {
 }
 
 func (v *countingView) List(ctx context.Context, dir filecopy.Path, found func(filecopy.Entry) error) error {
-	v.of.lists++
+	v.of.lists.Add(1)
 	return v.View.List(ctx, dir, found)
 }
 
 func (v *countingView) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
-	v.of.reads++
+	v.of.reads.Add(1)
 	return v.View.Read(ctx, e, offset)
 }
 
@@ -386,14 +393,14 @@ func TestResumeListsNothingAndSendsNoPartTwice(t *testing.T) {
 	if err := s.tries(); !errors.Is(err, stop) {
 		t.Fatal(err)
 	}
-	if source.lists != 1 {
-		t.Errorf("listed %d times", source.lists)
+	if n := source.lists.Swap(0); n != 1 {
+		t.Errorf("listed %d times", n)
 	}
-	source.lists, source.reads = 0, 0
+	source.reads.Store(0)
 	s.mover.hook = nil
 	s.run()
-	if source.lists != 0 || source.reads != parts-parts/2 {
-		t.Errorf("listed %d times, read %d parts", source.lists, source.reads)
+	if lists, reads := source.lists.Load(), source.reads.Load(); lists != 0 || reads != parts-parts/2 {
+		t.Errorf("listed %d times, read %d parts", lists, reads)
 	}
 }
 
@@ -415,10 +422,11 @@ func TestRenamesAndTouchesMoveNoBytes(t *testing.T) {
 	if err := s.source.SetAttributes(t.Context(), "c", filecopy.Attributes{Mode: 0o600}, filecopy.FieldMode); err != nil {
 		t.Fatal(err)
 	}
-	source.lists, source.reads = 0, 0
+	source.lists.Store(0)
+	source.reads.Store(0)
 	set := s.run()
-	if source.lists != 0 || source.reads != 0 || set.Files != 3 {
-		t.Errorf("listed %d times, read %d files; set %+v", source.lists, source.reads, set)
+	if lists, reads := source.lists.Load(), source.reads.Load(); lists != 0 || reads != 0 || set.Files != 3 {
+		t.Errorf("listed %d times, read %d files; set %+v", lists, reads, set)
 	}
 }
 
@@ -430,7 +438,10 @@ func TestWhatATargetCannotHoldComesBack(t *testing.T) {
 	if err := s.source.SetAttributes(t.Context(), "a", want, filecopy.AllFields); err != nil {
 		t.Fatal(err)
 	}
-	poor := open(t, filepath.Join(t.TempDir(), "poor"))
+	poor, err := local.New(local.Config{Root: filepath.Join(t.TempDir(), "poor"), NoOwners: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.job.Target = poor
 	s.run()
 	back := filecopy.Job{Name: "back", Source: poor, Target: s.target, Origin: "job"}

@@ -142,7 +142,7 @@ func (v vault) head(ctx context.Context) (head, error) {
 }
 
 // fetch brings a segment into the cache and gives its path there. Segments never change, so one that is there is the right one;
-// its digest is compared as it is read.
+// its digest is compared before it gets its name, and again whenever it is read.
 func (v vault) fetch(ctx context.Context, s segmentInfo) (string, error) {
 	path := filepath.Join(v.cache, s.Digest)
 	if _, err := os.Stat(path); err == nil {
@@ -162,10 +162,27 @@ func (v vault) fetch(ctx context.Context, s segmentInfo) (string, error) {
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
+	if err == nil {
+		err = verify(temp, s.Digest)
+	}
 	if err != nil {
-		return "", err
+		return "", manifestDamaged(s.Name, err)
 	}
 	return path, os.Rename(temp, path)
+}
+
+// verify reads a segment through.
+func verify(path, digest string) error {
+	in, err := openSegment(path, digest)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	for {
+		if _, ok, err := in.next(); err != nil || !ok {
+			return err
+		}
+	}
 }
 
 // tidy removes cached segments that a head does not name.

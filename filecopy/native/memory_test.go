@@ -104,10 +104,7 @@ func peakHeap(t *testing.T, files int) uint64 {
 // TestMemoryIsFlat copies generated files, and ten times as many: the heap must not grow with them. UNDERSTUDY_FILES sets the
 // larger number, such as 10000000.
 func TestMemoryIsFlat(t *testing.T) {
-	many := 200_000
-	if testing.Short() {
-		many = 50_000
-	}
+	many := 50_000
 	if n, err := strconv.Atoi(os.Getenv("UNDERSTUDY_FILES")); err == nil {
 		many = n
 	}

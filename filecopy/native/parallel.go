@@ -18,8 +18,8 @@ const (
 	shrink       = 0.75
 )
 
-// gate lets files pass, as many at once as pays: it adds one while throughput grows, and gives a quarter back when it falls or when
-// more did not help, since more workers than a store can serve make it slower. A store that asks for less halves it.
+// gate lets files pass, as many at once as pays: it adds an eighth while throughput grows, and gives a quarter back when it falls or
+// when more did not help, since more workers than a store can serve make it slower. A store that asks for less halves it.
 // It is safe for concurrent use.
 type gate struct {
 	mu       sync.Mutex
@@ -33,7 +33,7 @@ type gate struct {
 	weight   int64
 	finished int
 	last     float64
-	grew     bool
+	down     bool
 }
 
 func newGate(low, high int, clock func() time.Time) *gate {
@@ -104,7 +104,8 @@ func (g *gate) leave(bytes int64, busy bool) {
 	g.admit()
 }
 
-// judge looks back over a time in which enough files passed to tell.
+// judge looks back over a time in which enough files passed to tell, and takes a step: on in its direction while that pays, back when
+// it cost throughput, and down when more did not help.
 func (g *gate) judge() {
 	elapsed := g.clock().Sub(g.since)
 	if elapsed < time.Second || g.finished < 2*g.limit {
@@ -112,21 +113,20 @@ func (g *gate) judge() {
 	}
 	now := float64(g.weight) / elapsed.Seconds()
 	switch {
-	case g.last == 0 || now > g.last*better:
-		g.step(g.limit + 1)
-	case now < g.last*worse || g.grew:
-		g.step(min(g.limit-1, int(float64(g.limit)*shrink)))
+	case g.last == 0:
+		g.down = false
+	case now > g.last*better:
+	case now < g.last*worse:
+		g.down = !g.down
 	default:
-		g.step(g.limit + 1)
+		g.down = !g.down || g.limit > g.low
 	}
-	g.restart(now)
-}
-
-// step sets the limit within its bounds.
-func (g *gate) step(to int) {
-	before := g.limit
+	to := g.limit + max(1, g.limit/8)
+	if g.down {
+		to = min(g.limit-1, int(float64(g.limit)*shrink))
+	}
 	g.limit = min(max(to, g.low), g.high)
-	g.grew = g.limit > before
+	g.restart(now)
 }
 
 func (g *gate) restart(last float64) {

@@ -46,6 +46,9 @@ func (d *desk) publish(ctx context.Context, h head, rd ready, r *run) (filecopy.
 	}
 	err := p.mark(ctx)
 	if err == nil {
+		err = d.at("show")
+	}
+	if err == nil {
 		p.live, err = d.job.Target.Open(ctx, filecopy.Pin{})
 	}
 	if err != nil {
