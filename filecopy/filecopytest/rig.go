@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
@@ -54,14 +55,14 @@ func (b *bench) run() filecopy.Set {
 	return set
 }
 
-// refused runs the job, and wants it to fail with an error of the contract.
-func (b *bench) refused(want error) error {
+// refused runs the job, and wants it to fail with an error of the contract, under a code.
+func (b *bench) refused(want error, code understudy.Code) {
 	b.Helper()
 	_, err := b.rig.Mover(b.dir).Run(b.ctx, b.job, nil)
-	if !errors.Is(err, want) {
-		b.Fatalf("run = %v, want %v", err, want)
+	var coded *understudy.Error
+	if !errors.Is(err, want) || !errors.As(err, &coded) || coded.Code != code {
+		b.Fatalf("run = %v, want %s: %v", err, code, want)
 	}
-	return err
 }
 
 // write puts a file into a store by way of the contract, as somebody else would.

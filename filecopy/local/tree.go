@@ -206,7 +206,7 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	f, err := os.CreateTemp(filepath.Dir(path), ".keep-*")
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func (v *view) List(ctx context.Context, dir filecopy.Path, found func(filecopy.
 
 // list gives the entries of one directory and below, and closes it. Only names of subdirectories are held.
 func (v *view) list(ctx context.Context, f *os.File, dir filecopy.Path, found func(filecopy.Entry) error) error {
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for {
 		names, err := f.Readdirnames(listBatch)
 		if errors.Is(err, io.EOF) {
@@ -183,13 +183,14 @@ func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.Rea
 		return nil, tell(err, "open", string(e.Path))
 	}
 	r := &reader{ctx: ctx, file: os.NewFile(uintptr(n), string(e.Path)), want: e.Version}
-	if err := r.settle(); err == nil {
+	if err = r.settle(); err == nil {
 		_, err = r.file.Seek(offset, io.SeekStart)
-	} else {
+	}
+	if err != nil {
 		_ = r.file.Close()
 		return nil, err
 	}
-	return r, err
+	return r, nil
 }
 
 // reader reads one version of a file.

@@ -53,7 +53,7 @@ func (c *comparer) compare(ctx context.Context) error {
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return directoryFailed(err)
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }()
 	sorted := newSorter(temp, "target", sortMemory)
 	err = c.view.List(ctx, "", func(e filecopy.Entry) error { return sorted.add(&item{Entry: e}) })
 	if err != nil && !errors.Is(err, filecopy.ErrNotFound) {

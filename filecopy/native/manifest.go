@@ -366,7 +366,7 @@ func (w *listWriter) roll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := w.vault.keeper.Keep(ctx, info.Name, f); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ const (
 	minWorkers   = 1
 	maxWorkers   = 64
 	startWorkers = 8
+	surge        = 1.2
 	better       = 1.05
 	worse        = 0.90
 	shrink       = 0.75
@@ -34,6 +35,7 @@ type gate struct {
 	finished int
 	last     float64
 	down     bool
+	fast     bool
 }
 
 func newGate(low, high int, clock func() time.Time) *gate {
@@ -44,7 +46,7 @@ func newGate(low, high int, clock func() time.Time) *gate {
 		high = maxWorkers
 	}
 	high = max(low, high)
-	return &gate{clock: clock, low: low, high: high, limit: min(max(startWorkers, low), high), since: clock()}
+	return &gate{clock: clock, low: low, high: high, limit: min(max(startWorkers, low), high), fast: true, since: clock()}
 }
 
 // enter waits for a place.
@@ -96,6 +98,7 @@ func (g *gate) leave(bytes int64, busy bool) {
 	g.weight += bytes + fileCost
 	g.finished++
 	if busy {
+		g.fast = false
 		g.limit = max(g.low, g.limit/2)
 		g.restart(0)
 	} else {
@@ -112,6 +115,10 @@ func (g *gate) judge() {
 		return
 	}
 	now := float64(g.weight) / elapsed.Seconds()
+	if g.fast {
+		g.double(now)
+		return
+	}
 	switch {
 	case g.last == 0:
 		g.down = false
@@ -127,6 +134,19 @@ func (g *gate) judge() {
 	}
 	g.limit = min(max(to, g.low), g.high)
 	g.restart(now)
+}
+
+// double takes the large steps of the beginning; the first that does not pay is taken back, and is the last.
+func (g *gate) double(now float64) {
+	if g.last == 0 || now > g.last*surge {
+		g.fast = g.limit < g.high
+		g.limit = min(2*g.limit, g.high)
+		g.restart(now)
+		return
+	}
+	g.fast = false
+	g.limit = max(g.low, g.limit/2)
+	g.restart(0)
 }
 
 func (g *gate) restart(last float64) {

@@ -149,12 +149,12 @@ func (p *planner) count(seen sight) {
 // put hands an item of the source to the plan.
 func (p *planner) put(it *item, seen sight) error {
 	p.tally.Items++
-	switch it.Op {
-	case opCopy:
+	if it.Op == opKeep {
+		return p.emit(it)
+	}
+	if it.Op == opCopy {
 		p.tally.Copies++
 		p.tally.CopyBytes += it.Size
-	case opKeep:
-		return p.emit(it)
 	}
 	if it.First {
 		p.tally.Deletes++
