@@ -3,10 +3,11 @@
 //
 // One recipe per server lives in a folder beside this file, with pinned versions:
 //
-//	lab/kafka   Apache Kafka 3.9.1 and 4.4.0, MirrorMaker 2, and Kafka's own Java client
-//	lab/hdfs    Apache Hadoop 3.4.1: HDFS, and Hadoop's own Java client
-//	lab/etcd    etcd, in this process or in one of its own that can be killed and paused
-//	lab/proxy   a TCP path between two sites that can be delayed, narrowed, frozen and cut
+//	lab/kafka     Apache Kafka 3.9.1 and 4.4.0, MirrorMaker 2, and Kafka's own Java client
+//	lab/hdfs      Apache Hadoop 3.4.1: HDFS plain, as a pair of NameNodes or with Kerberos, and Hadoop's own Java client
+//	lab/kerberos  a key distribution centre
+//	lab/etcd      etcd, in this process or in one of its own that can be killed and paused
+//	lab/proxy     a TCP path between two sites that can be delayed, narrowed, frozen and cut
 //
 // A test writes
 //
@@ -27,5 +28,5 @@
 // process that started it, also when that one is killed.
 //
 // The environment: UNDERSTUDY_LAB_CACHE names the cache directory; JAVA_HOME the JDK;
-// UNDERSTUDY_LAB=required turns a skip for a missing JDK or Maven into a failure.
+// UNDERSTUDY_LAB=required turns a skip for a missing JDK, Maven or Kerberos into a failure.
 package lab

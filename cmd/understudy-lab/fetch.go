@@ -1,18 +1,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-dr/understudy/lab"
+	"github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/lab/kafka"
 )
 
 // fetchCommand fills the cache.
 func fetchCommand(std streams) *cobra.Command {
-	mirror := false
+	mirror, hadoop := false, false
 	cmd := &cobra.Command{
 		Use:   "fetch [VERSION...]",
 		Short: "Bring jars and class data archives into the cache, for all versions or those named",
@@ -31,6 +33,11 @@ func fetchCommand(std streams) *cobra.Command {
 				}
 				fmt.Fprintf(std.err, "kafka %s is in %s (%.1fs)\n", v, dir, time.Since(start).Seconds())
 			}
+			if hadoop {
+				if err := fetchHadoop(cmd.Context(), std); err != nil {
+					return err
+				}
+			}
 			if mirror {
 				return kafka.FetchMirror(cmd.Context())
 			}
@@ -38,5 +45,18 @@ func fetchCommand(std streams) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&mirror, "mirrormaker", false, "MirrorMaker "+kafka.MirrorVersion+" too, for benchmarks")
+	cmd.Flags().BoolVar(&hadoop, "hadoop", false, "Hadoop "+hdfs.Version+" too: HDFS, YARN and DistCp")
 	return cmd
+}
+
+func fetchHadoop(ctx context.Context, std streams) error {
+	start := time.Now()
+	if err := hdfs.Fetch(ctx); err != nil {
+		return err
+	}
+	if err := hdfs.FetchYARN(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(std.err, "hadoop %s is there (%.1fs)\n", hdfs.Version, time.Since(start).Seconds())
+	return nil
 }

@@ -156,6 +156,7 @@ func TestWrongUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"unknown command":       {"zookeeper"},
 		"two names that differ": {"pair", "--names", "a,a"},
+		"names that differ":     {"hdfs-pair", "--names", "a,a"},
 		"required flag":         {"etcd"},
 		"the lab has":           {"fetch", "0.8"},
 	} {

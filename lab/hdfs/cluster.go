@@ -50,7 +50,7 @@ func start(ctx context.Context, in install, o Options) (*Cluster, error) {
 	}
 	c := &Cluster{in: in, opts: o, kept: kept, layout: lay(o, kept.Numbers)}
 	for _, daemons := range c.layout.processes {
-		c.nodes = append(c.nodes, &Node{cluster: c, daemons: daemons})
+		c.nodes = append(c.nodes, c.node(daemons))
 	}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -64,11 +64,6 @@ func (c *Cluster) start(ctx context.Context) error {
 	defer cancel()
 	if err := c.prepare(); err != nil {
 		return err
-	}
-	for _, n := range c.nodes {
-		if err := c.configure(n); err != nil {
-			return err
-		}
 	}
 	if err := c.startNames(ctx); err != nil {
 		return err
@@ -163,16 +158,6 @@ func copyImage(from, to string) error {
 	return nil
 }
 
-// configure writes the configuration of a JVM's daemons.
-func (c *Cluster) configure(n *Node) error {
-	for _, d := range n.daemons {
-		if err := writeSite(c.conf(d), c.layout.site(c.opts, d)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // conf is a daemon's configuration directory, home its data's.
 func (c *Cluster) conf(d *daemon) string { return filepath.Join(c.opts.Dir, "conf", d.name) }
 
@@ -180,35 +165,6 @@ func (c *Cluster) home(name string) string { return filepath.Join(c.opts.Dir, "d
 
 // Name is the name given in the options.
 func (c *Cluster) Name() string { return c.opts.Name }
-
-// Addr is the host:port of the only, or the first, NameNode's RPC.
-func (c *Cluster) Addr() string { return c.Addrs()[0] }
-
-// Addrs are those of all NameNodes.
-func (c *Cluster) Addrs() []string {
-	return addresses(c.layout.names, func(d *daemon) int { return d.rpc })
-}
-
-// HTTP is the host:port of the only, or the first, NameNode's web server: /jmx, /webhdfs/v1.
-func (c *Cluster) HTTP() string { return c.HTTPs()[0] }
-
-// HTTPs are those of all NameNodes.
-func (c *Cluster) HTTPs() []string {
-	return addresses(c.layout.names, func(d *daemon) int { return d.http })
-}
-
-// DataAddrs are the stream addresses of the DataNodes.
-func (c *Cluster) DataAddrs() []string {
-	return addresses(c.layout.data, func(d *daemon) int { return d.data })
-}
-
-func addresses(daemons []*daemon, port func(*daemon) int) []string {
-	var all []string
-	for _, d := range daemons {
-		all = append(all, lab.Loopback(port(d)))
-	}
-	return all
-}
 
 // Nodes are the JVMs, in the order of their start.
 func (c *Cluster) Nodes() []*Node { return c.nodes }

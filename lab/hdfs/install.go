@@ -50,24 +50,31 @@ func installed(ctx context.Context) (install, error) {
 	if err != nil {
 		return install{}, fmt.Errorf("jars of hadoop %s: %w", Version, err)
 	}
-	files, err := fs.Sub(javaSources, "java")
-	if err != nil {
-		return install{}, err
-	}
-	sources := lab.Sources{
-		Name: "hdfs-" + Version, Files: files,
+	return install{jdk: jdk, classpath: classpath}.with(ctx, javaSources, lab.Sources{
+		Name: "hdfs-" + Version,
 		// The web servers refuse to start without these, and Maven's jars lack them: only pages for people are absent then.
 		Folders: []string{"webapps/hdfs/WEB-INF", "webapps/datanode/WEB-INF", "webapps/journal/WEB-INF", "webapps/static"},
-	}
-	sum, err := sources.Sum()
+	})
+}
+
+// with compiles one of our trees of Java sources and adds it to the class path.
+func (in install) with(ctx context.Context, tree embed.FS, s lab.Sources) (install, error) {
+	entries, err := tree.ReadDir(".")
 	if err != nil {
 		return install{}, err
 	}
-	jar, err := sources.Jar(ctx, jdk, classpath)
+	if s.Files, err = fs.Sub(tree, entries[0].Name()); err != nil {
+		return install{}, err
+	}
+	if in.sum, err = s.Sum(); err != nil {
+		return install{}, err
+	}
+	jar, err := s.Jar(ctx, in.jdk, in.classpath)
 	if err != nil {
 		return install{}, err
 	}
-	return install{jdk: jdk, classpath: classpath + string(os.PathListSeparator) + jar, sum: sum}, nil
+	in.classpath += string(os.PathListSeparator) + jar
+	return in, nil
 }
 
 // The class data archives, in one cache entry.

@@ -1,6 +1,7 @@
 package hdfs
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -59,6 +60,7 @@ func lay(o Options, ports []int) layout {
 		return d
 	}
 	l.names = append(l.names, make("nn", 1, nameRole))
+	l.names[0].rpc = cmp.Or(o.Port, l.names[0].rpc)
 	if o.HA {
 		l.names[0].role = activeRole
 		l.names = append(l.names, make("nn", 2, nameRole))

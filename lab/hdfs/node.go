@@ -2,7 +2,6 @@ package hdfs
 
 import (
 	"context"
-	"path/filepath"
 	"regexp"
 	"time"
 
@@ -17,17 +16,21 @@ const (
 
 // Node is one JVM of a cluster, with one or more daemons in it.
 type Node struct {
-	cluster *Cluster
-	daemons []*daemon
+	name, log string
+	daemons   []*daemon
+	// command says how to start it; takeOver makes a NameNode of a pair active.
+	command func(takeOver bool) (lab.Command, error)
+	// serving waits until what it belongs to serves.
+	serving func(ctx context.Context) error
 	process *lab.Process
 	paused  bool
 }
 
-// Name is that of its first daemon: nn1, nn2, jn1, dn1 and so on.
-func (n *Node) Name() string { return n.daemons[0].name }
+// Name is that of its first daemon: nn1, nn2, jn1, dn1 and so on; of YARN, rm and nm.
+func (n *Node) Name() string { return n.name }
 
 // Log is the path of its log, which goes on over restarts.
-func (n *Node) Log() string { return filepath.Join(n.cluster.opts.Dir, n.Name()+".log") }
+func (n *Node) Log() string { return n.log }
 
 // PID is the process id of the latest start.
 func (n *Node) PID() int { return n.process.PID() }
@@ -80,13 +83,10 @@ func (n *Node) Restart(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if err := n.cluster.configure(n); err != nil {
-		return err
-	}
 	if err := n.start(ctx, false); err != nil {
 		return err
 	}
-	return n.cluster.serving(ctx)
+	return n.serving(ctx)
 }
 
 // start starts the JVM and waits until its daemons are up; takeOver makes a NameNode of a pair active.
@@ -99,32 +99,11 @@ func (n *Node) start(ctx context.Context, takeOver bool) error {
 
 // launch starts the JVM and returns at once.
 func (n *Node) launch(takeOver bool) error {
-	c := n.cluster
-	conf := c.conf(n.daemons[0])
-	j := jvm{heapMB: c.opts.HeapMB, optimise: c.opts.Optimise, archive: serverArchive, more: c.opts.JVM}
-	if c.opts.Symlinks {
-		j.more = append(j.more[:len(j.more):len(j.more)], "-Dlab.symlinks=true")
+	command, err := n.command(takeOver)
+	if err != nil {
+		return err
 	}
-	if c.opts.Kerberos != nil {
-		j.more = append(j.more[:len(j.more):len(j.more)], "-Djava.security.krb5.conf="+c.opts.Kerberos.Config())
-	}
-	var directories []string
-	if c.in.archives != "" {
-		// What reads a configuration by itself finds this JVM's; a class data archive cannot be made beside a directory.
-		directories = []string{conf}
-	}
-	args := append(c.in.args(j, directories...), serverClass)
-	for _, d := range n.daemons {
-		r := d.role
-		if r == activeRole && !takeOver {
-			r = nameRole
-		}
-		args = append(args, string(r)+"="+c.conf(d))
-	}
-	p, err := lab.Start(lab.Command{
-		Name: "hdfs " + c.opts.Name + " " + n.Name(), Path: c.in.jdk.Java(), Args: args,
-		Env: []string{"HADOOP_USER_NAME=" + Superuser}, Dir: c.opts.Dir, Log: n.Log(),
-	})
+	p, err := lab.Start(command)
 	if err == nil {
 		n.process, n.paused = p, false
 	}

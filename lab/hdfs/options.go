@@ -34,6 +34,8 @@ type Options struct {
 	Name string
 	// Dir holds configuration, data and logs. A directory that has data already is started with it.
 	Dir string
+	// Port is that of the first NameNode's RPC; a reserved one when 0. All others are reserved ones.
+	Port int
 	// DataNodes is their number; 2 when 0.
 	DataNodes int
 	// SeparateDataNodes gives each DataNode a JVM of its own, so that one can be killed.

@@ -50,27 +50,27 @@ func (c *Cluster) serving(ctx context.Context) error {
 		if !n.awake() {
 			continue
 		}
-		if err := c.served(ctx, n, lab.Loopback(d.http)); err != nil {
-			return err
+		if err := poll(ctx, n, func() string { return c.unready(ctx, lab.Loopback(d.http)) }); err != nil {
+			return fmt.Errorf("hdfs %s: %w", c.opts.Name, err)
 		}
 	}
 	return nil
 }
 
-// served waits for one NameNode; it fails when its JVM ends.
-func (c *Cluster) served(ctx context.Context, n *Node, addr string) error {
+// poll asks until nothing is lacking; it fails when the JVM or ctx ends.
+func poll(ctx context.Context, n *Node, lacking func() string) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
-		why := c.unready(ctx, addr)
+		why := lacking()
 		if why == "" {
 			return nil
 		}
 		select {
 		case <-n.Done():
-			return fmt.Errorf("hdfs %s %s ended, see %s", c.opts.Name, n.Name(), n.Log())
+			return fmt.Errorf("%s ended, see %s", n.Name(), n.Log())
 		case <-ctx.Done():
-			return fmt.Errorf("hdfs %s %s: %s: %w", c.opts.Name, n.Name(), why, ctx.Err())
+			return fmt.Errorf("%s: %s: %w", n.Name(), why, ctx.Err())
 		case <-tick.C:
 		}
 	}

@@ -8,12 +8,8 @@ import (
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
 )
 
-// Checksum types of blocks (ChecksumTypeProto).
-const (
-	checksumNull   = 0
-	checksumCRC32  = 1
-	checksumCRC32C = 2
-)
+// checksumCRC32C is the type of checksums that we write (ChecksumTypeProto).
+const checksumCRC32C = 2
 
 // ServerDefaults are what a namespace does where a file says nothing.
 type ServerDefaults struct {

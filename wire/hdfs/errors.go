@@ -106,7 +106,7 @@ func (e *RemoteError) Is(target error) bool {
 	case ErrExists, fs.ErrExist:
 		return e.is("FileAlreadyExistsException", "PathExistsException")
 	case ErrPermission, fs.ErrPermission:
-		return e.code != codeUnauthorized && e.is("AccessControlException", "AuthorizationException")
+		return e.code != codeUnauthorized && e.is("AccessControlException", "AuthorizationException") && !e.throughFile()
 	case ErrUnauthenticated:
 		return e.code == codeUnauthorized
 	case ErrStandby:
@@ -114,7 +114,7 @@ func (e *RemoteError) Is(target error) bool {
 	case ErrSafeMode:
 		return e.is("SafeModeException") || e.is("RetriableException") && strings.Contains(e.Message, "SafeModeException")
 	case ErrRetriable:
-		return e.is("RetriableException", "ServerTooBusyException") || strings.Contains(e.Message, "NameNode still not started")
+		return e.is("RetriableException", "ServerTooBusyException") || e.starting()
 	case ErrQuota:
 		return e.is("QuotaExceededException", "NSQuotaExceededException", "DSQuotaExceededException", "QuotaByStorageTypeExceededException")
 	case ErrLease:
@@ -124,7 +124,7 @@ func (e *RemoteError) Is(target error) bool {
 	case ErrEncrypted:
 		return e.is("UnknownCryptoProtocolVersionException")
 	case ErrNotDirectory:
-		return e.is("ParentNotDirectoryException", "PathIsNotDirectoryException")
+		return e.is("ParentNotDirectoryException", "PathIsNotDirectoryException") || e.throughFile()
 	case ErrNotEmpty:
 		return e.is("PathIsNotEmptyDirectoryException")
 	case ErrSnapshot:
@@ -135,6 +135,16 @@ func (e *RemoteError) Is(target error) bool {
 
 // is says whether the exception has one of the short names.
 func (e *RemoteError) is(names ...string) bool { return slices.Contains(names, e.Exception()) }
+
+// starting says that the NameNode has not finished its start. Safe mode by order of an operator, or for want of space, is another matter: it stays.
+func (e *RemoteError) starting() bool {
+	return e.is("SafeModeException") && strings.Contains(e.Message, "turned off automatically") || strings.Contains(e.Message, "NameNode still not started")
+}
+
+// throughFile says that the path leads through a file, which servers tell as a matter of access (FSPermissionChecker.checkTraverse).
+func (e *RemoteError) throughFile() bool {
+	return e.is("AccessControlException") && strings.Contains(e.Message, "(is not a directory)")
+}
 
 // Error is a failure on our side of the wire: a server out of reach, a broken connection, data that is not as it should be.
 type Error struct {

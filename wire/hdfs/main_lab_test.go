@@ -18,7 +18,7 @@ import (
 	"github.com/understudy-dr/understudy/wire/hdfs"
 )
 
-// rig is what the tests of this binary share: one cluster of three DataNodes in JVMs of their own, and Hadoop's own client as the judge.
+// rig is what the tests of this binary share: one cluster of four DataNodes in JVMs of their own, and Hadoop's own client as the judge.
 type rig struct {
 	dir     string
 	cluster *labhdfs.Cluster
@@ -46,7 +46,7 @@ func (r *rig) start(t testing.TB) {
 	if r.dir, r.err = os.MkdirTemp("", "understudy-wire-hdfs-"); r.err != nil {
 		return
 	}
-	o := labhdfs.Options{Name: "shared", Dir: r.dir, DataNodes: 3, SeparateDataNodes: true}
+	o := labhdfs.Options{Name: "shared", Dir: r.dir, DataNodes: 4, SeparateDataNodes: true, Symlinks: true}
 	if r.cluster, r.err = labhdfs.Start(t.Context(), o); r.err != nil {
 		return
 	}

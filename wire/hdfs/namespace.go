@@ -11,9 +11,15 @@ import (
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
 )
 
-// Stat gives what the NameNode keeps of a path, following symbolic links in the middle but not at the end. ErrNotFound when there is none.
+// Stat gives what the NameNode keeps of a path; of a symbolic link, of the link itself. ErrNotFound when there is none.
+// Links are never followed: a path that leads through one is refused by the server, with UnresolvedPathException.
 func (c *Client) Stat(ctx context.Context, name string) (*FileInfo, error) {
-	f, err := ask(ctx, c, "getFileInfo", name, proto.Message(nil).String(1, name), field(newPlaces().fileInfo))
+	request := proto.Message(nil).String(1, name)
+	f, err := ask(ctx, c, "getFileInfo", name, request, field(newPlaces().fileInfo))
+	var refused *RemoteError
+	if errors.As(err, &refused) && refused.is("UnresolvedPathException") {
+		f, err = ask(ctx, c, "getFileLinkInfo", name, request, field(newPlaces().fileInfo))
+	}
 	if err != nil {
 		return nil, err
 	}

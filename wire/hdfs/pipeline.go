@@ -26,6 +26,8 @@ const (
 	holdWhole = 1 << 20
 	// beatEvery is how often an idle writer shows that it lives; DataNodes give up after a minute.
 	beatEvery = 10 * time.Second
+	// waitPerNode is how much longer one waits for each DataNode that is further down the chain (HdfsConstants.READ_TIMEOUT_EXTENSION).
+	waitPerNode = 5 * time.Second
 )
 
 // sentPacket is a packet that was handed over, and is held until every DataNode has it.
@@ -331,6 +333,8 @@ func (b *blockWriter) connect(stage, generation uint64, t token) (*dataConn, int
 	if err != nil {
 		return nil, 0, err
 	}
+	// Each DataNode waits for those behind it. Who waits longest is in front, so that the one to blame is named before we give up on all.
+	conn.timeout += time.Duration(len(b.block.Replicas)) * waitPerNode
 	if err = conn.start(opWriteBlock, b.request(stage, generation, t)); err == nil {
 		_, err = conn.reply("write")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
@@ -18,6 +19,12 @@ func (w *FileWriter) addBlock() error {
 	var failed []error
 	for range maxRecoveries {
 		b, err := w.allocate()
+		var refused *RemoteError
+		if len(w.excluded) > 0 && errors.As(err, &refused) && refused.is("IOException") {
+			// Without those that failed before there is nobody left: they may be back.
+			failed, w.excluded = append(failed, err), nil
+			continue
+		}
 		if err != nil {
 			return errors.Join(append([]error{err}, failed...)...)
 		}
@@ -34,7 +41,7 @@ func (w *FileWriter) addBlock() error {
 	return fmt.Errorf("%w: %w", ErrPipeline, errors.Join(failed...))
 }
 
-// allocate asks for a new block. The NameNode refuses for a moment while the block before is not yet reported.
+// allocate asks for a new block. What the NameNode refuses for a moment only is asked for again.
 func (w *FileWriter) allocate() (*Block, error) {
 	request := proto.Message(nil).String(1, w.path).String(2, w.client.name)
 	if w.previous != nil {
@@ -44,21 +51,34 @@ func (w *FileWriter) allocate() (*Block, error) {
 		request = request.Bytes(4, d.encode())
 	}
 	request = request.Uint(5, w.id)
-	deadline := time.Now().Add(w.client.opts.CallTimeout)
+	began := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
 		b, err := ask(w.ctx, w.client, "addBlock", w.path, request, field(newPlaces().block))
-		var refused *RemoteError
-		if errors.As(err, &refused) && refused.is("NotReplicatedYetException") && time.Now().Before(deadline) {
-			if err := sleep(w.ctx, pause); err != nil {
-				return nil, err
-			}
-			continue
-		}
 		if err == nil && (b == nil || len(b.Replicas) == 0) {
 			err = fmt.Errorf("%w: a block without DataNodes", ErrProtocol)
 		}
-		return b, err
+		if err == nil || time.Since(began) >= w.patience(err) {
+			return b, err
+		}
+		if stopped := sleep(w.ctx, pause); stopped != nil {
+			return nil, errors.Join(stopped, err)
+		}
 	}
+}
+
+// patience is how long a refusal of a new block is not taken as final. The block before may not be reported yet, which passes for sure;
+// that there is no DataNode to write to passes when the NameNode has just started, and DataNodes have not all told it what room they have.
+func (w *FileWriter) patience(err error) time.Duration {
+	var refused *RemoteError
+	switch {
+	case !errors.As(err, &refused):
+		return 0
+	case refused.is("NotReplicatedYetException"):
+		return w.client.opts.CallTimeout
+	case refused.is("IOException") && strings.Contains(refused.Message, "could only be written to 0 of") && len(w.excluded) == 0:
+		return w.client.opts.RetryFor / 3
+	}
+	return 0
 }
 
 // reconnectNew sets up the chain of a new block. When that fails the block is given back, and the DataNode to blame is left out from now on.

@@ -90,10 +90,6 @@ func (s *servers) worthRepeating(err error, a attempt) bool {
 		s.turn(a.index)
 		return true
 	}
-	if errors.Is(err, ErrSafeMode) {
-		// One that stays in safe mode by order would hold up every change; RetriableException is how a server says that it will pass.
-		return errors.Is(err, ErrRetriable)
-	}
 	return errors.Is(err, ErrRetriable)
 }
 

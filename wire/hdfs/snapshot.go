@@ -204,13 +204,13 @@ func readDiff(d *proto.Decoder) diffAnswer {
 // rawDiffEntry is an entry as it comes.
 type rawDiffEntry struct {
 	DiffEntry
-	reference, moved bool
+	reference bool
 }
 
 // add files an entry under what it means: a deletion with a target is a rename, and a creation by reference is the other end of one.
 func (a *diffAnswer) add(kind DiffKind, e rawDiffEntry) {
 	e.Kind = kind
-	if kind == DiffDeleted && e.moved {
+	if kind == DiffDeleted && e.Target != "" {
 		e.Kind = DiffRenamed
 	}
 	if kind == DiffCreated && e.reference {
@@ -230,7 +230,8 @@ func readDiffEntry(d *proto.Decoder) rawDiffEntry {
 		case 3:
 			e.reference = d.Bool()
 		case 4:
-			e.Target, e.moved = d.String(), true
+			// Servers send it with every entry, and empty when there was no rename.
+			e.Target = d.String()
 		case 5:
 			e.ID = d.Uint()
 		}

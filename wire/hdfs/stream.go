@@ -152,7 +152,7 @@ func (s *stream) read(p *Packet) (packet.Header, error) {
 	}
 	p.sum, err = p.frame.Check(s.kind, s.joiner, s.joiner.Size())
 	if err != nil {
-		s.report(statusChecksum)
+		_ = s.report(statusChecksum)
 		return h, fmt.Errorf("%w at %d of the block: %w", ErrChecksum, h.Offset, err)
 	}
 	return h, nil

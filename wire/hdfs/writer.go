@@ -249,6 +249,12 @@ func (w *FileWriter) WritePacket(p *Packet) error {
 	if err := w.usable(); err != nil {
 		return err
 	}
+	if w.frame != nil && w.tail == 0 && len(w.frame.Data())%chunk == 0 {
+		// What is buffered ends with a chunk: it need not hold up what can go on as it is.
+		if err := w.failed(w.ship(false)); err != nil {
+			return err
+		}
+	}
 	size := len(p.Data())
 	fits := p.whole && size%chunk == 0 && w.frame == nil && size > 0
 	if fits && w.block != nil {

@@ -74,7 +74,7 @@ func (d *Decoder) Next() bool {
 }
 
 // Number is the number of the current field.
-func (d *Decoder) Number() protowire.Number { return d.number }
+func (d *Decoder) Number() int { return int(d.number) }
 
 // Err gives what ended the walk before the end of the message.
 func (d *Decoder) Err() error { return d.err }

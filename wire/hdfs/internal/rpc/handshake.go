@@ -157,7 +157,8 @@ func (c *Conn) authenticate(ctx context.Context) error {
 		if m.state == stateSuccess {
 			break
 		}
-		reply = saslMessage{state: stateResponse, token: token}
+		// A response without a token is refused; an empty one says that there is nothing to say.
+		reply = saslMessage{state: stateResponse, token: append([]byte{}, token...)}
 	}
 	if !mechanism.Done() {
 		return errors.New("server ended authentication before it proved itself")

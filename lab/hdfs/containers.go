@@ -1,0 +1,50 @@
+package hdfs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// killContainers ends what the NodeManager has started: each container leads a session of its own, which no kill
+// of the NodeManager reaches. The NodeManager keeps their process ids in files; one that has been given to
+// another process since is told by its working directory.
+func (y *YARN) killContainers() error {
+	var errs []error
+	private := filepath.Join(y.opts.Dir, "local", "nmPrivate")
+	err := filepath.WalkDir(private, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".pid" {
+			return err
+		}
+		errs = append(errs, y.killContainer(path))
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+// killContainer ends the session of one.
+func (y *YARN) killContainer(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || pid < 2 {
+		return nil
+	}
+	cwd, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
+	if err != nil || !strings.HasPrefix(cwd, y.opts.Dir+string(filepath.Separator)) {
+		return nil
+	}
+	if err := syscall.Kill(-pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package hdfs_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"time"
+
+	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	"github.com/understudy-dr/understudy/lab/kerberos"
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// secured is a cluster with Kerberos, and how a client is to be set up for it.
+type secured struct {
+	name       string
+	protection labhdfs.Protection
+	properties map[string]string
+	// data is what the client is told that DataNodes demand; a cluster that encrypts says so itself.
+	data hdfs.Protection
+}
+
+// securities are all ways to protect a cluster that we know.
+func securities() []secured {
+	return []secured{
+		{"authentication", labhdfs.Authentication, nil, hdfs.Authentication},
+		{"integrity", labhdfs.Integrity, nil, hdfs.Integrity},
+		{"privacy", labhdfs.Privacy, nil, hdfs.Privacy},
+		{"privacy by AES", labhdfs.Privacy, map[string]string{"dfs.encrypt.data.transfer.cipher.suites": "AES/CTR/NoPadding"}, hdfs.Privacy},
+		{"encrypted", labhdfs.Authentication, map[string]string{"dfs.encrypt.data.transfer": "true"}, ""},
+	}
+}
+
+// One after the other, so that the machine need not hold all: each proves every way that data takes.
+func TestKerberos(t *testing.T) {
+	open(t)
+	kdc := kerberos.Boot(t, kerberos.Options{})
+	judge := labhdfs.OpenClient(t, kdc)
+	keytab, err := kdc.Keytab("understudy")
+	must(t, err)
+	for _, s := range securities() {
+		t.Run(s.name, func(t *testing.T) {
+			o := labhdfs.Options{Name: "secure", Kerberos: kdc, Protection: s.protection, Properties: s.properties}
+			cluster := labhdfs.Boot(t, o)
+			p := place{TB: t, cluster: cluster, judge: judge, access: cluster.Access(), dir: "/home/understudy"}
+			must(t, judge.MkdirAll(t.Context(), p.access, p.dir))
+			owner := "understudy"
+			must(t, judge.Set(t.Context(), p.access, p.dir, labhdfs.Attributes{Owner: &owner}))
+			p.Client = dial(t, hdfs.Options{NameNodes: cluster.Addrs(), Kerberos: &hdfs.Kerberos{
+				Principal: "understudy@" + kdc.Name(), Keytab: keytab, Config: kdc.Config(), ServicePrincipal: "hdfs/localhost",
+				RPCProtection: hdfs.Protection(s.protection), DataProtection: s.data,
+			}})
+			p.secure(cluster)
+		})
+	}
+}
+
+// secure writes, reads and sums in a secure cluster, and is refused without a ticket.
+func (p place) secure(cluster *labhdfs.Cluster) {
+	ctx := p.Context()
+	data := random(100, 3*small+777)
+	written := p.write("f", data, hdfs.CreateOptions{BlockSize: small, Replication: 2})
+	if got := p.read("f"); !bytes.Equal(got, data) {
+		p.Errorf("%d other bytes read", len(got))
+	}
+	if e := p.entry("f"); e.CRC != written.CRC32C || e.Owner != "understudy" {
+		p.Errorf("the judge sees %v", e)
+	}
+	sum, err := p.Checksum(ctx, p.at("f"))
+	must(p.TB, err)
+	if sum.CRC32C != written.CRC32C {
+		p.Errorf("sum %08x, written %08x", sum.CRC32C, written.CRC32C)
+	}
+	w, err := p.Append(ctx, p.at("f"), hdfs.AppendOptions{})
+	must(p.TB, err)
+	_, err = w.Write(data[:1000])
+	must(p.TB, err)
+	must(p.TB, w.Flush())
+	_, err = w.Write(data[:1000])
+	must(p.TB, err)
+	must(p.TB, w.Close())
+	p.listed(append(append(data, data[:1000]...), data[:1000]...))
+	_, err = hdfs.Dial(ctx, hdfs.Options{NameNodes: cluster.Addrs(), User: labhdfs.Superuser})
+	refused(p.TB, err, hdfs.ErrUnauthenticated)
+}
+
+// listed reads a file by a listing, whose blocks come without the tokens that open them, and many times over one set of connections.
+func (p place) listed(data []byte) {
+	page, err := p.List(p.Context(), p.dir, hdfs.ListOptions{Locations: true})
+	must(p.TB, err)
+	for range 3 {
+		r, err := p.OpenInfo(p.Context(), &page.Entries[0])
+		must(p.TB, err)
+		got, err := io.ReadAll(r)
+		must(p.TB, err)
+		must(p.TB, r.Close())
+		if !bytes.Equal(got, data) {
+			p.Errorf("%d other bytes read by the listing", len(got))
+		}
+	}
+	sum, err := p.ChecksumOf(p.Context(), p.at("f"), page.Entries[0].Blocks)
+	must(p.TB, err)
+	if sum.CRC32C != crcOf(data) {
+		p.Errorf("sum by the listing %08x", sum.CRC32C)
+	}
+}
+
+// A server without Kerberos must not be taken for one with it.
+func TestKerberosIsNotGivenUp(t *testing.T) {
+	p := open(t)
+	kdc := kerberos.Boot(t, kerberos.Options{})
+	keytab, err := kdc.Keytab("understudy")
+	must(t, err)
+	k := &hdfs.Kerberos{Principal: "understudy@" + kdc.Name(), Keytab: keytab, Config: kdc.Config()}
+	_, err = hdfs.Dial(t.Context(), hdfs.Options{NameNodes: p.cluster.Addrs(), Kerberos: k, CallTimeout: time.Minute})
+	refused(t, err, hdfs.ErrUnauthenticated)
+}
