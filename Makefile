@@ -23,8 +23,11 @@ LIST := $(GO) list -e -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImpo
 SERVERS = $$($(LIST) | awk '/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/ { print $$1 }')
 OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/) { print $$1 }')
 TESTFLAGS := -json -count=1 $(RACE) $(if $(RUN),-run '$(RUN)')
+# The race detector makes the exploration of all states and the sweep of all crashes too slow to be whole: they run
+# once more without it.
+WHOLE := TestExploreEveryState|TestEveryGuardIsNeeded|TestCrashSweep
 
-.PHONY: help build test unit e2e bench demo lint cover fuzz generate clean
+.PHONY: help build test unit e2e sweep bench demo lint cover fuzz generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +41,7 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	for tool in java mvn krb5kdc kinit; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
 	@{ failed=0; \
 	  $(GO) test $(TESTFLAGS) -p 2 -timeout 20m $(OTHERS) || failed=1; \
+	  $(if $(RACE),$(if $(RUN),,$(GO) test -json -count=1 -timeout 20m -run '$(WHOLE)' ./control || failed=1;)) \
 	  servers=$(SERVERS); \
 	  if [ -n "$$servers" ]; then $(GO) test $(TESTFLAGS) -p 1 -timeout 30m $$servers || failed=1; fi; \
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
@@ -47,6 +51,10 @@ unit: ## the tests that need no server, without the race detector, in under a mi
 
 e2e: ## the built binary against real clusters, one file per architecture
 	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...
+
+sweep: ## stop the engine at every append of its journal, on simulated Kafka clusters too; a quarter of an hour
+	$(GO) test -count=1 -timeout 60m -run TestCrashSweep ./control
+	$(GO) test -count=1 -timeout 60m -run TestCrashSweep ./workload/kafka -stride 1 -width 4
 
 bench: ## benchmarks side by side with what a user would pick instead
 	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench . $(ARGS) ./bench/...

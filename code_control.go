@@ -74,6 +74,7 @@ func stageCodes() []Explanation {
 		{"US256", "The link waits for a role epoch", "The engine has seen a higher epoch than the link's. Control raises the role epoch by itself as soon as no operation has the role in hand."},
 		{"US257", "An operation is open", "Documents are not changed under an open operation. Finish or abort it first."},
 		{"US258", "The workload is protected", "The new documents would drop or move a workload that is protected. Unprotect it first."},
+		{"US259", "The plan has too many workloads", "The roles of all workloads of a plan move in one transaction of the journal, or none does, and a transaction is bounded; the limit is in the message. Nothing was applied. Make two plans of it. The number of topics and partitions in a workload is not bounded by the journal."},
 		{"US260", "Nothing is proven about the new side", "The first copy was never complete, so what a failover would lose has no bound. Let the link finish, or restore the old side."},
 		{"US261", "More may be lost than was allowed", "The proven bound of the loss is above --max-loss; the numbers are in the message. Wait for the source, or abort and name a higher limit."},
 		{"US262", "The old side answered after the halt", "A side whose silence had been accepted answered after the links were halted. It is fenced now. What it took since the cut goes to the ledger when it is reprotected. Retry to go on, or abort to go back to it."},

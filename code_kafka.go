@@ -41,9 +41,12 @@ func kafkaFenceCodes() []Explanation {
 func kafkaReturnCodes() []Explanation {
 	return []Explanation{
 		{"US125", "Topic not level after an abort", "The fenced source does not end exactly where the halted target ends. The topic is marked broken and is bootstrapped anew before it counts as protected."},
-		{"US126", "Divergent records not all readable", "The ledger could not save every offset between the cut and the old primary's end. Nothing was discarded."},
+		{"US126", "Divergent records not all readable", "The ledger could not save every offset that diverged on the old primary. Nothing was discarded."},
 		{"US127", "Not enough disk", "Making the topics anew on the old primary needs more disk space than the brokers report as free."},
-		{"US128", "The topic's name is taken again and again", "A producer that still retries makes the topic again as soon as it is deleted (auto.create.topics.enable). Stop the named producers or set auto.create.topics.enable=false on the old primary, and retry."},
+		{"US128", "The topic's name is taken again and again", "A producer that still retries makes the topic again as soon as it is deleted (auto.create.topics.enable), or writes into it as soon as it is opened. What it wrote is saved to the ledger before the topic is deleted again, and after three tries the topic stays closed. Stop the producers that still use the old primary, or set auto.create.topics.enable=false there, and retry."},
+		{"US131", "Ledger files not here", "The list of a ledger's files, or one of the files in it, is not where it is expected on this member. A ledger's files are written on the member that ran the operation, and stay in its data directory. Ask that member, or put the folder back from a copy; nothing says that the records are lost."},
+		{"US132", "A site does not answer that must be cleaned up", "Unprotect takes back what understudy put in place at every site: DENY rules, append limits, stand-in settings and the stamp. A site that does not answer cannot be cleaned up, and the memory of what was changed there is kept until it can. Bring the site back and retry. If it is lost for good, let it go by name (`understudy unprotect PLAN --let-go SITE --as NAME`): then what stays there is listed, and somebody has to remove it by hand should the site return."},
+		{"US133", "Another workload mirrors the topic", "A topic matches the patterns of two workloads on the same clusters. Each would fence it, change its settings and promote it on its own. Leave it out of one of them with exclude, or unprotect the other workload first."},
 		{"US129", "Ledger incomplete", "The saved records do not add up to the divergent range, or a file's digest is not the one in the receipt. Nothing is discarded on this ground."},
 	}
 }

@@ -173,9 +173,11 @@ func (c *Client) Wait(ctx context.Context, id understudy.OperationID) (control.O
 	return call[control.Operation](ctx, c, http.MethodGet, operation(id)+"/wait", nil, nil)
 }
 
-// Act sends a person's decision: retry, skip, abort, approve, pause or resume.
-func (c *Client) Act(ctx context.Context, id understudy.OperationID, act string, w understudy.WorkloadName, reason string) (control.Operation, error) {
-	body := map[string]any{"workload": w, "reason": reason}
+// Act sends a person's decision: retry, skip, abort, approve, pause or resume. The request's By is not sent: the
+// listener knows who calls.
+func (c *Client) Act(ctx context.Context, act string, req control.ActRequest) (control.Operation, error) {
+	body := map[string]any{"workload": req.Workload, "reason": req.Reason, "acceptFence": req.AcceptFence, "as": req.As}
+	id := req.Operation
 	return call[control.Operation](ctx, c, http.MethodPost, operation(id)+"/"+url.PathEscape(act), nil, body)
 }
 

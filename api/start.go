@@ -22,14 +22,12 @@ type StartRequest struct {
 	Quick       bool                   `json:"quick,omitempty" doc:"compare the newest part of each shard only"`
 	Reason      string                 `json:"reason,omitempty"`
 	DryRun      bool                   `json:"dryRun,omitempty" doc:"show the stages and steps by today's facts and change nothing"`
-	// As repeats the caller's name for an acceptance; a different one is refused by control's record of who called.
+	// As is the name under which the word is given that AcceptFence is about. It is recorded beside the caller and is
+	// never taken for the caller.
 	As string `json:"as,omitempty" doc:"the name under which the word is given, recorded beside the caller"`
 }
 
 func (r StartRequest) control(by string) control.StartRequest {
-	if r.As != "" && r.As != by {
-		by = r.As + " (as " + by + ")"
-	}
 	return control.StartRequest{Verb: r.Verb, Plan: r.Plan, To: r.To, Confirm: r.Confirm, MaxLoss: r.MaxLoss, FenceFloor: r.FenceFloor,
-		AcceptFence: r.AcceptFence, Supersede: r.Supersede, Shards: r.Shards, Quick: r.Quick, Reason: r.Reason, DryRun: r.DryRun, By: by}
+		AcceptFence: r.AcceptFence, Supersede: r.Supersede, Shards: r.Shards, Quick: r.Quick, Reason: r.Reason, DryRun: r.DryRun, By: by, As: r.As}
 }

@@ -35,7 +35,7 @@ func (c *Controller) Retry(ctx context.Context, req ActRequest) (Operation, erro
 			return nil, refused("US242", op.object(), "the approval does not cover a new acceptance", "abort, or start a failover that supersedes, and have it approved")
 		}
 		for _, site := range req.AcceptFence {
-			op.Envelope.Acceptances = append(op.Envelope.Acceptances, understudy.Acceptance{Site: site, By: req.By, At: s.opt.Now()})
+			op.Envelope.Acceptances = append(op.Envelope.Acceptances, word(site, req.As, req.By, s.opt.Now()))
 		}
 		failed, err := s.failedStep(op)
 		if err != nil {

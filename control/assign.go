@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -206,7 +208,7 @@ func (f *follows) replicate(ctx context.Context, one *follow) error {
 	if err != nil {
 		return err
 	}
-	kept, _, err := read[understudy.Keep](ctx, f.s.opt.Journal, keyKeep(objectOf(one.p)))
+	kept, err := kept(ctx, f.s.opt.Journal, objectOf(one.p))
 	if err != nil {
 		return err
 	}
@@ -309,21 +311,32 @@ func (f *follows) forward(t *change, one *follow) error {
 	return nil
 }
 
-// slim leaves out the shards that have nothing to say when there are too many for one entry.
+// slim leaves out what would make an entry that is written again and again large: of many shards those that have
+// nothing to say, and of those that have, and of notes, what exceeds its share. The running mover tells all of it.
 func slim(p understudy.Progress) understudy.Progress {
-	const most = 500
+	const most, share = 100, inlineMost / 4
 	p.Keep = nil
-	if len(p.Shards) <= most {
-		return p
+	if len(p.Shards) > most {
+		p.Shards = slices.DeleteFunc(slices.Clone(p.Shards), func(s understudy.ShardProgress) bool { return s.Error == nil })
 	}
-	var said []understudy.ShardProgress
-	for _, s := range p.Shards {
-		if s.Error != nil && len(said) < most {
-			said = append(said, s)
+	p.Shards, _ = within(share, p.Shards)
+	notes, left := within(share, p.Notes)
+	if left > 0 {
+		notes = append(notes, fmt.Sprintf("and %d more notes", left))
+	}
+	p.Notes = notes
+	return p
+}
+
+// within gives as many of the first values as take that many bytes as JSON, and how many it left out.
+func within[T any](most int, values []T) (taken []T, left int) {
+	for i, v := range values {
+		b, err := json.Marshal(v)
+		if most -= len(b); err != nil || most < 0 {
+			return slices.Clone(values[:i]), len(values) - i
 		}
 	}
-	p.Shards = said
-	return p
+	return values, 0
 }
 
 // raise lifts the role's epoch above what the engine has seen, and the assignment with it. While no site is

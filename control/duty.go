@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -48,19 +49,17 @@ func (s *session) dutyOf(ctx context.Context, p workload.Planned) error {
 	if err != nil || version == 0 {
 		return err
 	}
-	recs, err := readAll[linkRecord](ctx, s.opt.Journal, linkPrefix(p))
-	if err != nil || len(recs) == 0 {
-		return err
-	}
-	op, err := s.current(ctx, p.Plan)
-	if err != nil || role.None() && op != nil && op.State == Running {
-		// The operation itself is on its way to the fence, or back from it.
-		return err
-	}
 	var sites []understudy.Site
 	for _, site := range p.Sites {
-		if pass(Guards(), GateDuty, dutyFacts(role, recs, op, site), objectOf(p)) == nil && oldSite(role, site) {
+		err := s.due(ctx, p, role, site)
+		switch {
+		case err == nil:
 			sites = append(sites, site)
+		case errors.Is(err, errMoot):
+			err = s.endDuty(ctx, p, site)
+		}
+		if err != nil && !errors.Is(err, errYielded) {
+			return err
 		}
 	}
 	if len(sites) == 0 {
@@ -80,6 +79,76 @@ func (s *session) dutyOf(ctx context.Context, p workload.Planned) error {
 		}
 	}
 	return nil
+}
+
+// due says whether a site is to be fenced now: errYielded when an operation has it in hand, errMoot when it is not to be
+// fenced at all.
+func (s *session) due(ctx context.Context, p workload.Planned, role understudy.Role, site understudy.Site) error {
+	recs, err := readAll[linkRecord](ctx, s.opt.Journal, linkPrefix(p))
+	if err != nil {
+		return err
+	}
+	op, err := s.current(ctx, p.Plan)
+	if err != nil {
+		return err
+	}
+	if role.None() && op != nil && op.State == Running {
+		// The operation itself is on its way to the fence, or back from it.
+		return errYielded
+	}
+	due := len(recs) > 0 && oldSite(role, site)
+	if due && pass(Guards(), GateDuty, dutyFacts(role, recs, op, site), objectOf(p)) == nil {
+		return nil
+	}
+	if op != nil {
+		return errYielded
+	}
+	return errMoot
+}
+
+// stillDue asks again, for a walk that is a standing duty. What was decided under another role is moot: the duty begins
+// anew if there is still something to fence.
+func (w *walk) stillDue(ctx context.Context, p workload.Planned) error {
+	if w.op.Verb != understudy.Duty {
+		return nil
+	}
+	role, _, err := w.s.role(ctx, objectOf(p))
+	if err != nil {
+		return err
+	}
+	if err := w.s.due(ctx, p, role, w.op.From); err != nil {
+		return err
+	}
+	if !role.Equal(w.op.part(p.Name).Before) {
+		return errMoot
+	}
+	return nil
+}
+
+func dutyID(p workload.Planned, site understudy.Site) understudy.OperationID {
+	return understudy.OperationID("duty-" + string(p.Plan) + "-" + string(p.Name) + "-" + string(site))
+}
+
+// mootNote says why a duty ended before it was done.
+const mootNote = "the role has moved on: what was decided is not to be done any more"
+
+// endDuty ends a duty that was interrupted, or had failed, and has nothing to fence any more.
+func (s *session) endDuty(ctx context.Context, p workload.Planned, site understudy.Site) error {
+	op, version, err := read[Operation](ctx, s.opt.Journal, keyOp(dutyID(p, site)))
+	if err != nil || version == 0 || op.State.Final() {
+		return err
+	}
+	_, _, err = s.amend(ctx, op.ID, func(op *Operation, _ *change) ([]Event, error) {
+		if op.State.Final() {
+			return nil, errGone
+		}
+		e, err := op.enter(Supersede, "", mootNote)
+		return []Event{e}, err
+	})
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	return err
 }
 
 // oldSite says whether the site is one the duty is about: while nobody is active those that were, else any other.
@@ -127,6 +196,16 @@ func (s *session) meet(ctx context.Context, p workload.Planned, role understudy.
 		known.Text = "old primary: unfenced (it does not answer; it is fenced at first contact)"
 		return s.setOld(p, known)
 	}
+	id := dutyID(p, site)
+	op, _, err := read[Operation](ctx, s.opt.Journal, keyOp(id))
+	if err != nil {
+		return err
+	}
+	if op.State == Running || op.State == Validated {
+		// It runs, or has yielded and goes on.
+		s.runs.kick(id)
+		return nil
+	}
 	if known.State == "fenced" && facts.Writable != "open" {
 		return nil
 	}
@@ -149,7 +228,7 @@ func (s *session) setOld(p workload.Planned, o OldSite) error {
 
 // fenceOld runs the duty as an operation of its own, journaled step by step; one that failed is tried again.
 func (s *session) fenceOld(ctx context.Context, p workload.Planned, role understudy.Role, site understudy.Site) error {
-	id := understudy.OperationID("duty-" + string(p.Plan) + "-" + string(p.Name) + "-" + string(site))
+	id := dutyID(p, site)
 	defer s.locks.lock(string(p.Plan))()
 	old, version, err := read[Operation](ctx, s.opt.Journal, keyOp(id))
 	if err != nil {

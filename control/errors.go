@@ -35,6 +35,9 @@ var (
 	errAwaits  = errors.New("control: awaiting approval")
 	errGone    = errors.New("control: superseded")
 	errTurned  = errors.New("control: turned back by an operator")
+	// errYielded stops the standing duty in favour of an operation, as a crash would; errMoot ends it.
+	errYielded = errors.New("control: yielded to an operation")
+	errMoot    = errors.New("control: the site is not one to fence any more")
 )
 
 // detour sends an operation back to an earlier stage.

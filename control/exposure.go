@@ -93,9 +93,9 @@ func exposureText(e understudy.Exposure) string {
 	if !e.Known {
 		return "unknown: nothing is proven yet"
 	}
-	text := fmt.Sprintf("at most %s of acknowledged writes, about %d records and %d bytes", e.Bound.Round(time.Millisecond), e.Records, e.Bytes)
+	bound := "at most " + e.Bound.Round(time.Millisecond).String() + " of acknowledged writes"
 	if !e.SourceReachable {
-		text += "; the source does not answer"
+		return bound + "; how many records those are nobody can know, as the source does not answer"
 	}
-	return text
+	return fmt.Sprintf("%s, about %d records and %d bytes", bound, e.Records, e.Bytes)
 }

@@ -15,11 +15,56 @@ type handles struct {
 	open map[understudy.Object]*handle
 }
 
-// handle is an open workload. Its mutex keeps steps of operations and of the standing duty apart.
+// handle is an open workload, of which one step runs at a time. A step of an operation does not wait for one of the
+// standing duty to come to its own end: that is cut off, as a crash would cut it off.
 type handle struct {
 	workload.Workload
 	kind workload.Kind
 	do   sync.Mutex
+
+	mu sync.Mutex
+	// waiting counts the operations' steps that want their turn, and cut ends the duty's step that has it.
+	waiting int
+	cut     context.CancelCauseFunc
+}
+
+// take gives an operation's step its turn.
+func (h *handle) take() {
+	h.mu.Lock()
+	h.waiting++
+	if h.cut != nil {
+		h.cut(errYielded)
+	}
+	h.mu.Unlock()
+	h.do.Lock()
+	h.mu.Lock()
+	h.waiting--
+	h.mu.Unlock()
+}
+
+// borrow gives a step of the standing duty its turn, with a context that ends when an operation wants it; errYielded
+// means that one does already.
+func (h *handle) borrow(ctx context.Context) (context.Context, error) {
+	h.do.Lock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting > 0 {
+		h.do.Unlock()
+		return ctx, errYielded
+	}
+	ctx, h.cut = context.WithCancelCause(ctx)
+	return ctx, nil
+}
+
+// give ends a turn.
+func (h *handle) give() {
+	h.mu.Lock()
+	if h.cut != nil {
+		h.cut(nil)
+		h.cut = nil
+	}
+	h.mu.Unlock()
+	h.do.Unlock()
 }
 
 func newHandles(s *session) *handles {

@@ -1,32 +1,8 @@
 package control
 
 import (
-	"maps"
-
 	"github.com/understudy-dr/understudy"
 )
-
-// keep changes a workload's memory in a transaction. The caller holds the plan's lock.
-func (s *session) keep(t *change, o understudy.Object, k understudy.Keep) error {
-	if len(k) == 0 {
-		return nil
-	}
-	kept, version, err := read[understudy.Keep](s.hard, s.opt.Journal, keyKeep(o))
-	if err != nil {
-		return err
-	}
-	next := understudy.Keep{}
-	maps.Copy(next, kept)
-	for name, v := range k {
-		if v == nil {
-			delete(next, name)
-			continue
-		}
-		next[name] = v
-	}
-	t.put(keyKeep(o), version, next)
-	return nil
-}
 
 // remember keeps what outlives the operation: what is known of an old side's fence, and ledgers.
 func (s *session) remember(t *change, op *Operation, o understudy.Object, r understudy.Receipt) error {
@@ -58,7 +34,7 @@ func (s *session) remember(t *change, op *Operation, o understudy.Object, r unde
 // add puts an entry in the ledger; one that tells of the same range anew, now saved, replaces it.
 func (l *LedgerRecord) add(e understudy.LedgerEntry) {
 	for i, old := range l.Entries {
-		if old.Shard == e.Shard && old.Site == e.Site && old.First == e.First {
+		if old.Shard == e.Shard && old.Site == e.Site && old.First == e.First && (old.File == "" || old.File == e.File) {
 			l.Records, l.Bytes = l.Records-old.Records+e.Records, l.Bytes-old.Bytes+e.Bytes
 			l.Entries[i] = e
 			return

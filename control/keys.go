@@ -22,12 +22,18 @@ const (
 )
 
 func keyRole(o understudy.Object) string     { return "/role/" + o.String() }
-func keyKeep(o understudy.Object) string     { return "/keep/" + o.String() }
 func keyVerdict(o understudy.Object) string  { return "/verdict/" + o.String() }
 func keyLink(l understudy.Link) string       { return prefixLinks + linkPath(l) }
 func keyProgress(l understudy.Link) string   { return "/progress/" + linkPath(l) }
 func keyPlan(p understudy.PlanName) string   { return prefixPlans + string(p) }
 func keyOp(id understudy.OperationID) string { return prefixOps + string(id) }
+
+// prefixKeep begins the keys of a workload's memory: all of it as of some time, and what changed since.
+func prefixKeep(o understudy.Object) string { return "/keep/" + o.String() + "/" }
+
+func keyKeepAll(o understudy.Object) string { return prefixKeep(o) + "all" }
+
+func keyKeepSince(o understudy.Object) string { return prefixKeep(o) + "since" }
 
 func keyOld(o understudy.Object, s understudy.Site) string {
 	return prefixOld(o) + string(s)
@@ -54,7 +60,7 @@ func linkPath(l understudy.Link) string {
 // read gives the value of a key and its version; the zero value and version zero when there is none.
 func read[T any](ctx context.Context, j journal.Journal, key string) (T, journal.Revision, error) {
 	var v T
-	e, err := j.Get(ctx, key)
+	e, err := get(ctx, j, key)
 	if err != nil || e.Version == 0 {
 		return v, 0, err
 	}
@@ -66,7 +72,7 @@ func read[T any](ctx context.Context, j journal.Journal, key string) (T, journal
 
 // readAll gives the values of all keys with the prefix, in key order.
 func readAll[T any](ctx context.Context, j journal.Journal, prefix string) ([]T, error) {
-	entries, _, err := j.List(ctx, prefix)
+	entries, err := list(ctx, j, prefix)
 	if err != nil {
 		return nil, err
 	}

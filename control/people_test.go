@@ -163,6 +163,25 @@ func TestApprovalBindsAnEnvelopeAndNeedsASecondPerson(t *testing.T) {
 	})
 }
 
+// A word may be given in another's name, and never makes the caller another person.
+func TestAWordDoesNotChangeWhoCalls(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, func(c *controltest.Setup) { c.Plan.Approvals = []understudy.Verb{understudy.Failover} })
+		s.world.SetUp("east", false)
+		op := s.Do(control.StartRequest{
+			Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}, By: "root", As: "ada",
+		}, control.AwaitingApproval)
+		if got := op.Envelope.Acceptances[0].By; op.By != "root" || got != "ada (called by root)" {
+			t.Fatalf("started by %q, on the word of %q", op.By, got)
+		}
+		_, err := s.Approve(t.Context(), control.ActRequest{Operation: op.ID, By: "root"})
+		refusedWith(t, err, "US246")
+		if op = s.Act(s.Approve, control.ActRequest{Operation: op.ID, By: "grace"}); op.State != control.CommitWindow {
+			t.Fatalf("%s: %v", op.State, op.Error)
+		}
+	})
+}
+
 func TestOrdersAreRefusedWithAReason(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)

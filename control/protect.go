@@ -24,7 +24,15 @@ func (w *walk) own(ctx context.Context, p workload.Planned) error {
 		return refused("US252", o, "the site belongs to another control plane, "+stamp.ControlPlane,
 			fmt.Sprintf("unprotect plan %s there first; nothing of it was changed", stamp.Plan))
 	}
-	for _, f := range obs.Findings {
+	h, err := w.s.handles.get(ctx, p)
+	if err != nil {
+		return err
+	}
+	findings, err := recognised(ctx, w.s.opt.Journal, h, p, obs)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
 		if f.Level == "refuse" {
 			return &understudy.Error{Code: f.Code, Kind: understudy.KindRefused, Op: "control.check", Object: f.Object, Summary: f.Summary, Fix: f.Fix}
 		}
@@ -116,18 +124,25 @@ func stopped(p workload.Planned, progress understudy.Progress) error {
 }
 
 // forget ends the protection: the links are over, and the standing duty with them. The role stays, so that its
-// epoch never goes back.
+// epoch never goes back. Each workload has its own transaction; one that has no links left is forgotten already.
 func (w *walk) forget(ctx context.Context) error {
-	return w.amend(func(op *Operation, t *change) ([]Event, error) {
-		for _, p := range included(w.plan, op) {
-			entries, _, err := w.s.opt.Journal.List(ctx, linkPrefix(p))
-			if err != nil {
-				return nil, err
-			}
+	for _, p := range included(w.plan, &w.op) {
+		entries, _, err := w.s.opt.Journal.List(ctx, linkPrefix(p))
+		if err != nil {
+			return err
+		}
+		if len(entries) == 0 {
+			continue
+		}
+		err = w.amend(func(op *Operation, t *change) ([]Event, error) {
 			for _, e := range entries {
 				t.drop(e.Key)
 			}
+			return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: p.Name, Text: "no longer protected"}}, nil
+		})
+		if err != nil {
+			return err
 		}
-		return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Text: "no longer protected"}}, nil
-	})
+	}
+	return nil
 }

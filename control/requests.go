@@ -37,7 +37,8 @@ type StartRequest struct {
 	MaxLoss *time.Duration `json:"maxLoss,omitempty"`
 	// FenceFloor is the lowest fence level that is enough; empty means F2.
 	FenceFloor understudy.FenceLevel `json:"fenceFloor,omitempty"`
-	// AcceptFence names the sites for which By gives their word that nobody writes there (level FA).
+	// AcceptFence names the sites for which By gives their word that nobody writes there (level FA). In an unprotect
+	// it names those that By lets go: what cannot be taken back there, because they do not answer, stays.
 	AcceptFence []understudy.Site `json:"acceptFence,omitempty"`
 	// Supersede names a stuck operation which a failover replaces; naming it is consent.
 	Supersede understudy.OperationID `json:"supersede,omitempty"`
@@ -45,7 +46,9 @@ type StartRequest struct {
 	Shards []string `json:"shards,omitempty"`
 	Quick  bool     `json:"quick,omitempty"`
 	By     string   `json:"by"`
-	Reason string   `json:"reason,omitempty"`
+	// As is the name under which the word is given, where it is not By.
+	As     string `json:"as,omitempty"`
+	Reason string `json:"reason,omitempty"`
 	// DryRun shows the stages and steps by today's facts and changes nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 }
@@ -96,6 +99,17 @@ type ActRequest struct {
 	// AcceptFence adds By's word, in a retry, that nobody writes these sites.
 	AcceptFence []understudy.Site `json:"acceptFence,omitempty"`
 	By          string            `json:"by"`
+	// As is the name under which the word is given, where it is not By.
+	As string `json:"as,omitempty"`
+}
+
+// word is a person's acceptance of a site, under the name that was given and with the caller beside it: whoever may
+// call may give a word in another's name, and the record shows it.
+func word(site understudy.Site, as, by string, at time.Time) understudy.Acceptance {
+	if as != "" && as != by {
+		by = as + " (called by " + by + ")"
+	}
+	return understudy.Acceptance{Site: site, By: by, At: at}
 }
 
 // OperationsRequest narrows a list of operations; the zero value lists all.

@@ -20,7 +20,11 @@ type runs struct {
 // run is one walk, as others can reach it.
 type run struct {
 	cancel context.CancelCauseFunc
-	mu     sync.Mutex
+	// done is closed when nothing of the walk runs any more.
+	done chan struct{}
+	mu   sync.Mutex
+	// duty is the plan for which this walk is a standing duty; empty for operations.
+	duty understudy.PlanName
 	// asked is what an operator wants at the next boundary: nil, errPaused or errTurned.
 	asked    error
 	by       string
@@ -75,7 +79,7 @@ func (r *runs) launch(group *sync.WaitGroup) {
 		}
 		delete(r.wanted, id)
 		ctx, cancel := context.WithCancelCause(r.s.hard)
-		one := &run{cancel: cancel}
+		one := &run{cancel: cancel, done: make(chan struct{})}
 		r.active[id] = one
 		group.Go(func() {
 			defer cancel(nil)
@@ -83,6 +87,7 @@ func (r *runs) launch(group *sync.WaitGroup) {
 			r.mu.Lock()
 			delete(r.active, id)
 			r.mu.Unlock()
+			close(one.done)
 			r.rouse()
 		})
 	}
@@ -93,6 +98,42 @@ func (r *runs) find(id understudy.OperationID) *run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.active[id]
+}
+
+// yield cuts off the standing duties of a plan, or of all plans when none is named, and waits until nothing of them
+// runs. Their journals are left as a crash would leave them; the next round of the duty takes them up again.
+func (r *runs) yield(ctx context.Context, plan understudy.PlanName) {
+	r.mu.Lock()
+	var duties []*run
+	for _, one := range r.active {
+		if d := one.dutyFor(); d != "" && (plan == "" || d == plan) {
+			duties = append(duties, one)
+		}
+	}
+	r.mu.Unlock()
+	for _, one := range duties {
+		one.cancel(errYielded)
+	}
+	for _, one := range duties {
+		select {
+		case <-one.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dutyFor gives the plan for which the walk is a standing duty; empty when it is none.
+func (r *run) dutyFor() understudy.PlanName {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.duty
+}
+
+func (r *run) isDuty(plan understudy.PlanName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.duty = plan
 }
 
 // ask leaves an operator's wish for the next boundary; a turn also interrupts the running step.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/understudy-dr/understudy"
@@ -75,6 +76,7 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 	if err := s.mayApply(ctx, next); err != nil {
 		return Documents{}, err
 	}
+	s.runs.yield(ctx, "")
 	s.use.Lock()
 	defer s.use.Unlock()
 	docs, version, err := read[Documents](ctx, s.opt.Journal, keyDocuments)
@@ -96,14 +98,25 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 	t.put(keyDocuments, version, docs)
 	s.links.stopAll()
 	s.handles.close()
+	s.seen.forget()
 	if err := s.commit(&t); err != nil {
 		return docs, errors.Join(err, s.links.resume())
 	}
 	return docs, s.links.resume()
 }
 
-// mayApply refuses changes under an open operation, and the loss of a protected workload.
+// MostWorkloads is the highest number of workloads of a plan. Their roles move together or not at all, so all of them
+// fit in one transaction of the journal: a role and an entry each, beside the operation and the plan.
+const MostWorkloads = (journal.MaxOps - 10) / 2
+
+// mayApply refuses plans that are too large, changes under an open operation, and the loss of a protected workload.
 func (s *session) mayApply(ctx context.Context, next Plans) error {
+	for _, plan := range next {
+		if n := len(plan.Workloads); n > MostWorkloads {
+			return refused("US259", understudy.Object{Plan: plan.Name}, fmt.Sprintf("the plan has %d workloads, and at most %d move in one transaction", n, MostWorkloads),
+				"make two plans of it")
+		}
+	}
 	now, err := s.c.plans(ctx)
 	if err != nil {
 		// Documents that no longer compile may be replaced by some that do.
@@ -114,9 +127,15 @@ func (s *session) mayApply(ctx context.Context, next Plans) error {
 		return err
 	}
 	for _, op := range ops {
-		if !op.State.Final() && op.State != CommitWindow && op.Verb != understudy.Duty {
-			return refused("US257", op.object(), "operation "+string(op.ID)+" is open", "finish or abort it first")
+		if op.State.Final() || op.State == CommitWindow || op.Verb == understudy.Duty {
+			continue
 		}
+		if paused := op.State == PausedByOperator || op.State == PausedByStep; paused && onlyEndpoints(now, next, op.Plan) {
+			// What paused it may be an address that is wrong, or has changed with the disaster.
+			continue
+		}
+		return refused("US257", op.object(), "operation "+string(op.ID)+" is open",
+			"finish or abort it first; while it is paused, the endpoints of its clusters may be changed, and nothing else of its plan")
 	}
 	for _, plan := range now {
 		for _, p := range plan.Workloads {
@@ -135,6 +154,21 @@ func (s *session) mayApply(ctx context.Context, next Plans) error {
 		}
 	}
 	return nil
+}
+
+// onlyEndpoints says that a plan stays as it is but for the endpoints of its clusters.
+func onlyEndpoints(now, next Plans, name understudy.PlanName) bool {
+	bare := func(plans Plans) (workload.Plan, bool) {
+		p, ok := plans.Find(name)
+		p.Workloads = slices.Clone(p.Workloads)
+		for i := range p.Workloads {
+			p.Workloads[i].Clusters = nil
+		}
+		return p, ok
+	}
+	a, before := bare(now)
+	b, after := bare(next)
+	return before && after && digest(a) == digest(b)
 }
 
 // Plans lists the applied plans.
@@ -215,5 +249,31 @@ func (c *Controller) examine(ctx context.Context, p workload.Planned, id string,
 	}
 	obs, err := w.Observe(ctx)
 	f.Sites, f.Findings = obs.Sites, obs.Findings
+	if err == nil {
+		f.Findings, err = recognised(ctx, c.opt.Journal, w, p, obs)
+	}
 	return errors.Join(err, w.Close())
+}
+
+// recognised gives the findings of an observation, and a refusal where what answers at a site is not what is
+// remembered of it. The memory is the kind's own, so its Decide is asked, at the stage check of a verification: a
+// stage that no kind has steps for.
+func recognised(ctx context.Context, j journal.Journal, w workload.Workload, p workload.Planned, obs workload.Observation) ([]workload.Finding, error) {
+	kept, err := kept(ctx, j, objectOf(p))
+	if err != nil {
+		return obs.Findings, err
+	}
+	role, _, err := read[understudy.Role](ctx, j, keyRole(objectOf(p)))
+	if err != nil {
+		return obs.Findings, err
+	}
+	_, refusal := w.Decide(understudy.Stage{
+		Name: understudy.StageCheck, Verb: understudy.Verify, Workload: p.Name, Plan: p.Plan,
+		Before: role, Now: role, After: role, Kept: kept,
+	}, obs)
+	if refusal == nil {
+		return obs.Findings, nil
+	}
+	e := understudy.AsError(refusal)
+	return append(slices.Clone(obs.Findings), workload.Finding{Code: e.Code, Level: "refuse", Object: e.Object, Summary: e.Summary, Fix: e.Fix}), nil
 }

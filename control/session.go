@@ -35,6 +35,8 @@ type session struct {
 	seen seen
 	// changed wakes those who wait for progress.
 	changed signal
+	// parts are the values that are too large for their entries.
+	parts parts
 	// use is held by whatever uses handles, and taken wholly while documents change.
 	use sync.RWMutex
 }
@@ -64,6 +66,9 @@ func (s *session) run() (clean bool, err error) {
 		return false, err
 	}
 	if s.id, err = s.controlPlane(); err != nil {
+		return false, err
+	}
+	if err := s.recall(); err != nil {
 		return false, err
 	}
 	if _, err := s.c.plans(s.hard); err != nil {
@@ -154,14 +159,25 @@ func (s *session) recover() error {
 	return s.links.resume()
 }
 
-// commit applies a transaction as the leader. After any failure but a refused input nobody knows what is
-// written, or somebody else leads: this term ends, and the next one reads everything again. Whoever asked
-// may have gone; the transaction is not cut short for that.
+// commit applies a transaction as the leader. Whoever asked may have gone; the transaction is not cut short for that.
 func (s *session) commit(t *change) error {
 	if t.err != nil {
 		return t.err
 	}
-	_, err := s.opt.Journal.Commit(s.hard, journal.Txn{Leader: s.lead, Guards: t.guards, Writes: t.writes})
+	st, err := s.stage(t)
+	if err == nil {
+		err = s.apply(t.guards, t.writes)
+	}
+	if s.hard.Err() == nil {
+		s.settled(st, err == nil)
+	}
+	return err
+}
+
+// apply applies guards and writes as they stand. After any failure but a refused input nobody knows what is written,
+// or somebody else leads: this term ends, and the next one reads everything again.
+func (s *session) apply(guards []journal.Guard, writes []journal.Write) error {
+	_, err := s.opt.Journal.Commit(s.hard, journal.Txn{Leader: s.lead, Guards: guards, Writes: writes})
 	if err == nil {
 		return nil
 	}

@@ -79,5 +79,12 @@ func (s *seen) get(o understudy.Object) (workload.Observation, bool) {
 	return obs, ok
 }
 
+// forget drops all observations: the sites may lie elsewhere from now on.
+func (s *seen) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.obs = nil
+}
+
 // randomName gives n letters and digits that nobody has used before.
 func randomName(n int) string { return strings.ToLower(rand.Text())[:n] }

@@ -261,7 +261,7 @@ func (a *admission) operation(s *session) *Operation {
 		Shards: a.req.Shards, Quick: a.req.Quick,
 	}
 	for _, site := range a.req.AcceptFence {
-		op.Envelope.Acceptances = append(op.Envelope.Acceptances, understudy.Acceptance{Site: site, By: a.req.By, At: now})
+		op.Envelope.Acceptances = append(op.Envelope.Acceptances, word(site, a.req.As, a.req.By, now))
 	}
 	undoes := a.takeover != nil && (a.req.Verb == understudy.Commit || a.req.Verb == understudy.Rollback)
 	for _, p := range a.plan.Workloads {

@@ -38,6 +38,9 @@ func (w *walk) contribute(ctx context.Context, stage understudy.StageName, p wor
 	if err != nil {
 		return err
 	}
+	if err := w.stillDue(ctx, p); err != nil {
+		return err
+	}
 	steps, err := w.decided(ctx, stage, p, h)
 	if err != nil {
 		return err
@@ -134,7 +137,7 @@ func (w *walk) step(ctx context.Context, stage understudy.StageName, p workload.
 	if open && step.Class == understudy.AskHuman {
 		return w.unknown(stage, p, step, attempt)
 	}
-	entry := Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: &step, Attempt: attempt}
+	entry := Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: brief(step), Attempt: attempt}
 	if !open {
 		intent := entry
 		intent.Kind = EventIntent
@@ -150,20 +153,34 @@ func (w *walk) step(ctx context.Context, stage understudy.StageName, p workload.
 	return w.result(entry, p, receipt)
 }
 
+// repeatMost is how much of a step, or of a change of the memory, an entry repeats that another one holds, in bytes.
+const repeatMost = 8 << 10
+
+// brief gives a step as the entries tell it that come after the decided list. That holds it whole, with the
+// before-image, and is journaled before any of them; what is large is not repeated.
+func brief(step understudy.Step) *understudy.Step {
+	if len(step.Args)+len(step.Before) > repeatMost {
+		step.Args, step.Before = nil, nil
+	}
+	return &step
+}
+
 // unknown asks a person about a step that cannot be repeated and may have happened.
 func (w *walk) unknown(stage understudy.StageName, p workload.Planned, step understudy.Step, attempt int) error {
 	o := objectOf(p)
 	o.Site = step.Site
-	return w.failed(Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: &step, Attempt: attempt}, &understudy.Error{
+	return w.failed(Event{Stage: stage, Pass: w.op.Pass, Workload: p.Name, Step: brief(step), Attempt: attempt}, &understudy.Error{
 		Code: "US240", Kind: understudy.KindBroken, Op: "control.resume", Object: o,
 		Summary: "it is not known whether this step happened before the crash: " + step.Summary,
 		Fix:     "look, then retry or skip it",
 	})
 }
 
-// failed journals a failed attempt, unless the whole term is ending: then the intent stays open, as after a crash.
+// failed journals a failed attempt, unless the whole term is ending, or a standing duty yields: then the intent stays
+// open, as after a crash.
 func (w *walk) failed(entry Event, err error) error {
-	if w.s.hard.Err() != nil || understudy.KindOf(err) == understudy.KindFenced {
+	yields := errors.Is(err, errYielded) || errors.Is(err, errMoot)
+	if w.s.hard.Err() != nil || yields || understudy.KindOf(err) == understudy.KindFenced {
 		return err
 	}
 	entry.Kind, entry.Error = EventFailed, understudy.AsError(err)
@@ -176,6 +193,12 @@ func (w *walk) failed(entry Event, err error) error {
 // result journals the receipt, the workload's memory, proofs of fences and ledgers, all at once.
 func (w *walk) result(entry Event, p workload.Planned, r understudy.Receipt) error {
 	entry.Kind, entry.Receipt = EventResult, &r
+	if written(r.Keep).size() > repeatMost {
+		// The memory itself holds it from the same transaction on.
+		told := r
+		told.Keep = nil
+		entry.Receipt = &told
+	}
 	return w.amend(func(op *Operation, t *change) ([]Event, error) {
 		if err := w.s.keep(t, objectOf(p), r.Keep); err != nil {
 			return nil, err
@@ -194,8 +217,11 @@ func (w *walk) result(entry Event, p workload.Planned, r understudy.Receipt) err
 
 // do runs one attempt, with retries by itself for what may go away.
 func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Planned, h *handle, step understudy.Step, attempt int) (understudy.Receipt, error) {
-	h.do.Lock()
-	defer h.do.Unlock()
+	ctx, err := w.turn(ctx, p, h)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	defer h.give()
 	now, _, err := w.s.role(ctx, objectOf(p))
 	if err != nil {
 		return understudy.Receipt{}, err
@@ -210,7 +236,7 @@ func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Pl
 	if timeout == 0 {
 		timeout = defaultStepTimeout
 	}
-	return failsafe.With(policy).WithContext(ctx).Get(func() (understudy.Receipt, error) {
+	receipt, err := failsafe.With(policy).WithContext(ctx).Get(func() (understudy.Receipt, error) {
 		if !w.s.opt.Now().Before(w.s.deadline()) {
 			return understudy.Receipt{}, leaseExpired(step)
 		}
@@ -222,6 +248,28 @@ func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Pl
 		}
 		return r, err
 	})
+	if err != nil && errors.Is(context.Cause(ctx), errYielded) {
+		err = errYielded
+	}
+	return receipt, err
+}
+
+// turn waits for the step's turn with the workload. A standing duty looks once more, when it has its turn and no
+// operation can do a step, whether there is still something to fence.
+func (w *walk) turn(ctx context.Context, p workload.Planned, h *handle) (context.Context, error) {
+	if w.op.Verb != understudy.Duty {
+		h.take()
+		return ctx, nil
+	}
+	ctx, err := h.borrow(ctx)
+	if err != nil {
+		return ctx, err
+	}
+	if err := w.stillDue(ctx, p); err != nil {
+		h.give()
+		return ctx, err
+	}
+	return ctx, nil
 }
 
 // retriable says whether the same call may be made again without asking anybody.
@@ -284,7 +332,7 @@ func (w *walk) stageFor(ctx context.Context, stage understudy.StageName, p workl
 	if err != nil {
 		return understudy.Stage{}, err
 	}
-	kept, _, err := read[understudy.Keep](ctx, w.s.opt.Journal, keyKeep(objectOf(p)))
+	kept, err := kept(ctx, w.s.opt.Journal, objectOf(p))
 	if err != nil {
 		return understudy.Stage{}, err
 	}

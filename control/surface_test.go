@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
 	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/workloadtest"
 )
 
 func registryOf(kinds ...workload.Kind) workload.Registry { return workload.NewRegistry(kinds...) }
@@ -136,8 +137,22 @@ func TestApplyKeepsWhatIsProtected(t *testing.T) {
 		}
 		s.protected()
 		s.world.Fail("drain", planned(understudy.KindBroken))
-		s.do(understudy.Switchover, control.PausedByStep)
-		refusedWith(t, apply("plan", 2), "US257")
+		op := s.do(understudy.Switchover, control.PausedByStep)
+
+		// While it is paused an address may be put right, and nothing else of the plan.
+		other := toyPlan()
+		other.Workloads[0].OnFailure = understudy.Continue
+		compiled = control.Plans{other}
+		refusedWith(t, apply("another plan", 2), "US257")
+		moved := toyPlan()
+		moved.Workloads[0].Clusters["east"] = &workloadtest.ToyEndpoint{Name: "elsewhere"}
+		compiled = control.Plans{moved}
+		if err := apply("another address", 2); err != nil {
+			t.Fatal(err)
+		}
+		if op = s.Act(s.Retry, control.ActRequest{Operation: op.ID}); op.State != control.CommitWindow {
+			t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -21,10 +22,12 @@ type sweptStory struct {
 	verb    understudy.Verb
 	prepare func(p *controltest.Plane, w *workloadtest.World)
 	req     control.StartRequest
-	// order replaces the start of an operation where the order is something else.
-	order  func(p *controltest.Plane) error
-	find   func(p *controltest.Plane) (control.Operation, bool)
-	answer func(p *controltest.Plane, op control.Operation) bool
+	// order replaces the start of an operation where the order is something else, and orderIn where it is something
+	// that happens in the world.
+	order   func(p *controltest.Plane) error
+	orderIn func(p *controltest.Plane, w *workloadtest.World) error
+	find    func(p *controltest.Plane) (control.Operation, bool)
+	answer  func(p *controltest.Plane, op control.Operation) bool
 }
 
 func write(w *workloadtest.World, site understudy.Site, ids ...string) {
@@ -112,16 +115,75 @@ func stuckAtCut(p *controltest.Plane, w *workloadtest.World) {
 	run(p, understudy.Switchover, control.PausedByStep)
 }
 
-func sweptStories() []sweptStory {
-	abort := func(p *controltest.Plane) error {
-		op, _ := p.Newest(understudy.Switchover)
+// refusedAtCheck is a switchover that was refused, because the addresses were exchanged.
+func refusedAtCheck(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.Exchange("east", "west")
+	run(p, understudy.Switchover, control.PausedByStep)
+	w.Exchange("east", "west")
+}
+
+// halfProtected is a protect that waits for its first copy.
+func halfProtected(p *controltest.Plane, w *workloadtest.World) {
+	w.SetDelay(time.Hour)
+	write(w, "east", "a", "b", "c")
+	op := p.Begin(control.StartRequest{Verb: understudy.Protect})
+	waitFor(p, func(s control.PlanStatus) bool { return len(s.Workloads[0].Links) == 1 })
+	p.Act(p.Pause, control.ActRequest{Operation: op.ID})
+}
+
+// silentEast is a committed failover whose old primary has not come back.
+func silentEast(p *controltest.Plane, w *workloadtest.World) {
+	takenFromEast(p, w)
+	run(p, understudy.Commit, control.Committed)
+}
+
+func takenFromEast(p *controltest.Plane, w *workloadtest.World) {
+	lostEast(p, w)
+	p.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
+}
+
+// returning is a failover whose old primary came back: a step of the standing duty does not come to an end.
+func returning(p *controltest.Plane, w *workloadtest.World) {
+	takenFromEast(p, w)
+	stalled := w.Stall("fence.close")
+	w.SetUp("east", true)
+	<-stalled
+}
+
+// onReturn lets the old primary come back, and is about the standing duty that meets it.
+func (s sweptStory) onReturn() sweptStory {
+	s.verb = understudy.Duty
+	s.find = func(p *controltest.Plane) (control.Operation, bool) { return p.Newest(understudy.Duty) }
+	s.orderIn = func(p *controltest.Plane, w *workloadtest.World) error {
+		w.SetUp("east", true)
+		for range 600 {
+			if _, met := s.find(p); met {
+				return nil
+			}
+			<-time.After(100 * time.Millisecond)
+		}
+		return errors.New("nobody met the old primary")
+	}
+	return s
+}
+
+// aborting aborts the newest operation of a verb.
+func (s sweptStory) aborting(v understudy.Verb) sweptStory {
+	s.verb = v
+	s.order = func(p *controltest.Plane) error {
+		op, _ := p.Newest(v)
 		_, err := p.Abort(context.Background(), control.ActRequest{Operation: op.ID, By: "ada"})
 		return err
 	}
-	aborting := func(p *controltest.Plane) (control.Operation, bool) {
-		op, _ := p.Newest(understudy.Switchover)
+	s.find = func(p *controltest.Plane) (control.Operation, bool) {
+		op, _ := p.Newest(v)
 		return op, op.Aborting
 	}
+	return s
+}
+
+func sweptStories() []sweptStory {
 	return []sweptStory{
 		{name: "protect", verb: understudy.Protect, prepare: func(_ *controltest.Plane, w *workloadtest.World) { write(w, "east", "a", "b") }},
 		{name: "switchover", verb: understudy.Switchover, prepare: protectedEstate},
@@ -134,7 +196,11 @@ func sweptStories() []sweptStory {
 		{name: "failback", verb: understudy.Failback, prepare: committed},
 		{name: "verify", verb: understudy.Verify, prepare: protectedEstate},
 		{name: "unprotect", verb: understudy.Unprotect, prepare: protectedEstate},
-		{name: "abort after the halt", prepare: stuckAtCut, order: abort, find: aborting},
+		sweptStory{name: "abort after the halt", prepare: stuckAtCut}.aborting(understudy.Switchover),
+		sweptStory{name: "abort of what was refused", prepare: refusedAtCheck}.aborting(understudy.Switchover),
+		sweptStory{name: "abort of protect", prepare: halfProtected}.aborting(understudy.Protect),
+		sweptStory{name: "standing duty", prepare: silentEast}.onReturn(),
+		{name: "commit while the standing duty fences", verb: understudy.Commit, prepare: returning},
 		{name: "failover that supersedes a stuck switchover", verb: understudy.Failover, prepare: stuckAtCut},
 	}
 }
@@ -183,6 +249,9 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 	e.Order, e.Find = controltest.Ordering(req)
 	if s.order != nil {
 		e.Order, e.Find = s.order, s.find
+	}
+	if s.orderIn != nil {
+		e.Order, e.Find = func(p *controltest.Plane) error { return s.orderIn(p, w) }, s.find
 	}
 	if s.verb == understudy.Failover && s.name == "failover that supersedes a stuck switchover" {
 		e.Order = func(p *controltest.Plane) error {

@@ -27,11 +27,23 @@ func (s *session) walk(ctx context.Context, id understudy.OperationID, r *run) {
 	defer s.use.RUnlock()
 	w, err := s.openWalk(ctx, id, r)
 	if err == nil {
+		w.clear(ctx)
 		err = w.along(ctx)
 	}
 	if err != nil && s.hard.Err() == nil {
 		s.opt.Log.Error("an operation cannot go on", "operation", string(id), "error", err)
 		s.fail(err)
+	}
+}
+
+// clear has an operation begin with nothing of a standing duty under way. A duty that begins later sees the operation,
+// which is journaled, before each of its steps.
+func (w *walk) clear(ctx context.Context) {
+	switch {
+	case w.op.Verb == understudy.Duty:
+		w.run.isDuty(w.op.Plan)
+	case exclusive(w.op.Verb):
+		w.s.runs.yield(ctx, w.op.Plan)
 	}
 }
 
@@ -73,7 +85,10 @@ func (w *walk) along(ctx context.Context) error {
 		if err == nil {
 			err = w.forward()
 		}
-		if errors.Is(err, errDrained) || errors.Is(err, errGone) || w.s.hard.Err() != nil {
+		if errors.Is(err, errDrained) || errors.Is(err, errGone) || errors.Is(err, errYielded) || w.s.hard.Err() != nil {
+			return nil
+		}
+		if err != nil && errors.Is(context.Cause(ctx), errYielded) {
 			return nil
 		}
 		if _, _, what := w.run.wish(); what == errTurned && err != nil {
@@ -172,14 +187,25 @@ func (w *walk) stage(ctx context.Context, row Row) error {
 	return w.hook(ctx, row)
 }
 
-// passedBy says that a stage of the way back has nothing to undo: the role was never fenced.
+// passedBy says that a stage of the way back has nothing to undo for a workload. Only the journal decides, by entries
+// that were written with or before what there would be to undo, and that the way back itself adds only where there
+// were some before: a walk that goes on after a crash decides the same.
 func (w *walk) passedBy(stage understudy.StageName, n understudy.WorkloadName) bool {
 	if !w.op.Aborting || !w.op.takeover() {
 		return false
 	}
+	fenced := func(e Event) bool { return e.Kind == EventRole && e.Workload == n }
+	unlinked := func(e Event) bool { return e.Kind == EventNote && e.Workload == n && e.Text == linksEndedNote }
+	froze := func(e Event) bool {
+		return e.Kind == EventIntent && e.Workload == n && e.Stage == understudy.StageFreeze
+	}
 	switch stage {
 	case understudy.StageLevel, understudy.StageRestore, understudy.StageUnfence:
-		return !w.happened(func(e Event) bool { return e.Kind == EventRole && e.Workload == n })
+		return !w.happened(fenced)
+	case understudy.StageFollow:
+		return !w.happened(fenced) && !w.happened(unlinked)
+	case understudy.StageUnfreeze:
+		return !w.happened(froze)
 	default:
 		return false
 	}
@@ -262,6 +288,8 @@ func (w *walk) answer(err error) error {
 		return w.enter(Pause, by, reason)
 	case errors.Is(err, errAwaits):
 		return w.enter(Await, "", "")
+	case errors.Is(err, errMoot):
+		return w.enter(Supersede, "", mootNote)
 	case understudy.KindOf(err) == understudy.KindFenced:
 		return err
 	}

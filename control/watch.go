@@ -27,7 +27,14 @@ func (c *Controller) Wait(ctx context.Context, id understudy.OperationID) (Opera
 		if e.Key != keyOp(id) || e.Value == nil {
 			return nil
 		}
-		if err := json.Unmarshal(e.Value, &op); err != nil {
+		value, err := assembled(ctx, c.opt.Journal, e.Entry)
+		if errors.Is(err, errMoved) {
+			return nil // a newer one follows
+		}
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(value, &op); err != nil {
 			return unreadable(e.Key, err)
 		}
 		if op.State.Resting() {
@@ -50,12 +57,22 @@ func (c *Controller) Watch(ctx context.Context, id understudy.OperationID, after
 	if err != nil {
 		return err
 	}
+	entry := func(v *viewer, e journal.Entry) error {
+		if e.Value == nil {
+			return nil
+		}
+		value, err := assembled(ctx, c.opt.Journal, e)
+		if err != nil {
+			return err
+		}
+		return v.entry(e.Key, value)
+	}
 	if _, err := c.Operation(ctx, id); err != nil {
 		return err
 	}
 	v := &viewer{each: each, last: after}
 	for _, e := range entries {
-		if err := v.entry(e.Key, e.Value); err != nil {
+		if err := entry(v, e); err != nil {
 			return ended(err)
 		}
 	}
@@ -66,7 +83,7 @@ func (c *Controller) Watch(ctx context.Context, id understudy.OperationID, after
 	if s, err := c.ordered(); err == nil {
 		group.Go(func() { v.progress(ctx, s, id) })
 	}
-	return ended(c.opt.Journal.Watch(ctx, prefix, rev, func(e journal.Event) error { return v.entry(e.Key, e.Value) }))
+	return ended(c.opt.Journal.Watch(ctx, prefix, rev, func(e journal.Event) error { return entry(v, e.Entry) }))
 }
 
 func ended(err error) error {
@@ -85,9 +102,6 @@ type viewer struct {
 }
 
 func (v *viewer) entry(key string, value []byte) error {
-	if value == nil {
-		return nil
-	}
 	var e Event
 	if err := json.Unmarshal(value, &e); err != nil {
 		return unreadable(key, err)

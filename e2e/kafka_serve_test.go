@@ -36,6 +36,7 @@ func servedAndStopped(t *testing.T, e *estate) {
 	}
 	s.statuses()
 	s.unreachable()
+	s.wrongAddresses()
 }
 
 // secondServe starts another serve on the same data directory: it ends at once and says why.
@@ -143,4 +144,38 @@ func (s *scene) aborted() {
 	if op := s.p.rested(v.Current.ID); op.State != "aborted" {
 		s.t.Fatalf("the abort of what was refused is %+v, error %+v", op, op.Error)
 	}
+}
+
+// wrongAddresses applies documents in which the sites are one cluster, and in which they are each other's:
+// nothing is written, and the right ones go on.
+func (s *scene) wrongAddresses() {
+	t, e := s.t, s.e
+	rest := planFile(s.plan, s.plan+`\..*`)
+	s.p.apply(siteFile("east", e.east.WANAddr()) + siteFile("west", e.east.WANAddr()) + rest)
+	s.refuses("US107")
+	s.p.apply(siteFile("east", e.west.WANAddr()) + siteFile("west", e.east.WANAddr()) + rest)
+	s.refuses("")
+	before := e.dump(t, e.east, kafka.ReadUncommitted, s.topic)
+	e.send(t, e.west, nil, numbered(s.topic, partitions, 3, "stranger")...)
+	w := s.p.await(s.plan, "the link refuses exchanged clusters", func(w workloadView, _ statusView) bool {
+		return len(w.Links) == 1 && w.Links[0].Error != nil
+	})
+	t.Logf("exchanged clusters: %s %s", w.Links[0].Error.Code, w.Links[0].Error.Summary)
+	if d := before.Diff(e.dump(t, e.east, kafka.ReadUncommitted, s.topic), 5); d != nil {
+		t.Errorf("the exchanged link wrote:\n%s", strings.Join(d, "\n"))
+	}
+}
+
+// refuses wants doctor and a switchover to refuse what is applied.
+func (s *scene) refuses(code string) {
+	s.t.Helper()
+	o := s.p.try("doctor", s.plan)
+	if o.status != 5 || !strings.Contains(o.stdout, code) {
+		s.t.Errorf("doctor should refuse with %s: %v", code, o)
+	}
+	o = s.p.try("switchover", s.plan, "--confirm", s.plan)
+	if o.status != 5 {
+		s.t.Errorf("a switchover should be refused: %v", o)
+	}
+	s.aborted()
 }

@@ -41,7 +41,9 @@ var (
 	ErrInvalid = errors.New("journal: not a valid transaction")
 )
 
-// Limits of one transaction; every implementation refuses what exceeds them with ErrInvalid.
+// Limits of one transaction; every implementation refuses what exceeds them with ErrInvalid. With them, guards, writes
+// and the leader's guard fit an etcd with its own defaults: 128 operations (--max-txn-ops) and 1.5 MiB
+// (--max-request-bytes) a request. What is larger, the caller splits.
 const (
 	// MaxValue is the size of the largest value, and of all values of one transaction together, in bytes.
 	MaxValue = 1 << 20

@@ -13,11 +13,21 @@ import (
 type compiler struct {
 	reg   workload.Registry
 	sites map[understudy.Site]*document
+	// placed collects the workloads of all plans, in the order of the files.
+	placed *[]placed
+}
+
+// placed is a workload and where it stands.
+type placed struct {
+	reader *reader
+	path   string
+	file   *workloadFile
+	spec   workload.Spec
 }
 
 func compile(reg workload.Registry, docs []*document, problems *Problems) (Set, error) {
 	order(docs)
-	c := compiler{reg: reg, sites: map[understudy.Site]*document{}}
+	c := compiler{reg: reg, sites: map[understudy.Site]*document{}, placed: &[]placed{}}
 	set := Set{docs: docs}
 	for _, d := range docs {
 		if d.site != nil {
@@ -30,6 +40,7 @@ func compile(reg workload.Registry, docs []*document, problems *Problems) (Set, 
 			set.Plans = append(set.Plans, c.plan(d))
 		}
 	}
+	c.overlaps()
 	if err := problems.sorted(); err != nil {
 		return Set{}, err
 	}
@@ -138,7 +149,23 @@ func (c compiler) workload(f *planFile, r *reader, i int, w *workloadFile) workl
 	if w.kind.Validate != nil {
 		c.refusals(r, path, w, w.kind.Validate(p.Spec))
 	}
+	*c.placed = append(*c.placed, placed{r, path, w, p.Spec})
 	return p
+}
+
+// overlaps reports workloads, of one plan or of two, that cannot be protected side by side: at the later one.
+func (c compiler) overlaps() {
+	for i, later := range *c.placed {
+		for _, earlier := range (*c.placed)[:i] {
+			if later.file.kind.Overlap == nil || later.spec.Kind != earlier.spec.Kind {
+				continue
+			}
+			if e := later.file.kind.Overlap(later.spec, earlier.spec); e != nil {
+				c.refusals(later.reader, later.path, later.file, []workload.FieldError{*e})
+				break
+			}
+		}
+	}
 }
 
 // refusals places what a kind says about its workload or about an endpoint, and drops it where the value itself is

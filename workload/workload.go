@@ -144,6 +144,9 @@ type Kind struct {
 	// to the endpoint of a site. It must cope with values that are missing: those have errors of their own, and
 	// what it says about them is dropped.
 	Validate func(Spec) []FieldError
+	// Overlap says why two workloads of the kind cannot be protected side by side, at a path of the first; nil when
+	// they can. It needs no network, and copes with values that are missing. It may be nil.
+	Overlap func(a, b Spec) *FieldError
 	// Links lists the links that should run under a role. It is pure.
 	Links func(Spec, understudy.Role) []understudy.Link
 	// Open connects lazily: it must succeed while clusters are down.

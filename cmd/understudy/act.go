@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
 )
 
 func (a *app) actCommands() []*cobra.Command {
@@ -20,26 +21,47 @@ func (a *app) actCommands() []*cobra.Command {
 		{"abort", "Turn an operation back; refused after PROMOTE"},
 		{"approve", "Consent to the envelope of an operation that awaits approval"},
 	} {
-		var workload, reason string
+		var f actFlags
 		c := &cobra.Command{
 			Use: x.act + " OPERATION", Short: x.doc, Args: args(cobra.ExactArgs(1)),
 			RunE: func(c *cobra.Command, given []string) error {
-				return a.act(c.Context(), understudy.OperationID(given[0]), x.act, understudy.WorkloadName(workload), reason)
+				return a.act(c.Context(), understudy.OperationID(given[0]), x.act, f)
 			},
 		}
-		c.Flags().StringVar(&reason, "reason", "", "why, for the record")
+		c.Flags().StringVar(&f.reason, "reason", "", "why, for the record")
 		if x.act == "retry" || x.act == "abort" {
-			c.Flags().StringVar(&workload, "workload", "", "only this quarantined workload")
+			c.Flags().StringVar(&f.workload, "workload", "", "only this quarantined workload")
+		}
+		if x.act == "retry" {
+			c.Flags().StringVar(&f.acceptFence, "accept-fence", "", "FA: take your word, given with --as, that nobody writes the unreachable old side")
+			c.Flags().StringVar(&f.as, "as", "", "the name under which the word is given")
 		}
 		out = append(out, c)
 	}
 	return out
 }
 
-func (a *app) act(ctx context.Context, id understudy.OperationID, act string, w understudy.WorkloadName, reason string) error {
+// actFlags are what the decisions about an operation take.
+type actFlags struct {
+	workload, reason, acceptFence, as string
+}
+
+func (a *app) act(ctx context.Context, id understudy.OperationID, act string, f actFlags) error {
 	cl := a.client()
 	defer cl.Close()
-	op, err := cl.Act(ctx, id, act, w, reason)
+	req := control.ActRequest{Operation: id, Workload: understudy.WorkloadName(f.workload), Reason: f.reason, As: f.as}
+	given, err := word(f.acceptFence, f.as)
+	if err != nil {
+		return err
+	}
+	if given {
+		op, err := cl.Operation(ctx, id)
+		if err != nil {
+			return err
+		}
+		req.AcceptFence = []understudy.Site{op.From}
+	}
+	op, err := cl.Act(ctx, act, req)
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,11 @@ func TestMain(m *testing.M) {
 
 // The scripts are the frozen surface of the command line: what is printed where, and the exit statuses.
 func TestScripts(t *testing.T) {
+	p := &planes{t: t, stages: map[string]*stage{}}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
+			"exits": exits, "serve": p.serve, "world": p.world, "rest": p.rest, "interrupted": interrupted,
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {

@@ -22,12 +22,14 @@ type operateFlags struct {
 	dryRun      bool
 	confirm     string
 	maxLoss     time.Duration
+	bounded     bool // --max-loss was given: 0s is a bound too
 	acceptFence string
 	as          string
 	fenceFloor  string
 	to          string
 	site        string
 	supersede   string
+	letGo       string
 	reason      string
 	wait        bool
 	timeout     time.Duration
@@ -69,12 +71,16 @@ func (a *app) operateCommands() []*cobra.Command {
 		c := &cobra.Command{
 			Use: string(v.verb) + " PLAN", Short: v.doc, Args: args(cobra.ExactArgs(1)),
 			RunE: func(c *cobra.Command, given []string) error {
+				f.bounded = c.Flags().Changed("max-loss")
 				return a.operate(c.Context(), v.verb, understudy.PlanName(given[0]), f)
 			},
 		}
 		if v.verb == understudy.Failover {
 			c.Use, c.Args = "failover PLAN | --site SITE", args(cobra.MaximumNArgs(1))
-			c.RunE = func(c *cobra.Command, given []string) error { return a.failover(c.Context(), given, f) }
+			c.RunE = func(c *cobra.Command, given []string) error {
+				f.bounded = c.Flags().Changed("max-loss")
+				return a.failover(c.Context(), given, f)
+			}
 		}
 		f.bind(c, v.verb)
 		out = append(out, c)
@@ -98,6 +104,9 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 	case understudy.Verify:
 		fl.StringSliceVar(&f.shards, "shard", nil, "compare only shards that match this anchored pattern (repeatable)")
 		fl.BoolVar(&f.quick, "quick", false, "compare only the newest part of each shard")
+	case understudy.Unprotect:
+		fl.StringVar(&f.letGo, "let-go", "", "a site that is lost for good: what understudy put in place there stays, and is listed")
+		fl.StringVar(&f.as, "as", "", "the name under which the site is let go")
 	default: // the other verbs have no flags of their own
 	}
 	if v == understudy.Failover {
@@ -113,7 +122,7 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 func (f *operateFlags) request(v understudy.Verb, p understudy.PlanName) api.StartRequest {
 	r := api.StartRequest{Verb: v, Plan: p, To: understudy.Site(f.to), FenceFloor: understudy.FenceLevel(f.fenceFloor),
 		Supersede: understudy.OperationID(f.supersede), Shards: f.shards, Quick: f.quick, Reason: f.reason, DryRun: f.dryRun, As: f.as}
-	if f.maxLoss > 0 {
+	if f.bounded {
 		r.MaxLoss = &f.maxLoss
 	}
 	return r
@@ -149,14 +158,21 @@ func (a *app) operate(ctx context.Context, v understudy.Verb, p understudy.PlanN
 	return a.follow(ctx, cl, *started.Operation, f.timeout)
 }
 
-// accept turns --accept-fence FA --as NAME into an acceptance for the site that is active now.
+// accept turns --accept-fence FA --as NAME into an acceptance for the site that is active now, and --let-go SITE --as
+// NAME into one for that site.
 func (a *app) accept(ctx context.Context, cl *api.Client, req *api.StartRequest, f *operateFlags) error {
-	if f.acceptFence == "" && f.as == "" {
+	if req.Verb == understudy.Unprotect {
+		if (f.letGo == "") != (f.as == "") {
+			return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid,
+				Summary: "letting a site go needs the site and a name", Fix: "--let-go SITE --as NAME"}
+		}
+		if f.letGo != "" {
+			req.AcceptFence = []understudy.Site{understudy.Site(f.letGo)}
+		}
 		return nil
 	}
-	if f.acceptFence != string(understudy.FA) || f.as == "" {
-		return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid,
-			Summary: "an acceptance needs the level FA and a name", Fix: "--accept-fence FA --as NAME"}
+	if given, err := word(f.acceptFence, f.as); err != nil || !given {
+		return err
 	}
 	st, err := cl.Status(ctx, req.Plan)
 	if err != nil {
@@ -173,6 +189,18 @@ func (a *app) accept(ctx context.Context, cl *api.Client, req *api.StartRequest,
 		}
 	}
 	return nil
+}
+
+// word says whether a person's word is given: the level FA and a name, or neither.
+func word(level, as string) (bool, error) {
+	if level == "" && as == "" {
+		return false, nil
+	}
+	if level != string(understudy.FA) || as == "" {
+		return false, &understudy.Error{Code: "US500", Kind: understudy.KindInvalid,
+			Summary: "an acceptance needs the level FA and a name", Fix: "--accept-fence FA --as NAME"}
+	}
+	return true, nil
 }
 
 // confirm wants the plan's name: given by flag, or typed on a terminal.
@@ -316,26 +344,43 @@ func (a *app) failover(ctx context.Context, given []string, f *operateFlags) err
 		return &understudy.Error{Code: "US506", Kind: understudy.KindRefused, Summary: "failover --site needs the site's name as confirmation",
 			Fix: fmt.Sprintf("understudy failover --site %s --confirm=%s", f.site, f.site)}
 	}
-	moved := 0
+	return a.failoverAll(ctx, cl, plans, f)
+}
+
+// failoverAll goes on after a plan that fails or is paused: a region is lost for every plan, and none waits for
+// another. Each failure is told as it comes. The status is theirs when all ended alike, and partial otherwise.
+func (a *app) failoverAll(ctx context.Context, cl *api.Client, plans []control.PlanInfo, f *operateFlags) error {
+	var ends []int
 	for _, p := range plans {
 		on, err := activeOn(ctx, cl, p.Plan, understudy.Site(f.site))
-		if err != nil {
-			return err
-		}
-		if !on {
+		if err == nil && !on {
 			continue
 		}
-		each := *f
-		if f.confirm != "" {
-			each.confirm = string(p.Plan)
+		if err == nil {
+			each := *f
+			if f.confirm != "" {
+				each.confirm = string(p.Plan)
+			}
+			err = a.operate(ctx, understudy.Failover, p.Plan, &each)
 		}
-		if err := a.operate(ctx, understudy.Failover, p.Plan, &each); err != nil {
+		if ctx.Err() != nil {
 			return err
 		}
-		moved++
+		status := exitOK
+		if err != nil {
+			status = a.fail(ctx, err)
+		}
+		ends = append(ends, status)
 	}
-	if moved == 0 {
+	if len(ends) == 0 {
 		return &understudy.Error{Code: "US511", Kind: understudy.KindNotFound, Summary: fmt.Sprintf("no plan is active at site %q", f.site), Fix: "understudy status"}
+	}
+	ends = slices.Compact(ends)
+	switch {
+	case len(ends) > 1:
+		return &exitError{status: exitPartial, quiet: true}
+	case ends[0] != exitOK:
+		return &exitError{status: ends[0], quiet: true}
 	}
 	return nil
 }

@@ -118,7 +118,15 @@ func statusRow(p control.PlanStatus, x control.WorkloadStatus) []string {
 		verified = fmt.Sprintf("%s %s ago", x.Verified.Outcome, short(p.At.Sub(x.Verified.At)))
 	}
 	return []string{string(p.Plan), string(x.Workload), active, string(x.Protection), exposure(x.Exposure), short(x.Objective),
-		fmt.Sprintf("~%d records", x.Exposure.Records), verified}
+		backlog(x.Exposure), verified}
+}
+
+// backlog estimates what is not copied yet. Behind a source that does not answer nobody can know.
+func backlog(e understudy.Exposure) string {
+	if !e.SourceReachable {
+		return "unknown"
+	}
+	return fmt.Sprintf("~%d records", e.Records)
 }
 
 func (p *printer) status(s control.PlanStatus) {

@@ -1,11 +1,13 @@
 package kafka
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
 )
 
 // Decide turns one stage of an operation and what was seen into steps. Stages to which Kafka contributes
@@ -22,6 +24,9 @@ func (w *Workload) Decide(stage understudy.Stage, seen workload.Observation) ([]
 	if err := d.contribute(); err != nil {
 		return nil, err
 	}
+	if d.memory != nil {
+		d.steps[d.remembers].Args = topicconf.Encode(rememberArgs{Keep: d.memory})
+	}
 	return d.steps, nil
 }
 
@@ -32,6 +37,9 @@ type decision struct {
 	seen  workload.Observation
 	facts *Facts
 	steps []understudy.Step
+	// memory is what the step at the index remembers puts into the journal; nil when there is no such step.
+	memory    map[string]json.RawMessage
+	remembers int
 }
 
 // contribute is the table of verbs: which stages of each have steps of ours.

@@ -12,8 +12,8 @@ type Vector map[string][]int64
 // at gives one offset; false when the vector does not cover the partition.
 func (v Vector) at(tp cluster.TP) (int64, bool) {
 	list := v[tp.Topic]
-	if int(tp.Partition) >= len(list) {
-		return 0, false
+	if int(tp.Partition) >= len(list) || list[tp.Partition] < 0 {
+		return 0, false // vector puts -1 where it knows nothing
 	}
 	return list[tp.Partition], true
 }
@@ -50,10 +50,42 @@ type cutMemory struct {
 	Offsets Vector `json:"offsets"`
 }
 
+// madeMemory is a topic that understudy made anew, empty, as the copy at a site, kept under "made/SITE/TOPIC".
+type madeMemory struct {
+	// ID is the topic's id in hex.
+	ID string `json:"id"`
+	// Epoch is the role epoch under which it was made. The site that loses the role under a later one had it since.
+	Epoch understudy.RoleEpoch `json:"epoch"`
+}
+
+// beforeMemory is what a topic had of its own at a site before understudy changed it, kept under
+// "before/SITE/TOPIC" until the site takes over.
+type beforeMemory map[string]string
+
 const (
 	keepCut          = "cut"
 	keepBrokenPrefix = "broken/"
 )
+
+func keepMade(s understudy.Site, topic string) string   { return "made/" + string(s) + "/" + topic }
+func keepBefore(s understudy.Site, topic string) string { return "before/" + string(s) + "/" + topic }
+
+// madeOf gives the ids of the topics that were made anew at a site under a later role than the given one.
+func madeOf(k understudy.Keep, s understudy.Site, topics []string, after understudy.RoleEpoch) map[string]string {
+	out := map[string]string{}
+	for _, t := range topics {
+		if m, err := topicconf.Decode[madeMemory](k[keepMade(s, t)]); err == nil && m.ID != "" && m.Epoch > after {
+			out[t] = m.ID
+		}
+	}
+	return out
+}
+
+// beforeOf gives what a topic had at a site before understudy changed it; false when nothing is kept.
+func beforeOf(k understudy.Keep, s understudy.Site, topic string) (beforeMemory, bool) {
+	m, err := topicconf.Decode[beforeMemory](k[keepBefore(s, topic)])
+	return m, err == nil && m != nil
+}
 
 func keepFence(s understudy.Site) string   { return "fence/" + string(s) }
 func keepCluster(s understudy.Site) string { return "site/" + string(s) + "/cluster" }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
 )
 
@@ -69,6 +70,9 @@ func (d *decision) movers(sites ...understudy.Site) error {
 // collisions refuses topics on the target that understudy did not make and that hold records.
 func (d *decision) collisions(source, target *SiteFacts) error {
 	for _, name := range source.names() {
+		if err := d.owned(name); err != nil {
+			return err
+		}
 		there := target.Topics[name]
 		if there == nil {
 			continue
@@ -92,6 +96,64 @@ func (d *decision) collisions(source, target *SiteFacts) error {
 	return nil
 }
 
+// owned refuses a topic that a link of another protected workload writes, at either site.
+func (d *decision) owned(name string) error {
+	for _, s := range d.w.siteNames() {
+		f := d.facts.Sites[s]
+		if f == nil || f.Topics[name] == nil {
+			continue
+		}
+		for _, p := range f.Topics[name].Partitions {
+			if owner := d.owner(p.Epochs); owner != "" {
+				return &understudy.Error{
+					Code: "US133", Kind: understudy.KindRefused, Op: "kafka.check", Object: d.w.object(s, name),
+					Summary: "workload " + owner + " mirrors the topic",
+					Why:     "two workloads would fence, change and promote one topic against each other",
+					Fix:     "leave the topic out of one of them, or unprotect " + owner,
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// owner names the other workload, stamped on one of the sites, whose link has one of the producers.
+func (d *decision) owner(epochs map[int64]int32) string {
+	for _, s := range d.w.siteNames() {
+		f := d.facts.Sites[s]
+		if f == nil {
+			continue
+		}
+		i := slices.IndexFunc(f.Others, func(o understudy.Stamp) bool { return d.writesAnyOf(o, epochs) })
+		if i >= 0 {
+			return string(f.Others[i].Plan) + "/" + string(f.Others[i].Workload)
+		}
+	}
+	return ""
+}
+
+func (d *decision) writesAnyOf(o understudy.Stamp, epochs map[int64]int32) bool {
+	for pid := range epochs {
+		if d.writesAs(o, pid) {
+			return true
+		}
+	}
+	return false
+}
+
+// writesAs says whether a producer is that of a link of another workload between sites of this one.
+func (d *decision) writesAs(o understudy.Stamp, pid int64) bool {
+	for _, from := range d.w.siteNames() {
+		for _, to := range d.w.siteNames() {
+			l := understudy.Link{Plan: o.Plan, Workload: o.Workload, From: from, To: to}
+			if id := d.clusterID(from); from != to && id != "" && mirror.PID(id, l) == pid {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // create makes understudy's own topic on both sites and every protected topic on the target.
 func (d *decision) create() error {
 	source, err := d.present(d.stage.Old)
@@ -112,38 +174,29 @@ func (d *decision) create() error {
 	for _, name := range source.names() {
 		in := d.intended(source, name, d.stage.Old)
 		a.Topics = append(a.Topics, d.newTopic(in, target))
+		_, known := intendedOf(d.stage.Kept, name)
+		if there := target.Topics[name]; there != nil && !known {
+			d.remember(map[string]any{keepBefore(d.stage.To, name): there.own()})
+		}
 		d.remember(map[string]any{
 			topicconf.KeepIntended(name):                 in,
 			topicconf.KeepOurs(name, string(d.stage.To)): topicconf.Set(topicconf.Mirroring(in), in),
 		})
 	}
-	d.step(stepCreate, understudy.ProbeFirst, d.stage.To, a, "make %d topics on %s", len(a.Topics), d.stage.To)
+	d.step(stepCreate, understudy.ProbeFirst, d.stage.To, a, "make %d topics on %s", len(a.Topics), d.stage.To).Before = settingsBefore(target)
 	return nil
 }
 
 // remember adds documents to the step that puts them into the journal; there is one such step in a stage, and
-// it comes before those added later.
+// it comes before those added later. Decide fills it in the end.
 func (d *decision) remember(docs map[string]any) {
-	for i := range d.steps {
-		if d.steps[i].Kind != stepRemember {
-			continue
-		}
-		a, err := args[rememberArgs](d.steps[i])
-		if err != nil {
-			panic("kafka: " + err.Error()) // we wrote it ourselves
-		}
-		d.steps[i].Args = encodeRemember(a, docs)
-		return
+	if d.memory == nil {
+		d.memory, d.remembers = map[string]json.RawMessage{}, len(d.steps)
+		d.step(stepRemember, understudy.Idempotent, "", nil, "remember what is there before anything changes")
 	}
-	s := d.step(stepRemember, understudy.Idempotent, "", nil, "remember what is there before anything changes")
-	s.Args = encodeRemember(rememberArgs{Keep: map[string]json.RawMessage{}}, docs)
-}
-
-func encodeRemember(a rememberArgs, docs map[string]any) json.RawMessage {
 	for name, v := range docs {
-		a.Keep[name] = topicconf.Encode(v)
+		d.memory[name] = topicconf.Encode(v)
 	}
-	return topicconf.Encode(a)
 }
 
 // intended gives what a topic's owner wants, from the site that is or was active.
@@ -184,16 +237,27 @@ func (d *decision) guardTarget(s understudy.Site) error {
 	if !f.Authorizer {
 		return nil
 	}
-	rules := denyRules(f.names(), f.Writers)
+	rules := denyRules(f.covered(), f.Writers)
 	if len(rules) == 0 {
 		return nil
 	}
 	mem := d.fenceMemory(s, f, rules, nil)
 	d.remember(map[string]any{keepFence(s): mem})
-	step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
+	step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Topics: f.names()},
 		"deny %d principals to write %d topics on %s", len(f.Writers), len(f.Topics), s)
 	step.Before = topicconf.Encode(mem)
 	return nil
+}
+
+// setOf gives the rules of all lists.
+func setOf(lists ...[]cluster.ACL) map[cluster.ACL]bool {
+	set := map[cluster.ACL]bool{}
+	for _, list := range lists {
+		for _, r := range list {
+			set[r] = true
+		}
+	}
+	return set
 }
 
 func denyRules(topics, writers []string) []cluster.ACL {
@@ -210,8 +274,10 @@ func denyRules(topics, writers []string) []cluster.ACL {
 // topics that are not remembered yet. What was kept is never replaced.
 func (d *decision) fenceMemory(s understudy.Site, f *SiteFacts, rules []cluster.ACL, limits []string) fenceMemory {
 	mem := fenceOf(d.stage.Kept, s)
+	known := setOf(f.Denies, mem.Denies)
 	for _, r := range rules {
-		if !slices.Contains(f.Denies, r) && !slices.Contains(mem.Denies, r) {
+		if !known[r] {
+			known[r] = true
 			mem.Denies = append(mem.Denies, r)
 		}
 	}

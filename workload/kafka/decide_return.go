@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
@@ -135,6 +136,16 @@ func (d *decision) commit() error {
 		a := d.configArgs(s, f)
 		step := d.step(stepRestore, understudy.Idempotent, s, a, "restore retention and cleanup of %d topics on %s", len(a.Topics), s)
 		step.Late, step.Before = true, settingsBefore(f)
+		// What the topics had there before they were copies is nobody's wish any more.
+		var drop []string
+		for _, name := range f.names() {
+			if _, ok := beforeOf(d.stage.Kept, s, name); ok {
+				drop = append(drop, keepBefore(s, name))
+			}
+		}
+		if len(drop) > 0 {
+			d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Drop: drop}, "forget what %d topics had on %s before they were copies", len(drop), s).ID += "/" + string(s)
+		}
 	}
 	return nil
 }
@@ -160,7 +171,11 @@ func (d *decision) reprotect() error {
 	case understudy.StageResolve:
 		return d.resolve()
 	case understudy.StageReverse:
-		// Only now, when nothing on it is waiting to be saved or made anew, does the append limit go.
+		// Only now, when nothing on it is waiting to be saved or made anew, does the append limit go; first from what
+		// was made anew, under watch.
+		if err := d.openMade(); err != nil {
+			return err
+		}
 		if err := d.guardOld(d.stage.To); err != nil {
 			return err
 		}
@@ -182,33 +197,36 @@ func (d *decision) scan(kind understudy.StepKind) error {
 	return nil
 }
 
-// scanned is what the old primary is compared with: the cut of the takeover that it lost.
+// scanned is what a site is compared with that is to be a secondary again: the cut of the takeover that it lost, or,
+// where it did not lose the last one, the whole of the source's log.
 func (d *decision) scanned() (scanArgs, error) {
 	old, err := d.present(d.stage.To)
 	if err != nil {
 		return scanArgs{}, err
 	}
-	cut, ok := cutOf(d.stage.Kept)
-	if !ok {
-		return scanArgs{}, &understudy.Error{
-			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
-			Summary: "no cut of a takeover is known, so it cannot be said what diverged", Fix: "unprotect and protect again",
-		}
-	}
-	if cut.From != d.stage.To || cut.To != d.stage.Old {
-		return scanArgs{}, &understudy.Error{
-			Code: "US126", Kind: understudy.KindRefused, Op: "kafka.scan", Object: d.w.object(d.stage.To, ""),
-			Summary: fmt.Sprintf("the last takeover was %s to %s", cut.From, cut.To), Fix: "reprotect in its direction",
-		}
-	}
 	pid, err := d.pid(d.stage.Old, d.stage.To)
 	if err != nil {
 		return scanArgs{}, err
 	}
-	return scanArgs{
+	a := scanArgs{
 		linkArgs: linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: old.names()},
-		Cut:      cut, PID: pid,
-	}, nil
+		PID:      pid, Whole: true,
+	}
+	if cut, ok := cutOf(d.stage.Kept); ok && cut.From == d.stage.To && cut.To == d.stage.Old {
+		a.Cut, a.Whole, a.Made = cut, false, madeOf(d.stage.Kept, d.stage.To, old.names(), cut.Epoch)
+	}
+	return a, nil
+}
+
+// of gives what is needed to compare one topic.
+func (a scanArgs) of(topic string) scanArgs {
+	a.Topics = []string{topic}
+	at := a.Cut.Offsets
+	a.Cut.Offsets = Vector{}
+	if list, known := at[topic]; known {
+		a.Cut.Offsets[topic] = list
+	}
+	return a
 }
 
 // resolve makes anew the topics of the old primary that diverged; the others are left as they are.
@@ -234,12 +252,51 @@ func (d *decision) resolve() error {
 	if err := d.room(source, old, diverged); err != nil {
 		return err
 	}
+	d.copyRules(source, old, diverged)
 	for _, name := range diverged {
 		if old.Topics[name] != nil {
-			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan, Ranges: det.of(name)})
+			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan.of(name), Ranges: det.of(name)})
 		}
 	}
 	return nil
+}
+
+// openMade opens the topics that this operation made anew under the append limit, and has them watched before the
+// link starts. Where the link wrote already, nothing is made anew again.
+func (d *decision) openMade() error {
+	r, ok := d.stage.Receipt(stepLedger)
+	if !ok {
+		return nil
+	}
+	old, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	pid, err := d.pid(d.stage.Old, d.stage.To)
+	if err != nil {
+		return err
+	}
+	det, _ := detail[scanDetail](r)
+	a := openMadeArgs{base: d.at(d.stage.To)}
+	for _, name := range det.topics() {
+		t := old.Topics[name]
+		if _, limited := fenceOf(d.stage.Kept, d.stage.To).Limits[name]; !limited || t == nil || t.written(pid) {
+			continue
+		}
+		again, _ := d.remakeArgs(d.stage.To, d.facts.Sites[d.stage.Old], old, name)
+		again.OldID = "" // whatever is there now was made in this operation, or by somebody since
+		a.Topics = append(a.Topics, again)
+	}
+	if len(a.Topics) > 0 {
+		step := d.step(stepOpenMade, understudy.ProbeFirst, d.stage.To, a, "open the %d topics made anew on %s, and see that nobody writes them", len(a.Topics), d.stage.To)
+		step.Late, step.Timeout = true, 5*time.Minute
+	}
+	return nil
+}
+
+// written says whether a producer has written any of the topic's partitions, as far as their leaders remember.
+func (t *TopicFacts) written(pid int64) bool {
+	return slices.ContainsFunc(t.Partitions, func(p PartitionFacts) bool { _, ok := p.Epochs[pid]; return ok })
 }
 
 // room refuses when the copies would not fit onto the brokers' disks.
@@ -266,22 +323,8 @@ func (d *decision) room(source, old *SiteFacts, topics []string) error {
 // remake adds the step that deletes a topic and makes it anew as the source has it. What the ledger saved of it is
 // checked again before it is deleted; nil where nothing of it was ever anybody's only copy.
 func (d *decision) remake(at understudy.Site, source, there *SiteFacts, name string, saved *ledgered) {
-	in, ok := intendedOf(d.stage.Kept, name)
-	if source != nil && source.Topics[name] != nil {
-		in, ok = d.intended(source, name, d.stage.Old), true
-	}
-	if !ok {
-		in = d.intended(there, name, at)
-	}
-	a := remakeArgs{base: d.at(at), Topic: d.newTopic(in, there), OldID: there.Topics[name].ID, Intended: in, Ledgered: saved}
-	if source != nil && source.Topics[name] != nil {
-		a.Need = source.Topics[name].Bytes
-	}
-	// Where the append limit fences, the new topic is born closed: a producer that retries cannot take its first
-	// offset. It is opened with the others, right before the link starts.
-	if _, limited := fenceOf(d.stage.Kept, at).Limits[name]; limited {
-		a.Topic.Configs[topicconf.AppendLimit] = topicconf.NoBatch
-	}
+	a, in := d.remakeArgs(at, source, there, name)
+	a.Ledgered = saved
 	d.remember(map[string]any{
 		topicconf.KeepIntended(name):         in,
 		topicconf.KeepOurs(name, string(at)): topicconf.Set(topicconf.Mirroring(in), in),
@@ -291,10 +334,37 @@ func (d *decision) remake(at understudy.Site, source, there *SiteFacts, name str
 	s.Late = true
 }
 
+// remakeArgs says what a topic is to be when it is made anew.
+func (d *decision) remakeArgs(at understudy.Site, source, there *SiteFacts, name string) (remakeArgs, topicconf.Intended) {
+	in, ok := intendedOf(d.stage.Kept, name)
+	if source != nil && source.Topics[name] != nil {
+		in, ok = d.intended(source, name, d.stage.Old), true
+	}
+	if !ok {
+		in = d.intended(there, name, at)
+	}
+	a := remakeArgs{base: d.at(at), Topic: d.newTopic(in, there), OldID: there.Topics[name].ID, Intended: in}
+	a.PID, _ = d.pid(d.stage.Old, at)
+	if source != nil && source.Topics[name] != nil {
+		a.Need = source.Topics[name].Bytes
+	}
+	// Where the append limit fences, the new topic is born closed: a producer that retries cannot take its first
+	// offset. It is opened right before the link starts.
+	if _, limited := fenceOf(d.stage.Kept, at).Limits[name]; limited {
+		a.Topic.Configs[topicconf.AppendLimit] = topicconf.NoBatch
+	}
+	return a, in
+}
+
 // unprotect lets go: the guard of the secondaries falls, settings are as intended, stamps are cleared.
 func (d *decision) unprotect() error {
 	switch d.stage.Name {
+	case understudy.StageHalt:
+		return d.allLetGo()
 	case understudy.StageUnguard:
+		if err := d.allLetGo(); err != nil {
+			return err
+		}
 		for _, s := range d.w.siteNames() {
 			if d.facts.Sites[s] != nil {
 				d.liftFence(s, "let ordinary writers write on %s", true)
@@ -306,25 +376,90 @@ func (d *decision) unprotect() error {
 	return nil
 }
 
-func (d *decision) release() error {
-	var drop []string
+// allLetGo refuses while a site does not answer at which something of ours stands, unless a person lets it go. The
+// way back of a protect must end without it: then what stands there stays in the memory.
+func (d *decision) allLetGo() error {
+	if d.stage.Verb == understudy.Abort {
+		return nil
+	}
+	for _, s := range d.w.siteNames() {
+		if _, accepted := d.stage.Envelope.Accepted(s); d.facts.Sites[s] != nil || clusterOf(d.stage.Kept, s) == "" || accepted {
+			continue
+		}
+		e := &understudy.Error{
+			Code: "US132", Kind: understudy.KindUnreachable, Op: "kafka.unprotect", Object: d.w.object(s, ""),
+			Summary: fmt.Sprintf("%s does not answer; there stay %s", s, d.leftAt(s)),
+			Why:     "once the workload's memory is dropped, nobody knows any more what to take back there",
+			Fix: fmt.Sprintf("bring it back and `understudy retry %[2]s`; if it is lost for good, `understudy abort %[2]s` and `understudy unprotect %[3]s --let-go %[1]s --as NAME`",
+				s, d.stage.Operation, d.stage.Plan),
+		}
+		if d.seen.Sites[s].Error != nil {
+			e.Err = d.seen.Sites[s].Error
+		}
+		return e
+	}
+	return nil
+}
+
+// leftAt says what of ours stands at a site, as far as the memory tells.
+func (d *decision) leftAt(s understudy.Site) string {
+	mem := fenceOf(d.stage.Kept, s)
+	set := 0
 	for name := range d.stage.Kept {
-		drop = append(drop, name)
+		if strings.HasPrefix(name, "topic/") && strings.HasSuffix(name, "/ours/"+string(s)) {
+			set++
+		}
+	}
+	return fmt.Sprintf("%d DENY rules, %d append limits, stand-in settings on %d topics, and the stamp in %s",
+		len(mem.Denies), len(mem.Limits), set, cluster.OwnTopic)
+}
+
+func (d *decision) release() error {
+	if err := d.allLetGo(); err != nil {
+		return err
+	}
+	var drop, notes []string
+	for name := range d.stage.Kept {
+		if !d.owed(name) {
+			drop = append(drop, name)
+		}
 	}
 	slices.Sort(drop)
 	for _, s := range d.w.siteNames() {
 		f := d.facts.Sites[s]
 		if f == nil {
+			if clusterOf(d.stage.Kept, s) != "" {
+				notes = append(notes, fmt.Sprintf("%s did not answer: there stay %s", s, d.leftAt(s)))
+			}
 			continue
 		}
 		a := d.configArgs(s, f)
+		a.Before = map[string]beforeMemory{}
+		for name := range a.Topics {
+			if before, ok := beforeOf(d.stage.Kept, s, name); ok {
+				a.Before[name] = before
+			}
+		}
 		d.step(stepRestore, understudy.Idempotent, s, a, "restore all settings of %d topics on %s", len(a.Topics), s).Late = true
 		if f.OwnTopic {
 			d.step(stepUnstamp, understudy.Idempotent, s, d.at(s), "clear the stamp on %s", s)
 		}
 	}
-	d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Drop: drop}, "forget the workload's memory").ID = "forget"
+	d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Drop: drop, Notes: notes}, "forget the workload's memory").ID = "forget"
 	return nil
+}
+
+// owed says whether a name of the memory is still needed for a site that does not answer and was not let go.
+func (d *decision) owed(name string) bool {
+	for _, s := range d.w.siteNames() {
+		if _, accepted := d.stage.Envelope.Accepted(s); d.facts.Sites[s] != nil || clusterOf(d.stage.Kept, s) == "" || accepted {
+			continue
+		}
+		if name == keepFence(s) || name == keepCluster(s) || strings.HasPrefix(name, "topic/") || strings.HasPrefix(name, keepBefore(s, "")) {
+			return true
+		}
+	}
+	return false
 }
 
 // duty fences an old primary at first contact.

@@ -37,6 +37,8 @@ const (
 	stepScan      understudy.StepKind = "scan.compare"
 	stepLedger    understudy.StepKind = "ledger.save"
 	stepRemake    understudy.StepKind = "topic.remake"
+	stepOpenMade  understudy.StepKind = "topic.open"
+	stepRules     understudy.StepKind = "acl.copy"
 )
 
 // base is part of every step's arguments: the cluster that the step was decided for.
@@ -54,6 +56,8 @@ type rememberArgs struct {
 	Keep map[string]json.RawMessage `json:"keep"`
 	// Drop removes names.
 	Drop []string `json:"drop,omitempty"`
+	// Notes are facts that a person should read.
+	Notes []string `json:"notes,omitempty"`
 }
 
 type createArgs struct {
@@ -64,8 +68,8 @@ type createArgs struct {
 type denyArgs struct {
 	base
 	Rules []cluster.ACL `json:"rules"`
-	// Writers are the principals to deny on topics that appear only later.
-	Writers []string `json:"writers,omitempty"`
+	// Topics are those that were there when the rules were decided.
+	Topics []string `json:"topics,omitempty"`
 	// Forget is the memory that remains once the rules are gone.
 	Forget *fenceMemory `json:"forget,omitempty"`
 }
@@ -123,11 +127,14 @@ type configArgs struct {
 	// Topics gives what each topic's owner intends, and Ours what understudy set there.
 	Topics map[string]topicconf.Intended `json:"topics"`
 	Ours   map[string]topicconf.Ours     `json:"ours,omitempty"`
+	// Before gives what a topic had of its own before understudy first changed it, where that is to be put back.
+	Before map[string]beforeMemory `json:"before,omitempty"`
 }
 
 type regroupArgs struct {
 	base
-	Positions map[string]Vector `json:"positions"`
+	// Positions are those of the groups that were copied at the cut.
+	Positions map[string]Vector `json:"positions,omitempty"`
 }
 
 type levelArgs struct {
@@ -144,8 +151,13 @@ type levelArgs struct {
 type scanArgs struct {
 	linkArgs
 	Cut cutMemory `json:"cut"`
+	// Whole says that the site is not the one that lost the role in the last takeover: its log is compared with the
+	// source's from the start.
+	Whole bool `json:"whole,omitempty"`
 	// PID is that of the reverse link: what it wrote is not divergent.
 	PID int64 `json:"pid"`
+	// Made gives the ids of the topics that understudy made anew, empty, since the cut.
+	Made map[string]string `json:"made,omitempty"`
 }
 
 type remakeArgs struct {
@@ -158,6 +170,8 @@ type remakeArgs struct {
 	Intended topicconf.Intended `json:"intended"`
 	// Ledgered is what was saved of the topic before it may be deleted.
 	Ledgered *ledgered `json:"ledgered,omitempty"`
+	// PID is the producer of the link that fills the topic: what others write meanwhile is saved before it goes.
+	PID int64 `json:"pid,omitempty"`
 }
 
 // ledgered is the part of a ledger that covers one topic, and how to compare the log with it again.

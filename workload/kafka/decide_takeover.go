@@ -80,10 +80,12 @@ func (d *decision) checkTakeover(failover bool) error {
 
 // means says how ordinary writers are kept off a site. Where there is an authorizer they are denied by name.
 // The append limit serves where there is none, where somebody could write who cannot be denied by name, and
-// where no writer's credentials are there to prove the denial with.
-func (d *decision) means(s understudy.Site, f *SiteFacts) (deny, limit bool) {
-	deny = f.Authorizer && len(f.Writers) > 0
-	limit = !deny || f.Everyone || d.w.sites[s].writer == nil
+// where no writer's credentials are there to prove the denial with. It serves, too, where no rule allows anybody
+// anything on a topic: brokers with allow.everyone.if.no.acl.found let everybody in there, and the first denial
+// would end that for readers and for the mover as well. They do not tell whether they do.
+func (s *site) means(f *SiteFacts) (deny, limit bool) {
+	deny = f.Authorizer && len(f.Writers) > 0 && len(f.covered()) > 0
+	limit = !deny || f.Everyone || s.writer == nil || len(f.Bare) > 0
 	return deny, limit
 }
 
@@ -96,11 +98,11 @@ func (d *decision) fence(s understudy.Site) error {
 	if err := d.movers(s); err != nil {
 		return err
 	}
-	deny, limit := d.means(s, f)
+	deny, limit := d.w.sites[s].means(f)
 	var rules []cluster.ACL
 	var limits []string
 	if deny {
-		rules = denyRules(f.names(), f.Writers)
+		rules = denyRules(f.covered(), f.Writers)
 	}
 	if limit {
 		limits = f.names()
@@ -109,7 +111,7 @@ func (d *decision) fence(s understudy.Site) error {
 	d.stampBoth()
 	before := topicconf.Encode(d.fenceMemory(s, f, rules, limits))
 	if deny {
-		step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Writers: f.Writers},
+		step := d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: rules, Topics: f.names()},
 			"deny %s to write %d topics on %s", strings.Join(f.Writers, ", "), len(f.Topics), s)
 		step.Before = before
 	}
@@ -152,9 +154,11 @@ func (d *decision) drain(salvage bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.present(d.stage.To); err != nil {
+	target, err := d.present(d.stage.To)
+	if err != nil {
 		return err
 	}
+	d.late(source, target)
 	a := linkArgs{base: d.at(d.stage.To), From: d.stage.Old, To: d.stage.To, Topics: source.names(), Salvage: salvage}
 	verb := "wait until %s holds all that %s holds"
 	if salvage {
@@ -166,6 +170,27 @@ func (d *decision) drain(salvage bool) error {
 	groups := d.step(stepGroups, understudy.Idempotent, d.stage.To, a, "copy the groups' positions to %s once more", d.stage.To)
 	groups.Skippable = salvage
 	return nil
+}
+
+// late makes on the target the topics and partitions that came into being after the freeze: a frozen mover makes
+// none, and copies those that are there.
+func (d *decision) late(source, target *SiteFacts) {
+	a := createArgs{base: d.at(d.stage.To)}
+	for _, name := range source.names() {
+		have := target.Topics[name]
+		if have != nil && len(have.Partitions) >= len(source.Topics[name].Partitions) {
+			continue
+		}
+		in := d.intended(source, name, d.stage.Old)
+		a.Topics = append(a.Topics, d.newTopic(in, target))
+		d.remember(map[string]any{
+			topicconf.KeepIntended(name):                 in,
+			topicconf.KeepOurs(name, string(d.stage.To)): topicconf.Set(topicconf.Mirroring(in), in),
+		})
+	}
+	if len(a.Topics) > 0 {
+		d.step(stepCreate, understudy.ProbeFirst, d.stage.To, a, "make %d topics on %s that appeared after the freeze", len(a.Topics), d.stage.To)
+	}
 }
 
 // halt ends the mover of the link for good, provably.
@@ -247,7 +272,7 @@ func (d *decision) reprove() error {
 
 func (d *decision) proveFence(s understudy.Site, f *SiteFacts) {
 	level := understudy.F2
-	if _, limit := d.means(s, f); limit {
+	if _, limit := d.w.sites[s].means(f); limit {
 		level = understudy.F3
 	}
 	d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topicsArgs{d.at(s), f.names()}, Level: level, Patience: 10 * time.Second},
@@ -266,13 +291,21 @@ func (d *decision) enable() error {
 	step := d.step(stepEnable, understudy.Idempotent, to, a, "restore what shapes new writes of %d topics on %s", len(a.Topics), to)
 	step.Late, step.Before = true, settingsBefore(f)
 	d.liftFence(to, "let ordinary writers write on %s", true)
+	d.regroup(to)
+	return nil
+}
+
+// regroup puts the groups' positions right, as they were copied at the cut, and takes the mover's notes off all
+// that it ever copied.
+func (d *decision) regroup(to understudy.Site) {
+	a := regroupArgs{base: d.at(to)}
 	if r, ok := d.stage.Receipt(stepGroups); ok {
-		if g, ok := detail[groupsDetail](r); ok && len(g.Positions) > 0 {
-			s := d.step(stepRegroup, understudy.Idempotent, to, regroupArgs{d.at(to), g.Positions}, "put the positions of %d groups right on %s", len(g.Positions), to)
-			s.Late, s.Skippable = true, true
+		if g, ok := detail[groupsDetail](r); ok {
+			a.Positions = g.Positions
 		}
 	}
-	return nil
+	s := d.step(stepRegroup, understudy.Idempotent, to, a, "put the groups' positions right on %s", to)
+	s.Late, s.Skippable = true, true
 }
 
 func (d *decision) configArgs(s understudy.Site, f *SiteFacts) configArgs {

@@ -77,6 +77,8 @@ func doers(kind understudy.StepKind) (func(context.Context, *job) (understudy.Re
 		stepScan:      scanDivergence,
 		stepLedger:    saveLedger,
 		stepRemake:    remakeTopic,
+		stepOpenMade:  openMade,
+		stepRules:     copyRules,
 	}[kind]
 	return do, ok
 }
@@ -185,7 +187,7 @@ func remember(_ context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	r := understudy.Receipt{Keep: understudy.Keep{}}
+	r := understudy.Receipt{Keep: understudy.Keep{}, Warnings: a.Notes}
 	for name, doc := range a.Keep {
 		r.Keep[name] = doc
 	}

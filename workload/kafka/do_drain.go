@@ -3,11 +3,13 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 )
 
 // salvageFor is how long a failover waits for what the old side still gives while nothing moves.
@@ -75,9 +77,15 @@ func (j *job) behind(ctx context.Context, source *site, salvage bool) (int64, ma
 	var left int64
 	for tp, end := range want {
 		got, ok := have[tp]
-		if !ok {
-			left += max(end, 1) // the partition itself is missing
+		if !ok && salvage {
+			left += max(end, 1)
 			continue
+		}
+		if !ok {
+			return 0, nil, &understudy.Error{
+				Code: "US118", Kind: understudy.KindConflict, Op: "kafka.drain", Object: j.object(tp.String()),
+				Summary: "the partition came into being after the freeze and is missing on the target", Fix: "retry: it is made there first",
+			}
 		}
 		if got > end && salvage {
 			continue
@@ -125,6 +133,7 @@ func syncGroups(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, err
 	}
 	d := groupsDetail{Positions: map[string]Vector{}}
+	texts := map[string]map[cluster.TP]string{}
 	var r understudy.Receipt
 	for _, g := range groups {
 		if !j.w.match.group(g.Name) {
@@ -137,16 +146,12 @@ func syncGroups(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err != nil {
 			return understudy.Receipt{}, err
 		}
-		for tp := range at {
-			if !j.w.match.topic(tp.Topic) {
-				delete(at, tp)
-			}
-		}
+		maps.DeleteFunc(at, func(tp cluster.TP, _ cluster.Committed) bool { return !j.w.match.topic(tp.Topic) })
 		if len(at) > 0 {
-			d.Positions[g.Name] = vector(at)
+			d.Positions[g.Name], texts[g.Name] = split(at)
 		}
 	}
-	warnings, err := j.setPositions(ctx, d.Positions)
+	warnings, err := j.setPositions(ctx, d.Positions, texts)
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
@@ -155,19 +160,44 @@ func syncGroups(ctx context.Context, j *job) (understudy.Receipt, error) {
 	return detailed(r, d), nil
 }
 
+// split gives positions, and the texts that the groups' members committed with them.
+func split(at map[cluster.TP]cluster.Committed) (Vector, map[cluster.TP]string) {
+	offsets, texts := map[cluster.TP]int64{}, map[cluster.TP]string{}
+	for tp, c := range at {
+		offsets[tp] = c.At
+		_, texts[tp], _ = mirror.Seen(c.Metadata)
+	}
+	return vector(offsets), texts
+}
+
 // restoreGroups sets the positions that were copied at the cut once more, where a late mover changed them and
-// nobody has joined the group since.
+// nobody has joined the group since. It takes the mover's notes off all positions, so that members find what they
+// committed themselves.
 func restoreGroups(ctx context.Context, j *job) (understudy.Receipt, error) {
 	a, err := args[regroupArgs](j.step)
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	warnings, err := j.setPositions(ctx, a.Positions)
+	all := maps.Clone(a.Positions)
+	if all == nil {
+		all = map[string]Vector{}
+	}
+	groups, err := j.site.admin.ListGroups(ctx, j.run.Lease)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	for _, g := range groups {
+		if _, ok := all[g.Name]; !ok && j.w.match.group(g.Name) {
+			all[g.Name] = Vector{}
+		}
+	}
+	warnings, err := j.setPositions(ctx, all, nil)
 	return understudy.Receipt{Warnings: warnings}, err
 }
 
-// setPositions commits positions on the step's site where they differ, capped at the log's end.
-func (j *job) setPositions(ctx context.Context, positions map[string]Vector) ([]string, error) {
+// setPositions commits positions on the step's site where they differ, capped at the log's end, with the texts that
+// belong to them. Without a text for it, a position keeps the one that is there. Our notes are taken off.
+func (j *job) setPositions(ctx context.Context, positions map[string]Vector, texts map[string]map[cluster.TP]string) ([]string, error) {
 	_, parts, err := j.matched(ctx, j.site)
 	if err != nil {
 		return nil, err
@@ -180,14 +210,13 @@ func (j *job) setPositions(ctx context.Context, positions map[string]Vector) ([]
 	for _, p := range parts {
 		ids[p.Topic] = p.ID
 	}
-	var warnings []string
-	names := make([]string, 0, len(positions))
-	for name := range positions {
-		names = append(names, name)
+	there, err := j.site.admin.FetchGroupOffsets(ctx, j.run.Lease, slices.Sorted(maps.Keys(positions)))
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		w, err := j.setGroup(ctx, name, positions[name], end, ids)
+	var warnings []string
+	for _, name := range slices.Sorted(maps.Keys(positions)) {
+		w, err := j.setGroup(ctx, name, toSet(positions[name], texts[name], there[name], end), ids)
 		if err != nil {
 			return warnings, err
 		}
@@ -196,24 +225,32 @@ func (j *job) setPositions(ctx context.Context, positions map[string]Vector) ([]
 	return warnings, nil
 }
 
-func (j *job) setGroup(ctx context.Context, name string, want Vector, end map[cluster.TP]int64, ids map[string][16]byte) ([]string, error) {
-	have, err := j.site.admin.FetchOffsets(ctx, j.run.Lease, name)
-	if err != nil {
-		return nil, err
-	}
-	set := map[cluster.TP]int64{}
-	for topic, list := range want {
-		for i, off := range list {
-			tp := cluster.TP{Topic: topic, Partition: int32(i)}
-			last, there := end[tp]
-			if off < 0 || !there {
-				continue
-			}
-			if got, ok := have[tp]; !ok || got != min(off, last) {
-				set[tp] = min(off, last)
-			}
+// toSet gives what has to be committed so that a group stands where it should, without a note of ours.
+func toSet(want Vector, texts map[cluster.TP]string, have map[cluster.TP]cluster.Committed, end map[cluster.TP]int64) map[cluster.TP]cluster.Committed {
+	out := map[cluster.TP]cluster.Committed{}
+	for tp, last := range end {
+		now, there := have[tp]
+		off, wanted := want.at(tp)
+		wanted = wanted && off >= 0
+		if !there && !wanted {
+			continue
+		}
+		_, own, _ := mirror.Seen(now.Metadata)
+		set := cluster.Committed{At: now.At, Metadata: own}
+		if wanted {
+			set.At = min(off, last)
+		}
+		if text, ok := texts[tp]; ok {
+			set.Metadata = text
+		}
+		if !there || set != now {
+			out[tp] = set
 		}
 	}
+	return out
+}
+
+func (j *job) setGroup(ctx context.Context, name string, set map[cluster.TP]cluster.Committed, ids map[string][16]byte) ([]string, error) {
 	if len(set) == 0 {
 		return nil, nil
 	}

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,26 +28,40 @@ const (
 )
 
 // addDenials denies writers, by rules of their own. A rule that is there already stays, so running it twice
-// changes nothing. Topics that appeared since the step was decided are denied as well.
+// changes nothing. Topics that appeared since the step was decided are left alone, and the stage is planned anew:
+// whether a rule on them is ours must be known before it is made.
 func addDenials(ctx context.Context, j *job) (understudy.Receipt, error) {
 	a, err := args[denyArgs](j.step)
 	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if p := j.site.endpoint.principal(); slices.ContainsFunc(a.Rules, func(r cluster.ACL) bool { return r.Principal == p || r.Principal == everyone }) {
+		return understudy.Receipt{}, bug("kafka.deny", "a rule would deny the mover itself")
+	}
+	if err := j.site.admin.CreateACLs(ctx, j.run.Lease, a.Rules); err != nil {
 		return understudy.Receipt{}, err
 	}
 	topics, _, err := j.matched(ctx, j.site)
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	rules := slices.Clone(a.Rules)
-	for _, r := range denyRules(topics, a.Writers) {
-		if !slices.Contains(rules, r) {
-			rules = append(rules, r)
+	return understudy.Receipt{}, j.known(a.Topics, topics)
+}
+
+// known refuses when there are topics that were not there when the step was decided.
+func (j *job) known(decided, now []string) error {
+	var late []string
+	for _, t := range now {
+		if !slices.Contains(decided, t) {
+			late = append(late, t)
 		}
 	}
-	if p := j.site.endpoint.principal(); slices.ContainsFunc(rules, func(r cluster.ACL) bool { return r.Principal == p || r.Principal == everyone }) {
-		return understudy.Receipt{}, bug("kafka.deny", "a rule would deny the mover itself")
+	if len(late) == 0 {
+		return nil
 	}
-	return understudy.Receipt{}, j.site.admin.CreateACLs(ctx, j.run.Lease, rules)
+	err := understudy.AsError(changed(j, nil))
+	err.Object.Shard, err.Summary = late[0], fmt.Sprintf("%d topics appeared meanwhile: %s", len(late), strings.Join(late, ", "))
+	return err
 }
 
 // removeDenials removes exactly the rules that understudy added. Rules that are gone stay gone.
@@ -72,124 +85,6 @@ func (j *job) keepFence(left *fenceMemory) understudy.Keep {
 		k[keepFence(j.step.Site)] = topicconf.Encode(left)
 	}
 	return k
-}
-
-// closeTopics closes topics by their append limit, in the order that leaves no transaction hanging: first to
-// one marker, so that open transactions can end; when none is open any more, to nothing. Were it set to
-// nothing with a transaction open, the coordinator's own marker would be refused and never sent again. It
-// looks at the limits first, so that a second run goes on where the first stopped.
-func closeTopics(ctx context.Context, j *job) (understudy.Receipt, error) {
-	a, err := args[closeArgs](j.step)
-	if err != nil {
-		return understudy.Receipt{}, err
-	}
-	until := time.Now().Add(a.Patience)
-	for round := 0; ; round++ {
-		topics, parts, err := j.matched(ctx, j.site)
-		if err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.limitTo(ctx, topics, topicconf.OneMarker, topicconf.NoBatch); err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.awaitStable(ctx, parts, until); err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.limitTo(ctx, topics, topicconf.NoBatch); err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
-			return understudy.Receipt{}, err
-		}
-		e, err := j.ends(ctx, j.site, parts)
-		if err != nil {
-			return understudy.Receipt{}, err
-		}
-		if maps.Equal(e.stable, e.end) {
-			return understudy.Receipt{Summary: fmt.Sprintf("%d topics on %s are closed to appends", len(topics), j.step.Site)}, nil
-		}
-		// A transaction slipped in between: open for its marker again.
-		if err := j.limitTo(ctx, topics, topicconf.OneMarker); err != nil {
-			return understudy.Receipt{}, err
-		}
-	}
-}
-
-// limitTo sets the append limit of every topic that does not have it, or one of the others given, yet.
-func (j *job) limitTo(ctx context.Context, topics []string, limit string, others ...string) error {
-	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, topics)
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(probeParallel)
-	for _, name := range topics {
-		v := have[name][topicconf.AppendLimit].Value
-		if v == limit || slices.Contains(others, v) {
-			continue
-		}
-		g.Go(func() error {
-			return j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: &limit})
-		})
-	}
-	return g.Wait()
-}
-
-// awaitStable waits until no transaction is open on any of the partitions. After its time it names who is.
-func (j *job) awaitStable(ctx context.Context, parts []cluster.Partition, until time.Time) error {
-	for {
-		e, err := j.ends(ctx, j.site, parts)
-		if err != nil {
-			return err
-		}
-		open := slices.DeleteFunc(slices.Clone(parts), func(p cluster.Partition) bool { return e.stable[p.TP] >= e.end[p.TP] })
-		if len(open) == 0 {
-			return nil
-		}
-		if time.Now().After(until) {
-			return j.hanging(ctx, open)
-		}
-		j.report("waiting for the transactions open on %d partitions to end", len(open))
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-// hanging names the transactions that keep partitions from becoming stable.
-func (j *job) hanging(ctx context.Context, open []cluster.Partition) error {
-	producers, err := j.site.admin.DescribeProducers(ctx, j.run.Lease, open)
-	if err != nil {
-		return err
-	}
-	all, _, err := j.site.admin.ListTransactions(ctx, j.run.Lease)
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, p := range open {
-		for _, a := range producers[p.TP] {
-			if a.TxnStart < 0 {
-				continue
-			}
-			name := fmt.Sprintf("producer id %d", a.ID)
-			if i := slices.IndexFunc(all, func(t cluster.Transaction) bool { return t.Producer == a.ID }); i >= 0 {
-				name = all[i].ID
-			}
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	return &understudy.Error{
-		Code: "US111", Kind: understudy.KindRefused, Op: "kafka.fence", Object: j.object(open[0].TP.String()),
-		Summary: fmt.Sprintf("transactions stay open on %d partitions: %s", len(open), strings.Join(names, ", ")),
-		Why:     "they are open for longer than the broker's transaction.max.timeout.ms; closing the topics now would leave them hanging for good",
-		Fix:     "stop their producers or abort them (kafka-transactions.sh abort), and retry",
-	}
 }
 
 // probe sends the harmless write probe to the partition's leader and gives its answer: nothing is ever written,
@@ -266,10 +161,14 @@ func (j *job) ledNow(ctx context.Context, parts []cluster.Partition) ([]cluster.
 	if err != nil {
 		return nil, err
 	}
+	now := map[cluster.TP]cluster.Partition{}
+	for _, p := range fresh {
+		now[p.TP] = p
+	}
 	out := slices.Clone(parts)
 	for i, p := range out {
-		if at := slices.IndexFunc(fresh, func(f cluster.Partition) bool { return f.TP == p.TP }); at >= 0 {
-			out[i] = fresh[at]
+		if led, ok := now[p.TP]; ok {
+			out[i] = led
 		}
 	}
 	return out, nil
@@ -296,16 +195,19 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err := j.unchanged(a.Topics, topics); err != nil {
 		return understudy.Receipt{}, err
 	}
+	as, name := j.prober(a.Level)
+	if as != nil {
+		if err := j.awaitRefused(ctx, as, parts); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
+	// The proof is dated after the last refusal: what could be lost grows until then.
 	proof := j.proof(understudy.ProofFence, fenceValid)
 	proof.Level = a.Level
-	as, name := j.prober(a.Level)
 	if as == nil {
 		proof.Missing = []string{"an ordinary writer's credentials (kafka.writer in the site file)"}
 		proof.Means = "the rules are in place, but nobody tried"
 	} else {
-		if err := j.awaitRefused(ctx, as, parts); err != nil {
-			return understudy.Receipt{}, err
-		}
 		proof.Complete = true
 		proof.Means = fmt.Sprintf("harmless write probe as %s refused on %d of %d partitions", name, len(parts), len(parts))
 	}
@@ -398,37 +300,4 @@ func (j *job) couldPass(ctx context.Context, level understudy.FenceLevel) ([]str
 		return slices.Compact(out), nil
 	}
 	return unknown, nil
-}
-
-// restoreLimits gives topics back the append limit they had before a fence. Limits that somebody set since stay.
-func restoreLimits(ctx context.Context, j *job) (understudy.Receipt, error) {
-	a, err := args[reopenArgs](j.step)
-	if err != nil {
-		return understudy.Receipt{}, err
-	}
-	md, err := j.metadata(ctx, j.site)
-	if err != nil {
-		return understudy.Receipt{}, err
-	}
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(a.Limits)), func(n string) bool { _, ok := md.Topics[n]; return !ok })
-	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, names)
-	if err != nil {
-		return understudy.Receipt{}, err
-	}
-	for _, name := range names {
-		if !topicconf.IsFence(have[name][topicconf.AppendLimit].Value) {
-			continue
-		}
-		if err := j.still(ctx); err != nil {
-			return understudy.Receipt{}, err
-		}
-		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, map[string]*string{topicconf.AppendLimit: a.Limits[name]}); err != nil {
-			return understudy.Receipt{}, err
-		}
-	}
-	r := understudy.Receipt{Keep: j.keepFence(a.Forget)}
-	if a.Unguarded {
-		r.Warnings = []string{fmt.Sprintf("%s is unguarded: it has no authorizer, so nothing keeps an ordinary writer out while it is a secondary; foreign writes are detected", j.step.Site)}
-	}
-	return r, nil
 }

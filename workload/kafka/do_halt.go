@@ -122,8 +122,7 @@ func (h halting) each(ctx context.Context, parts []cluster.Partition, ask func(c
 
 // marker gives the offset of a partition's halt marker, which must be there.
 func (h halting) marker(ctx context.Context, p cluster.Partition) (int64, error) {
-	since, _ := h.since.at(p.TP)
-	off, found, err := h.find(ctx, p, since)
+	off, found, err := h.find(ctx, p)
 	if err == nil && !found {
 		err = h.unproven(p, "the partition has no halt marker")
 	}
@@ -143,13 +142,12 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 			return 0, h.newer(p, k.Epoch)
 		}
 	}
-	since, _ := h.since.at(p.TP)
-	off, found, err := h.find(ctx, p, since)
+	off, found, err := h.find(ctx, p)
 	if err != nil || found {
 		return off, err
 	}
 	if marked { // an earlier pass wrote it, below where this one began
-		if off, found, err = h.find(ctx, p, 0); err == nil && !found {
+		if off, found, err = lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch); err == nil && !found {
 			err = h.unproven(p, "the leader remembers the marker's epoch, but the log does not show it")
 		}
 		return off, err
@@ -161,7 +159,7 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 	if err := h.site.admin.Refused("kafka.halt", p.TP.String(), code, "CLUSTER_ACTION on the cluster"); err != nil {
 		return 0, err
 	}
-	off, found, err = h.find(ctx, p, since)
+	off, found, err = h.find(ctx, p)
 	if err == nil && !found {
 		err = &understudy.Error{
 			Code: "US114", Kind: understudy.KindRetry, Op: "kafka.halt", Object: h.object(p.TP.String()),
@@ -179,19 +177,19 @@ func (h halting) newer(p cluster.Partition, epoch int32) error {
 	}
 }
 
-// find looks for the first halt marker in the log, from an offset on.
-func (h halting) find(ctx context.Context, p cluster.Partition, since int64) (int64, bool, error) {
-	parts := []cluster.Partition{p}
-	start, err := h.site.admin.ListOffsets(ctx, h.run.Lease, cluster.Start, parts)
-	if err != nil {
-		return 0, false, err
+// find looks for the first halt marker in the log, from where the partition ended before the step. Where that
+// is not known, it looks from the log's end downwards.
+func (h halting) find(ctx context.Context, p cluster.Partition) (int64, bool, error) {
+	since, known := h.since.at(p.TP)
+	if !known || since < 0 {
+		return lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch)
 	}
-	end, err := h.site.admin.ListOffsets(ctx, h.run.Lease, cluster.End, parts)
+	start, end, err := extent(ctx, h.run.Lease, h.site.admin, p)
 	if err != nil {
 		return 0, false, err
 	}
 	at, found := int64(-1), false
-	err = readLog(ctx, h.run.Lease, h.site.admin, p, max(since, start[p.TP]), end[p.TP], func(b batch.Batch) (bool, error) {
+	err = readLog(ctx, h.run.Lease, h.site.admin, p, max(since, start), end, func(b batch.Batch) (bool, error) {
 		if isMarker(b, h.pid, h.epoch) {
 			at, found = b.BaseOffset(), true
 		}

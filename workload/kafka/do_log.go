@@ -17,11 +17,25 @@ const (
 // readLog walks the stored batches of a partition that reach into [from, to), in order. It ends early without
 // error when visit says so. A partition that ends before to is read to its end.
 func readLog(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition, from, to int64, visit func(batch.Batch) (bool, error)) error {
-	size := int32(readChunk)
+	return readChunks(ctx, lease, c, p, from, to, readChunk, visit)
+}
+
+// readChunks is readLog with fetches of about so many bytes.
+func readChunks(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition, from, to int64, chunk int32, visit func(batch.Batch) (bool, error)) error {
+	size := chunk
 	for at := from; at < to; {
 		f, err := c.Fetch(ctx, lease, p, at, size)
 		if err != nil {
 			return err
+		}
+		o := c.Object()
+		o.Shard = p.TP.String()
+		if f.Code == cluster.CodeOffsetOutOfRange {
+			return &understudy.Error{
+				Code: "US126", Kind: understudy.KindRetry, Op: "kafka.read", Object: o,
+				Summary: fmt.Sprintf("offset %d is no longer in the log", at),
+				Why:     "the log's start or end moved while it was read, by retention, DeleteRecords or a change of leader", Fix: "retry",
+			}
 		}
 		if err := c.Refused("kafka.fetch", p.TP.String(), f.Code, "READ on topic "+p.Topic); err != nil {
 			return err
@@ -29,13 +43,11 @@ func readLog(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p 
 		next, more, err := visitAll(f.Records, at, to, visit)
 		switch {
 		case err != nil:
-			o := c.Object()
-			o.Shard = p.TP.String()
 			return readError(o, at, err)
 		case !more:
 			return nil
 		case next > at:
-			at, size = next, readChunk
+			at, size = next, chunk
 		case at >= f.HW:
 			return nil
 		case len(f.Records) > 0 && size < readChunkMax: // one batch larger than the chunk
@@ -43,8 +55,6 @@ func readLog(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p 
 		case len(f.Records) == 0:
 			return nil // everything from here on was compacted away
 		default:
-			o := c.Object()
-			o.Shard = p.TP.String()
 			return readError(o, at, batch.ErrTooLarge)
 		}
 	}

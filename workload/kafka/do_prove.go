@@ -102,7 +102,10 @@ func markLevel(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	l := leveller{job: j, args: a, target: target, want: want, there: there, broken: map[string]string{}}
+	l := leveller{job: j, args: a, target: target, want: want, there: map[cluster.TP]cluster.Partition{}, broken: map[string]string{}}
+	for _, p := range there {
+		l.there[p.TP] = p
+	}
 	if err := l.openForMarkers(ctx, names); err != nil {
 		return understudy.Receipt{}, err
 	}
@@ -119,7 +122,7 @@ type leveller struct {
 	args   levelArgs
 	target *site
 	want   map[cluster.TP]int64
-	there  []cluster.Partition
+	there  map[cluster.TP]cluster.Partition
 	// broken says of each topic that cannot be levelled, why.
 	broken map[string]string
 }
@@ -178,11 +181,10 @@ const (
 
 // judge says what a partition needs, from where it ends here and on the halted target, and why it is broken.
 func (l *leveller) judge(ctx context.Context, p cluster.Partition, here, there int64) (levelling, string, error) {
-	i := slices.IndexFunc(l.there, func(q cluster.Partition) bool { return q.TP == p.TP })
 	halt := func(b batch.Batch) bool {
 		return b.Control() && b.Producer().ID == l.args.Halt && understudy.RoleEpoch(b.Producer().Epoch) >= l.args.Epoch
 	}
-	halted, err := l.endsWith(ctx, l.target, l.there[i], there, halt)
+	halted, err := l.endsWith(ctx, l.target, l.there[p.TP], there, halt)
 	if err != nil {
 		return isBroken, "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -69,6 +70,8 @@ func (w *Workload) probeKey() string { return fmt.Sprintf("probe/%s/%s", w.spec.
 type ownTopic struct {
 	// stamp is the newest stamp of the workload; nil when there is none.
 	stamp *understudy.Stamp
+	// others are the newest stamps of other workloads, by key.
+	others map[string]understudy.Stamp
 	// skew is the broker's clock minus ours, as of the newest record that tells; it holds the time of the request.
 	skew time.Duration
 }
@@ -121,6 +124,7 @@ func (o *ownTopic) add(coder *batch.Coder, b batch.Batch, key string) error {
 			o.clock(r, b.MaxTimestamp())
 		}
 		if string(r.Key) != key {
+			o.other(r)
 			continue
 		}
 		o.stamp = nil
@@ -133,6 +137,23 @@ func (o *ownTopic) add(coder *batch.Coder, b batch.Batch, key string) error {
 		}
 	}
 	return nil
+}
+
+// other takes in the stamp of another workload. One that cannot be read is not ours to judge.
+func (o *ownTopic) other(r batch.Record) {
+	key := string(r.Key)
+	if !strings.HasPrefix(key, "stamp/") {
+		return
+	}
+	delete(o.others, key)
+	var s understudy.Stamp
+	if r.Value == nil || json.Unmarshal(r.Value, &s) != nil {
+		return
+	}
+	if o.others == nil {
+		o.others = map[string]understudy.Stamp{}
+	}
+	o.others[key] = s
 }
 
 // clock compares the broker's time of a record with ours.

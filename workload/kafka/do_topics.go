@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
@@ -20,27 +23,60 @@ func createTopics(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	made := 0
-	for i, t := range a.Topics {
-		j.count("topics", int64(i), int64(len(a.Topics)), "topics")
-		created, err := j.site.admin.CreateTopic(ctx, j.run.Lease, t)
-		if err != nil {
-			return understudy.Receipt{}, err
-		}
-		if created {
-			made++
-			continue
-		}
-		if err := j.fit(ctx, t); err != nil {
-			return understudy.Receipt{}, err
-		}
-	}
+	wanted, names := map[string]cluster.NewTopic{}, []string{}
 	for _, t := range a.Topics {
-		if _, err := j.awaitTopic(ctx, t.Name, int(t.Partitions)); err != nil {
-			return understudy.Receipt{}, err
+		wanted[t.Name], names = t, append(names, t.Name)
+	}
+	var made, done atomic.Int64
+	err = j.eachTopic(ctx, names, func(ctx context.Context, name string) error {
+		created, err := j.site.admin.CreateTopic(ctx, j.run.Lease, wanted[name])
+		if err == nil && created {
+			made.Add(1)
+		} else if err == nil {
+			err = j.fit(ctx, wanted[name])
+		}
+		j.count("topics", done.Add(1), int64(len(names)), "topics")
+		return err
+	})
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if err := j.awaitTopics(ctx, wanted); err != nil {
+		return understudy.Receipt{}, err
+	}
+	return understudy.Receipt{Summary: fmt.Sprintf("%d topics made on %s, %d were there", made.Load(), j.step.Site, int64(len(names))-made.Load())}, nil
+}
+
+// eachTopic does something for every topic, several at a time.
+func (j *job) eachTopic(ctx context.Context, names []string, do func(ctx context.Context, name string) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probeParallel)
+	for _, name := range names {
+		g.Go(func() error { return do(ctx, name) })
+	}
+	return g.Wait()
+}
+
+// awaitTopics waits until all topics are listed, each with its partitions, and every partition with a leader.
+func (j *job) awaitTopics(ctx context.Context, wanted map[string]cluster.NewTopic) error {
+	md, err := j.metadata(ctx, j.site)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if n := int(wanted[name].Partitions); !isLed(md.Topics[name], n) {
+			if _, err := j.awaitTopic(ctx, name, n); err != nil {
+				return err
+			}
 		}
 	}
-	return understudy.Receipt{Summary: fmt.Sprintf("%d topics made on %s, %d were there", made, j.step.Site, len(a.Topics)-made)}, nil
+	return nil
+}
+
+// isLed says whether a topic has at least so many partitions, each with a leader.
+func isLed(t cluster.Topic, partitions int) bool {
+	led := !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader < 0 })
+	return led && len(t.Partitions) >= max(partitions, 1)
 }
 
 // fit brings a topic that exists to the wanted partitions and settings.
@@ -74,9 +110,8 @@ func (j *job) awaitTopic(ctx context.Context, name string, partitions int) (clus
 		if err != nil {
 			return cluster.Topic{}, err
 		}
-		t, ok := md.Topics[name]
-		led := !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader < 0 })
-		if ok && led && len(t.Partitions) >= max(partitions, 1) {
+		t := md.Topics[name]
+		if isLed(t, partitions) {
 			return t, nil
 		}
 		if try == 100 {
@@ -115,23 +150,31 @@ func (j *job) restoreConfigs(ctx context.Context, moment func(topicconf.Intended
 		return understudy.Receipt{}, err
 	}
 	r := understudy.Receipt{Keep: understudy.Keep{}}
+	changes := map[string]map[string]*string{}
 	for _, name := range names {
 		in, want := a.Topics[name], moment(a.Topics[name])
 		change, foreign := topicconf.Restore(want, have[name], a.Ours[name], md.Topics[name].Replication())
+		if before, had := a.Before[name]; had {
+			change, foreign = topicconf.Revert(before, have[name], a.Ours[name], in)
+		}
 		for _, f := range foreign {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s on %s: %s is %q, changed by somebody else, and stays", name, j.step.Site, f, have[name][f].Value))
 		}
-		if len(change) > 0 {
-			if err := j.still(ctx); err != nil {
-				return r, err
-			}
-			if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, change); err != nil {
-				return r, err
-			}
-		}
+		changes[name] = change
 		j.keepOurs(r.Keep, name, topicconf.Set(want, in))
 	}
-	return r, nil
+	return r, j.alter(ctx, changes)
+}
+
+// alter changes settings of topics, several topics at a time; of a late step only while the role is the stage's.
+func (j *job) alter(ctx context.Context, changes map[string]map[string]*string) error {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(changes)), func(n string) bool { return len(changes[n]) == 0 })
+	return j.eachTopic(ctx, names, func(ctx context.Context, name string) error {
+		if err := j.still(ctx); err != nil {
+			return err
+		}
+		return j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, changes[name])
+	})
 }
 
 // keepOurs remembers what is ours on a topic of the step's site from now on.
@@ -158,134 +201,11 @@ func setStandIns(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
+	changes := map[string]map[string]*string{}
 	for _, name := range names {
-		change := topicconf.Change(topicconf.Mirroring(a.Topics[name]), have[name], md.Topics[name].Replication())
-		if err := j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, name, change); err != nil {
-			return understudy.Receipt{}, err
-		}
+		changes[name] = topicconf.Change(topicconf.Mirroring(a.Topics[name]), have[name], md.Topics[name].Replication())
 	}
-	return understudy.Receipt{}, nil
-}
-
-// remakeTopic deletes a topic and makes it anew, empty. It tells the old one by its id, so that a second run
-// goes on where the first stopped. A producer that still retries may make the topic again in between: then it
-// is deleted again, and after three tries a person must stop the producer.
-func remakeTopic(ctx context.Context, j *job) (understudy.Receipt, error) {
-	a, err := args[remakeArgs](j.step)
-	if err != nil {
-		return understudy.Receipt{}, err
-	}
-	r := understudy.Receipt{Keep: understudy.Keep{keepBroken(a.Topic.Name): nil}}
-	for range 3 {
-		done, err := j.isRemade(ctx, a)
-		if err != nil || done {
-			return r, err
-		}
-		if err := j.still(ctx); err != nil {
-			return r, err
-		}
-		if err := j.covered(ctx, a); err != nil {
-			return r, err
-		}
-		if err := j.site.admin.DeleteTopic(ctx, j.run.Lease, a.Topic.Name); err != nil {
-			return r, err
-		}
-		if err := j.createWhenGone(ctx, a); err != nil {
-			return r, err
-		}
-	}
-	done, err := j.isRemade(ctx, a)
-	if err != nil || done {
-		return r, err
-	}
-	return r, &understudy.Error{
-		Code: "US128", Kind: understudy.KindRefused, Op: "kafka.resolve", Object: j.object(a.Topic.Name),
-		Summary: "somebody makes the topic again, or writes it, as soon as it is deleted",
-		Why:     "a producer still retries against this cluster, and auto.create.topics.enable may be on",
-		Fix:     "stop the producers, or set auto.create.topics.enable=false there, and retry",
-	}
-}
-
-// covered refuses to delete the old topic when its log holds more than the ledger saved: a fence may have lapsed,
-// and super users pass it. A topic that is no longer the old one was made by a retrying producer; it is not ours.
-func (j *job) covered(ctx context.Context, a remakeArgs) error {
-	if a.Ledgered == nil {
-		return nil
-	}
-	md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
-	if err != nil {
-		return err
-	}
-	if t, ok := md.Topics[a.Topic.Name]; !ok || topicID(t) != a.OldID {
-		return nil
-	}
-	now, err := j.diverged(ctx, a.Ledgered.Scan)
-	if err != nil {
-		return err
-	}
-	if slices.Equal(scanDetail{plain(now)}.of(a.Topic.Name), a.Ledgered.Ranges) {
-		return nil
-	}
-	return &understudy.Error{
-		Code: "US129", Kind: understudy.KindRefused, Op: "kafka.resolve", Object: j.object(a.Topic.Name),
-		Summary: "the old topic holds more than the ledger saved",
-		Why:     "somebody wrote there since, in spite of the fence; deleting it would lose those records",
-		Fix:     "stop the writer, abort this operation and reprotect again",
-	}
-}
-
-// isRemade says whether the new topic is there: another id, the wanted partitions and settings, no record.
-func (j *job) isRemade(ctx context.Context, a remakeArgs) (bool, error) {
-	md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
-	if err != nil {
-		return false, err
-	}
-	t, ok := md.Topics[a.Topic.Name]
-	if !ok || topicID(t) == a.OldID || len(t.Partitions) != int(a.Topic.Partitions) {
-		return false, nil
-	}
-	if t, err = j.awaitTopic(ctx, a.Topic.Name, int(a.Topic.Partitions)); err != nil {
-		return false, err
-	}
-	ends, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.End, t.Partitions)
-	if err != nil {
-		return false, err
-	}
-	for _, end := range ends {
-		if end > 0 {
-			return false, nil
-		}
-	}
-	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, []string{t.Name})
-	if err != nil {
-		return false, err
-	}
-	want := topicconf.Mirroring(a.Intended)
-	if limit := a.Topic.Configs[topicconf.AppendLimit]; topicconf.IsFence(limit) {
-		want[topicconf.AppendLimit] = limit
-	}
-	return true, j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(want, have[t.Name], t.Replication()))
-}
-
-// createWhenGone makes a topic as soon as the deletion of its namesake lets it.
-func (j *job) createWhenGone(ctx context.Context, a remakeArgs) error {
-	for range 50 {
-		created, err := j.site.admin.CreateTopic(ctx, j.run.Lease, a.Topic)
-		if err != nil || created {
-			return err
-		}
-		md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
-		if err != nil {
-			return err
-		}
-		if t, there := md.Topics[a.Topic.Name]; there && topicID(t) != a.OldID {
-			return nil // somebody was faster; the caller looks at what they made
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
+	return understudy.Receipt{}, j.alter(ctx, changes)
 }
 
 // topicID gives a topic's id in hex.

@@ -42,6 +42,9 @@ func (o *observer) diagnose() {
 	case o.facts.Everyone:
 		o.find("warning", "US112", fmt.Sprintf("an ACL on %s lets everyone write: nobody can be denied by name", site),
 			"replace the rule for User:* by rules for each principal")
+	case len(o.facts.Bare) > 0:
+		o.find("warning", "US112", fmt.Sprintf("no ACL on %s allows anybody anything on %s: no writer is denied there, since the first denial would shut out everybody whom allow.everyone.if.no.acl.found lets in", site, some(o.facts.Bare)),
+			"allow each principal by name what it may do there")
 	case len(o.facts.Writers) == 0:
 		o.find("warning", "US112", fmt.Sprintf("no principal is known that may write the topics on %s", site), "name them as writers in the plan")
 	}

@@ -23,6 +23,7 @@ func Kind() workload.Kind {
 		NewEndpoint:  func() any { return &Endpoint{} },
 		NewConfig:    func() any { return &Config{} },
 		Validate:     validate,
+		Overlap:      overlap,
 		Links:        links,
 		ExportLedger: exportLedger,
 		Open: func(_ context.Context, s workload.Spec, o workload.Opening) (workload.Workload, error) {

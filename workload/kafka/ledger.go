@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -20,8 +19,7 @@ import (
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 )
 
-// scanDivergence lists, for each partition of the old primary, what stands there from the cut on. It changes
-// nothing. What the reverse link wrote is not divergent: then the partition goes on where it was.
+// scanDivergence lists what stands on the old primary only. It changes nothing.
 func scanDivergence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	a, err := args[scanArgs](j.step)
 	if err != nil {
@@ -43,73 +41,9 @@ func scanDivergence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	r.Summary = fmt.Sprintf("nothing diverged on %s", j.step.Site)
 	if len(ranges) > 0 {
-		r.Summary = fmt.Sprintf("%d records in %d partitions stand on %s only", records, len(ranges), j.step.Site)
+		r.Summary = fmt.Sprintf("%d records in %d partitions stand on %s only", records, partitions(ranges), j.step.Site)
 	}
 	return detailed(r, scanDetail{plain(ranges)}), nil
-}
-
-// reach is a divergent range and where to read it.
-type reach struct {
-	divergedRange
-	at cluster.Partition
-}
-
-func plain(list []reach) []divergedRange {
-	out := []divergedRange{}
-	for _, r := range list {
-		out = append(out, r.divergedRange)
-	}
-	return out
-}
-
-// gone names the ranges whose head the old primary's own retention removed before they could be saved.
-func gone(list []reach) []string {
-	var out []string
-	for _, r := range list {
-		if r.Gone > 0 {
-			out = append(out, fmt.Sprintf("%s: %d offsets after the cut, up to %d, were removed by retention before they could be saved", r.TP, r.Gone, r.Start-1))
-		}
-	}
-	return out
-}
-
-// diverged finds the partitions of the old primary that go on beyond the cut by other hands than ours.
-func (j *job) diverged(ctx context.Context, a scanArgs) ([]reach, error) {
-	_, parts, err := j.matched(ctx, j.site)
-	if err != nil {
-		return nil, err
-	}
-	end, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.End, parts)
-	if err != nil {
-		return nil, err
-	}
-	start, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.Start, parts)
-	if err != nil {
-		return nil, err
-	}
-	var out []reach
-	for _, p := range parts {
-		cut, known := a.Cut.Offsets.at(p.TP)
-		if !known {
-			cut = 0 // the topic or partition came into being after the cut, here only
-		}
-		from := max(cut, start[p.TP])
-		if end[p.TP] <= from {
-			continue
-		}
-		foreign := false
-		err := readLog(ctx, j.run.Lease, j.site.admin, p, from, end[p.TP], func(b batch.Batch) (bool, error) {
-			foreign = b.Producer().ID != a.PID
-			return !foreign, nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		if foreign {
-			out = append(out, reach{divergedRange{TP: p.TP, Start: from, End: end[p.TP], Gone: from - cut}, p})
-		}
-	}
-	return out, nil
 }
 
 // measure reads a divergent range and counts it; each stored batch is handed to keep as well.
@@ -184,18 +118,17 @@ func saveLedger(ctx context.Context, j *job) (understudy.Receipt, error) {
 	r := understudy.Receipt{Warnings: gone(ranges)}
 	var records int64
 	for i, d := range ranges {
-		j.count("ledger", int64(i), int64(len(ranges)), "partitions")
-		e, err := j.save(ctx, d)
+		j.count("ledger", int64(i), int64(len(ranges)), "ranges")
+		e, err := j.save(ctx, d, ledgerFile(d.TP, d.Start))
 		if err != nil {
 			return understudy.Receipt{}, err
 		}
 		records += e.Records
 		r.Ledger = append(r.Ledger, e)
 	}
-	if len(ranges) > 0 {
-		if err := writeManifest(j.run.LedgerDir, r.Ledger); err != nil {
-			return understudy.Receipt{}, j.ledgerError("", err)
-		}
+	// Also an empty ledger has its list, so that a missing one is never taken for an empty one.
+	if err := writeManifest(j.run.LedgerDir, r.Ledger); err != nil {
+		return understudy.Receipt{}, j.ledgerError("", err)
 	}
 	again, err := j.diverged(ctx, a)
 	if err != nil {
@@ -209,7 +142,7 @@ func saveLedger(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	proof := j.proof(understudy.ProofLedger, 0)
 	proof.Complete = true
-	proof.Means = fmt.Sprintf("%d records of %d divergent partitions are saved, fsynced and counted up to the log's end", records, len(ranges))
+	proof.Means = fmt.Sprintf("%d records of %d divergent partitions are saved, fsynced and counted up to the log's end", records, partitions(ranges))
 	r.Summary, r.Proofs = proof.Means, []understudy.Proof{proof}
 	return detailed(r, scanDetail{plain(ranges)}), nil
 }
@@ -219,8 +152,7 @@ func (j *job) ledgerError(shard string, err error) error {
 }
 
 // save writes one range into its file.
-func (j *job) save(ctx context.Context, d reach) (understudy.LedgerEntry, error) {
-	name := ledgerFile(d.TP, d.Start)
+func (j *job) save(ctx context.Context, d reach, name string) (understudy.LedgerEntry, error) {
 	f, err := createDurable(j.run.LedgerDir, name)
 	if err != nil {
 		return understudy.LedgerEntry{}, j.ledgerError(d.TP.String(), err)
@@ -290,8 +222,21 @@ func syncDir(dir string) error {
 
 const manifestName = "manifest.json"
 
+// readManifest reads the list of a ledger's files.
+func readManifest(dir string) ([]understudy.LedgerEntry, error) {
+	doc, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err != nil {
+		return nil, err
+	}
+	var entries []understudy.LedgerEntry
+	return entries, json.Unmarshal(doc, &entries)
+}
+
 // writeManifest writes the list of the ledger's files beside them.
 func writeManifest(dir string, entries []understudy.LedgerEntry) error {
+	if entries == nil {
+		entries = []understudy.LedgerEntry{}
+	}
 	doc, err := json.MarshalIndent(entries, "", "  ")
 	if err != nil {
 		return err
@@ -305,110 +250,4 @@ func writeManifest(dir string, entries []understudy.LedgerEntry) error {
 	}
 	_, err = f.finish()
 	return err
-}
-
-// exported is one record of a ledger as a JSON line. Keys, values and header values are base64.
-type exported struct {
-	Topic     string            `json:"topic"`
-	Partition string            `json:"partition"`
-	Offset    int64             `json:"offset"`
-	Time      time.Time         `json:"time"`
-	Key       []byte            `json:"key"`
-	Value     []byte            `json:"value"`
-	Headers   []exportedHeader  `json:"headers,omitempty"`
-	Producer  *exportedProducer `json:"producer,omitempty"`
-}
-
-type exportedHeader struct {
-	Key   string `json:"key"`
-	Value []byte `json:"value"`
-}
-
-// exportedProducer tells who wrote a record and whether in a transaction, which may have been aborted.
-type exportedProducer struct {
-	ID            int64 `json:"id"`
-	Epoch         int16 `json:"epoch"`
-	Transactional bool  `json:"transactional,omitempty"`
-}
-
-// exportLedger writes the records saved under a ledger folder as JSON lines, in order of partition and offset.
-// Every file is checked against its digest before a line of it is written.
-func exportLedger(ctx context.Context, dir string, write func(line []byte) error) error {
-	doc, err := os.ReadFile(filepath.Join(dir, manifestName))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	var entries []understudy.LedgerEntry
-	if err == nil {
-		err = json.Unmarshal(doc, &entries)
-	}
-	if err != nil {
-		return damaged(manifestName, err)
-	}
-	coder, err := batch.NewCoder(256 << 20)
-	if err != nil {
-		return bug("kafka.ledger", err.Error())
-	}
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := exportFile(coder, dir, e, write); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func damaged(file string, err error) error {
-	return &understudy.Error{Code: "US129", Kind: understudy.KindBroken, Op: "kafka.ledger", Summary: "the ledger's file " + file + " is damaged", Err: err}
-}
-
-func exportFile(coder *batch.Coder, dir string, e understudy.LedgerEntry, write func(line []byte) error) error {
-	raw, err := os.ReadFile(filepath.Join(dir, filepath.Base(e.File)))
-	if err != nil {
-		return damaged(e.File, err)
-	}
-	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != e.SHA256 {
-		return damaged(e.File, errors.New("its digest is not the one of the receipt"))
-	}
-	cut := strings.LastIndexByte(e.Shard, '-')
-	for b, err := range batch.Batches(raw) {
-		if err != nil {
-			return damaged(e.File, err)
-		}
-		if b.Control() {
-			continue
-		}
-		if err := exportBatch(coder, b, e, e.Shard[:cut], e.Shard[cut+1:], write); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func exportBatch(coder *batch.Coder, b batch.Batch, e understudy.LedgerEntry, topic, partition string, write func(line []byte) error) error {
-	for r, err := range coder.Records(b) {
-		if err != nil {
-			return damaged(e.File, err)
-		}
-		if r.Offset < e.First {
-			continue
-		}
-		x := exported{Topic: topic, Partition: partition, Offset: r.Offset, Time: millis(r.Timestamp), Key: r.Key, Value: r.Value}
-		for _, h := range r.Headers {
-			x.Headers = append(x.Headers, exportedHeader{h.Key, h.Value})
-		}
-		if p := b.Producer(); p.ID >= 0 {
-			x.Producer = &exportedProducer{p.ID, p.Epoch, b.Transactional()}
-		}
-		line, err := json.Marshal(x)
-		if err != nil {
-			return bug("kafka.ledger", err.Error())
-		}
-		if err := write(line); err != nil {
-			return err
-		}
-	}
-	return nil
 }

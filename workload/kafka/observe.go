@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -275,7 +276,9 @@ func (o *observer) configs(ctx context.Context) error {
 	}
 	for _, n := range o.facts.names() {
 		o.facts.Topics[n].Values = values[n]
-		o.facts.Defaults = topicconf.Defaults(values[n])
+	}
+	if names := o.facts.names(); len(names) > 0 { // any topic tells them
+		o.facts.Defaults = topicconf.Defaults(values[names[len(names)-1]])
 	}
 	if v, ok := values[cluster.OwnTopic]; ok {
 		o.facts.Defaults = topicconf.Defaults(v)
@@ -323,6 +326,9 @@ func (o *observer) own(ctx context.Context) error {
 	}
 	stamp := own.stamp
 	o.stamp, o.skew = stamp, own.skew
+	for _, key := range slices.Sorted(maps.Keys(own.others)) {
+		o.facts.Others = append(o.facts.Others, own.others[key])
+	}
 	if own.skew > clockTolerance || own.skew < -clockTolerance {
 		o.find("warning", "", fmt.Sprintf("the brokers' clock and ours are %s apart, as of the last stamp", own.skew), "synchronise the clocks")
 	}

@@ -35,7 +35,22 @@ func (o *observer) acls(ctx context.Context) error {
 	slices.Sort(writers)
 	o.facts.Writers = slices.Compact(writers)
 	o.facts.Denies = denialsOf(all, o.facts.names())
-	return nil
+	o.facts.Bare = bare(all, o.facts.names())
+	o.facts.Rules = literalRules(all, o.facts.names())
+	return o.transactions(ctx)
+}
+
+// transactions looks whether a fence by append limit would see all of them, where one would be needed.
+func (o *observer) transactions(ctx context.Context) error {
+	if _, limit := o.s.means(o.facts); !limit {
+		return nil
+	}
+	sees, known, err := o.s.seesTransactions(ctx, unbounded(), o.md)
+	if err == nil && known && !sees {
+		o.find("refuse", "US102", "the right "+cluster.DescribeTransactional+" is missing: a fence by append limit would leave the transactions hanging that it does not see",
+			"grant it to the principal that understudy uses there, or let a fence deny ordinary writers by name")
+	}
+	return err
 }
 
 // writersOf lists the principals other than the mover's that a rule allows to write one of the topics, and
@@ -54,6 +69,19 @@ func writersOf(all []cluster.ACL, topics []string, mover string) (writers []stri
 		}
 	}
 	return writers, anyone
+}
+
+// bare lists the topics on which no rule allows anything.
+func bare(all []cluster.ACL, topics []string) []string {
+	var out []string
+	for _, t := range topics {
+		if !slices.ContainsFunc(all, func(a cluster.ACL) bool {
+			return a.Type == kmsg.ACLResourceTypeTopic && a.Allow == kmsg.ACLPermissionTypeAllow && coversAny(a, []string{t})
+		}) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func writes(op kmsg.ACLOperation) bool {

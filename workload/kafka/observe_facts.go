@@ -27,8 +27,14 @@ type SiteFacts struct {
 	Writers []string `json:"writers,omitempty"`
 	// Everyone says that an ACL lets every principal write one of the topics.
 	Everyone bool `json:"everyone,omitempty"`
+	// Bare are the topics on which no ACL allows anybody anything, in order.
+	Bare []string `json:"bare,omitempty"`
 	// Denies are the DENY rules on writing that exist for the topics.
 	Denies []cluster.ACL `json:"denies,omitempty"`
+	// Rules are the literal rules of the topics, whatever they allow or deny.
+	Rules []cluster.ACL `json:"rules,omitempty"`
+	// Others are the stamps of other workloads.
+	Others []understudy.Stamp `json:"others,omitempty"`
 	// OwnTopic says whether understudy's own topic is there.
 	OwnTopic bool `json:"ownTopic"`
 	// Defaults are the settings that a new topic has.
@@ -72,6 +78,17 @@ type PartitionFacts struct {
 	Foreign int `json:"foreign,omitempty"`
 }
 
+// own gives the topic's own settings, as far as their values are told.
+func (t *TopicFacts) own() beforeMemory {
+	out := beforeMemory{}
+	for setting, v := range t.Values {
+		if v.Own() && !v.Sensitive {
+			out[setting] = v.Value
+		}
+	}
+	return out
+}
+
 // names lists the site's protected topics in order; none for a site that did not answer.
 func (s *SiteFacts) names() []string {
 	if s == nil {
@@ -107,6 +124,11 @@ func (s *SiteFacts) highestEpoch() understudy.RoleEpoch {
 		}
 	}
 	return out
+}
+
+// covered lists the topics on which some ACL allows something.
+func (s *SiteFacts) covered() []string {
+	return slices.DeleteFunc(s.names(), func(t string) bool { return slices.Contains(s.Bare, t) })
 }
 
 // limited counts the topics closed by an append limit, and denied those on which every writer is denied.

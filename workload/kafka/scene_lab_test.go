@@ -14,8 +14,13 @@ import (
 // application User:app; neither is a super user.
 func real(t *testing.T, version string, authorizer bool) theatre {
 	t.Helper()
+	return realWith(t, version, authorizer, nil)
+}
+
+func realWith(t *testing.T, version string, authorizer bool, properties map[string]string) theatre {
+	t.Helper()
 	options := func(name string) lab.Options {
-		o := lab.Options{Version: version, Name: name}
+		o := lab.Options{Version: version, Name: name, Properties: properties}
 		if authorizer {
 			o.Authorizer, o.Users = true, map[string]string{"mover": "m", "app": "a"}
 		}
@@ -68,3 +73,11 @@ func TestRealAbortAfterHalt(t *testing.T)             { versions(t, abortAfterHa
 
 func TestRealDeniedSwitchover(t *testing.T) { authorized(t, deniedSwitchover) }
 func TestRealDeniedReturn(t *testing.T)     { authorized(t, deniedReturn) }
+
+func TestRealARetryingProducer(t *testing.T) {
+	for _, v := range lab.Versions() {
+		t.Run(v, func(t *testing.T) {
+			retryingProducer(t, realWith(t, v, false, map[string]string{"auto.create.topics.enable": "true"}))
+		})
+	}
+}

@@ -23,6 +23,8 @@ type theatre struct {
 	saslEast, saslWest string
 	kill               func(understudy.Site)
 	restart            func(understudy.Site)
+	// sims are the clusters, where they are simulated.
+	sims map[understudy.Site]*kafkasim.Cluster
 }
 
 // simulated starts two simulated clusters without authorizer.
@@ -46,6 +48,7 @@ func simulated(t *testing.T) theatre {
 				t.Fatal(err)
 			}
 		},
+		sims: all,
 	}
 }
 

@@ -48,6 +48,10 @@ type house struct {
 	plane string
 	// patience, where it is set, replaces how long a fence waits for open transactions.
 	patience time.Duration
+	// letGo is a site that a person let go.
+	letGo understudy.Site
+	// onRetry sees each error after which a step is tried again.
+	onRetry func(error)
 	// afterDecide happens between a decision and its steps.
 	afterDecide func()
 }
@@ -57,10 +61,15 @@ type endpoints map[understudy.Site]*kafka.Endpoint
 
 func newHouse(t *testing.T, at endpoints, cfg *kafka.Config) *house {
 	t.Helper()
+	return newHouseOf(t, at, "orders", cfg)
+}
+
+func newHouseOf(t *testing.T, at endpoints, name understudy.WorkloadName, cfg *kafka.Config) *house {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	h := &house{t: t, ctx: ctx, ledger: t.TempDir(), lease: lease, plane: "cp-1", kept: understudy.Keep{}, role: understudy.Role{Active: []understudy.Site{east}, From: []understudy.Site{east}, Epoch: 1}}
 	h.spec = workload.Spec{
-		Plan: "contoso", Name: "orders", Kind: "kafka", Architecture: understudy.ActivePassive, Engine: understudy.Native,
+		Plan: "contoso", Name: name, Kind: "kafka", Architecture: understudy.ActivePassive, Engine: understudy.Native,
 		Home: east, Sites: []understudy.Site{east, west}, Config: cfg, Clusters: map[understudy.Site]any{},
 	}
 	for s, e := range at {
@@ -155,6 +164,9 @@ func (h *house) stage(verb understudy.Verb, name understudy.StageName, old, to u
 		Before: h.role, Now: h.role, After: h.role, Old: old, To: to, Receipts: slices.Clone(h.receipts), Kept: maps.Clone(h.kept),
 	}
 	h.mu.Unlock()
+	if h.letGo != "" {
+		at.Envelope.Acceptances = []understudy.Acceptance{{Site: h.letGo, By: "ada"}}
+	}
 	steps, err := h.w.Decide(at, seen)
 	if err != nil {
 		return fmt.Errorf("%s/%s: decide: %w", verb, name, err)
@@ -223,6 +235,9 @@ func (h *house) again(s understudy.Step, run understudy.Run) (r understudy.Recei
 		r, err = h.w.Do(h.ctx, s, run)
 		if k := understudy.KindOf(err); k != understudy.KindRetry && k != understudy.KindUnreachable {
 			break
+		}
+		if h.onRetry != nil {
+			h.onRetry(err)
 		}
 	}
 	return r, err

@@ -136,6 +136,10 @@ func stories() []story {
 			s.th.restart(east)
 			s.rest()
 		}},
+		{name: "reprotect of a secondary that took writes", req: control.StartRequest{Verb: understudy.Reprotect}, prepare: func(s *stagehand) {
+			s.protected()
+			s.write(west, "stray", 3)
+		}},
 		{name: "failback", req: control.StartRequest{Verb: understudy.Failback}, prepare: func(s *stagehand) {
 			s.protected()
 			s.do(understudy.Switchover, control.CommitWindow)

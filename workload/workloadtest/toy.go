@@ -108,7 +108,7 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 		if s.limit == limitClosed {
 			writable = "fenced"
 		}
-		obs.Sites[site] = workload.SiteFacts{Presence: workload.Present, Identity: "toy-" + string(site), Version: "1", Writable: writable}
+		obs.Sites[site] = workload.SiteFacts{Presence: workload.Present, Identity: s.identity, Version: "1", Writable: writable}
 		obs.HighestEpoch = max(obs.HighestEpoch, s.token)
 		if s.stamp != nil {
 			stamp := *s.stamp
@@ -175,6 +175,11 @@ func (m *mover) round() (understudy.Progress, error) {
 	from, to := w.servers[l.From], w.servers[l.To]
 	if !to.up {
 		return p, nil
+	}
+	for site, s := range map[understudy.Site]*server{l.From: from, l.To: to} {
+		if err := another(m.a.Kept, site, s.identity); err != nil {
+			return p, err
+		}
 	}
 	if to.token > m.a.Epoch {
 		p.NeedEpoch = to.token

@@ -63,6 +63,11 @@ func (t *toy) Decide(stage understudy.Stage, seen workload.Observation) ([]under
 		return nil, &understudy.Error{Code: "US999", Kind: understudy.KindBug, Op: "toy.decide", Summary: "no facts"}
 	}
 	p := &plan{stage: stage, seen: seen, facts: facts}
+	for _, site := range t.spec.Sites {
+		if err := another(stage.Kept, site, seen.Sites[site].Identity); err != nil && p.there(site) {
+			return nil, err
+		}
+	}
 	switch stage.Verb {
 	case understudy.Protect:
 		p.protect()
@@ -78,6 +83,20 @@ func (t *toy) Decide(stage understudy.Stage, seen workload.Observation) ([]under
 		p.takeover()
 	}
 	return p.steps, nil
+}
+
+// keepServer is the name under which the toy remembers who answers at a site.
+func keepServer(s understudy.Site) string { return "server@" + string(s) }
+
+// another refuses a server that is not the one that was protected at the site; nil where none is remembered.
+func another(kept understudy.Keep, site understudy.Site, identity string) error {
+	var want string
+	if len(kept[keepServer(site)]) == 0 || json.Unmarshal(kept[keepServer(site)], &want) == nil && want == identity {
+		return nil
+	}
+	return &understudy.Error{
+		Code: "US999", Kind: understudy.KindRefused, Op: "toy.decide", Object: understudy.Object{Site: site}, Summary: identity + " answers where " + want + " was protected",
+	}
 }
 
 func (p *plan) protect() {

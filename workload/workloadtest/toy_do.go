@@ -18,6 +18,9 @@ func (t *toy) Do(ctx context.Context, step understudy.Step, run understudy.Run) 
 	if err := ctx.Err(); err != nil {
 		return understudy.Receipt{}, err
 	}
+	if err := t.world.stall(ctx, step.Kind); err != nil {
+		return understudy.Receipt{}, err
+	}
 	if err := t.world.failure(step.Kind); err != nil {
 		return understudy.Receipt{}, err
 	}
@@ -59,8 +62,14 @@ func (t *toy) simple(step understudy.Step, a stepArgs, run understudy.Run) (unde
 				s.stamp = &next
 				s.effects["stamp"]++
 			}
+			if run.Verb == understudy.Protect {
+				name, err := json.Marshal(s.identity)
+				r.Keep = understudy.Keep{keepServer(a.Site): name}
+				return err
+			}
 		case "unstamp":
 			s.stamp = nil
+			r.Keep = understudy.Keep{keepServer(a.Site): nil}
 		case "create":
 			s.settings["retention"] = a.Value
 			r.Keep = understudy.Keep{"setting@" + string(a.Site): step.Before}

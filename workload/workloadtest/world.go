@@ -1,6 +1,7 @@
 package workloadtest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +21,8 @@ type World struct {
 	changed chan struct{}
 	// failing are errors to give to the next steps of a kind.
 	failing map[understudy.StepKind][]error
+	// stalled are kinds of steps of which the next one waits until it is cut off; its channel is closed when it does.
+	stalled map[understudy.StepKind]chan struct{}
 	// held are writes of movers that wait to arrive late; holding says that the next ones join them.
 	held    []func() error
 	holding bool
@@ -39,6 +42,7 @@ type Record struct {
 
 // server is one site's engine. What control may change is configuration and stays visible to tests.
 type server struct {
+	identity string
 	up       bool
 	records  []Record
 	start    int // the first position that is still there
@@ -61,10 +65,10 @@ const (
 func NewWorld(sites ...understudy.Site) *World {
 	w := &World{
 		servers: map[understudy.Site]*server{}, changed: make(chan struct{}),
-		failing: map[understudy.StepKind][]error{}, delay: 10 * time.Millisecond, hastened: make(chan struct{}),
+		failing: map[understudy.StepKind][]error{}, stalled: map[understudy.StepKind]chan struct{}{}, delay: 10 * time.Millisecond, hastened: make(chan struct{}),
 	}
 	for _, s := range sites {
-		w.servers[s] = &server{up: true, limit: limitOpen, settings: map[string]string{"retention": "7d"}, effects: map[string]int{}}
+		w.servers[s] = &server{identity: "toy-" + string(s), up: true, limit: limitOpen, settings: map[string]string{"retention": "7d"}, effects: map[string]int{}}
 	}
 	return w
 }
@@ -132,6 +136,14 @@ func (w *World) SetUp(site understudy.Site, up bool) {
 	w.touch()
 }
 
+// Exchange lets the address of each of two sites lead to the other one's server.
+func (w *World) Exchange(a, b understudy.Site) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers[a], w.servers[b] = w.servers[b], w.servers[a]
+	w.touch()
+}
+
 // SetDelay says how long movers wait before they copy what they have seen.
 func (w *World) SetDelay(d time.Duration) {
 	w.mu.Lock()
@@ -167,6 +179,29 @@ func (w *World) Fail(kind understudy.StepKind, errs ...error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failing[kind] = append(w.failing[kind], errs...)
+}
+
+// Stall lets the next step of a kind wait until it is cut off, before it has any effect; the channel is closed when
+// it waits.
+func (w *World) Stall(kind understudy.StepKind) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stalled[kind] = make(chan struct{})
+	return w.stalled[kind]
+}
+
+// stall waits, if the step is to.
+func (w *World) stall(ctx context.Context, kind understudy.StepKind) error {
+	w.mu.Lock()
+	waits, ok := w.stalled[kind]
+	delete(w.stalled, kind)
+	w.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	close(waits)
+	<-ctx.Done()
+	return context.Cause(ctx)
 }
 
 // failure takes the next planned error of a step kind.

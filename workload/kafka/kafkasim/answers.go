@@ -3,6 +3,7 @@ package kafkasim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -74,5 +75,5 @@ func AnswerUsers() map[string]string {
 // Answers is the table that holds simulated clusters against real brokers. Each case makes a topic of its
 // own, so that a target can be asked all of them once.
 func Answers() []Case {
-	return append(append(append(appendAnswers(), fenceAnswers()...), markerAnswers()...), adminAnswers()...)
+	return slices.Concat(appendAnswers(), fenceAnswers(), openAnswers(), markerAnswers(), adminAnswers())
 }

@@ -2,6 +2,7 @@ package kafkasim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,7 +26,7 @@ func adminAnswers() []Case {
 		},
 		{
 			Name: "commits for a group", ask: askCommit,
-			Want: "empty=0 committed=3 beyond-the-end=0 committed=99 backwards=0 committed=3 no-topic=3 active=25 committed=3",
+			Want: "empty=0 committed=3 beyond-the-end=0 committed=99 backwards=0 committed=3 no-topic=3 text=0 committed-text=4096 longer-text=12 committed-text=4096 active=25 committed=3",
 		},
 		{Name: "a write under the id of a deleted topic", TopicIDs: true, ask: askStaleID, Want: "stale=100 end=0"},
 		{Name: "ACLs without an authorizer", Open: true, ask: askNoACLs, Want: "describe=54 create=54 delete=54 authorizer=/DEFAULT_CONFIG super=none rights=1111110100000"},
@@ -128,7 +129,12 @@ func askCommit(a *asker) {
 	a.say("committed", a.committed("answers-commit"))
 	a.say("backwards", a.commit("answers-commit", 3))
 	a.say("committed", a.committed("answers-commit"))
-	a.say("no-topic", a.commitTo("answers-commit", "answers-no-such-topic", 0))
+	a.say("no-topic", a.commitTo("answers-commit", "answers-no-such-topic", 0, ""))
+	text := strings.Repeat("x", 4096)
+	a.say("text", a.commitTo("answers-commit", a.topic, 3, text))
+	a.say("committed-text", len(a.committedText("answers-commit")))
+	a.say("longer-text", a.commitTo("answers-commit", a.topic, 3, text+"x"))
+	a.say("committed-text", len(a.committedText("answers-commit")))
 	member, err := kgo.NewClient(kgo.SeedBrokers(a.to.Addr), kgo.ConsumerGroup("answers-commit"), kgo.ConsumeTopics(a.topic),
 		kgo.DisableAutoCommit(), kgo.FetchMaxWait(200*time.Millisecond))
 	if err != nil {
@@ -146,20 +152,20 @@ func askCommit(a *asker) {
 func (a *asker) commit(group string, offset int64) (code int16) {
 	a.coordinator(0, group)
 	a.until(func() bool {
-		code = a.commitTo(group, a.topic, offset)
+		code = a.commitTo(group, a.topic, offset, "")
 		return code < 14 || code > 16 // loading, not available, not coordinator
 	})
 	return code
 }
 
 // commitTo commits by topic name, in the last version that knows names.
-func (a *asker) commitTo(group, topic string, offset int64) int16 {
+func (a *asker) commitTo(group, topic string, offset int64, text string) int16 {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.Generation = group, -1
 	t := kmsg.NewOffsetCommitRequestTopic()
 	t.Topic = topic
 	p := kmsg.NewOffsetCommitRequestTopicPartition()
-	p.Offset, p.LeaderEpoch = offset, -1
+	p.Offset, p.LeaderEpoch, p.Metadata = offset, -1, &text
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	for _, t := range a.request(req).(*kmsg.OffsetCommitResponse).Topics {
@@ -172,6 +178,17 @@ func (a *asker) commitTo(group, topic string, offset int64) int16 {
 
 // committed gives the position of a group; −1 for none.
 func (a *asker) committed(group string) int64 {
+	at, _ := a.position(group)
+	return at
+}
+
+// committedText gives the text that was committed with the position of a group.
+func (a *asker) committedText(group string) string {
+	_, own := a.position(group)
+	return own
+}
+
+func (a *asker) position(group string) (int64, string) {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.Group = group
 	t := kmsg.NewOffsetFetchRequestTopic()
@@ -187,14 +204,14 @@ func (a *asker) committed(group string) int64 {
 	for _, g := range resp.Groups {
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
-				return p.Offset
+				return p.Offset, text(p.Metadata)
 			}
 		}
 	}
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			return p.Offset
+			return p.Offset, text(p.Metadata)
 		}
 	}
-	return -2
+	return -2, ""
 }

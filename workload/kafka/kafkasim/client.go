@@ -83,6 +83,8 @@ func (cl *client) answer(in inbound) ([]byte, error) {
 		return cl.describeProducers(in)
 	case *kmsg.InitProducerIDRequest, *kmsg.AddPartitionsToTxnRequest, *kmsg.EndTxnRequest:
 		return cl.transaction(in)
+	case *kmsg.ListTransactionsRequest, *kmsg.DescribeTransactionsRequest:
+		return cl.openTransactions(in)
 	case *kmsg.MetadataRequest, *kmsg.FindCoordinatorRequest, *kmsg.DescribeClusterRequest:
 		return cl.addresses(in)
 	case *kmsg.CreateTopicsRequest, *kmsg.AlterConfigsRequest, *kmsg.IncrementalAlterConfigsRequest, *kmsg.DescribeConfigsRequest:
@@ -91,6 +93,8 @@ func (cl *client) answer(in inbound) ([]byte, error) {
 		return cl.deletion(in)
 	case *kmsg.DescribeACLsRequest, *kmsg.CreateACLsRequest, *kmsg.DeleteACLsRequest:
 		return cl.acls(in)
+	case *kmsg.OffsetCommitRequest:
+		return cl.commit(in, req)
 	case *kmsg.SASLAuthenticateRequest:
 		return cl.authenticate(in)
 	default:

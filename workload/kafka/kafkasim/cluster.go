@@ -242,7 +242,11 @@ func (c *Cluster) Restart() error {
 	for _, p := range c.parts {
 		p.reboot()
 	}
+	err := c.resume()
 	c.log.Unlock()
+	if err != nil {
+		return fmt.Errorf("kafkasim %s: %w", c.opts.ClusterID, err)
+	}
 	c.net.Lock()
 	closed, links := c.closed, slices.Clone(c.links)
 	c.net.Unlock()

@@ -1,7 +1,6 @@
 package kafkasim
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -40,8 +39,8 @@ func brokerNames() map[string]string {
 }
 
 // validConfig says whether a broker would take a topic configuration; a nil value removes one.
-func validConfig(name string, value *string) bool {
-	standard, ok := topicDefaults()[name]
+func validConfig(defaults map[string]string, name string, value *string) bool {
+	standard, ok := defaults[name]
 	if !ok {
 		return false
 	}
@@ -85,6 +84,7 @@ func (cl *client) describeConfigs(in inbound, req *kmsg.DescribeConfigsRequest) 
 		return nil, err
 	}
 	resp := answer.(*kmsg.DescribeConfigsResponse)
+	table := newConfigTable()
 	for i := range resp.Resources {
 		r := &resp.Resources[i]
 		if r.ErrorCode != 0 {
@@ -94,7 +94,7 @@ func (cl *client) describeConfigs(in inbound, req *kmsg.DescribeConfigsRequest) 
 		case kmsg.ConfigResourceTypeBroker:
 			r.Configs = cl.cluster.brokerConfigs(r.Configs)
 		case kmsg.ConfigResourceTypeTopic:
-			r.Configs = topicConfigs(r.Configs)
+			r.Configs = table.of(r.Configs)
 		default:
 			continue
 		}
@@ -107,32 +107,44 @@ func (cl *client) describeConfigs(in inbound, req *kmsg.DescribeConfigsRequest) 
 	return encode(resp, in.corr), nil
 }
 
-// topicConfigs makes what kfake knows about a topic what a broker answers: every name, with the value in
-// force and where it comes from.
-func topicConfigs(known []kmsg.DescribeConfigsResponseResourceConfig) []kmsg.DescribeConfigsResponseResourceConfig {
-	out := map[string]kmsg.DescribeConfigsResponseResourceConfig{}
-	for name, value := range topicDefaults() {
+// configTable is what a topic has that sets nothing itself, in order of names.
+type configTable struct {
+	standard []kmsg.DescribeConfigsResponseResourceConfig
+	at       map[string]int
+	broker   map[string]string
+}
+
+func newConfigTable() configTable {
+	t := configTable{at: map[string]int{}, broker: brokerNames()}
+	defaults := topicDefaults()
+	for _, name := range slices.Sorted(maps.Keys(defaults)) {
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.Value, c.Source, c.IsDefault = name, &value, kmsg.ConfigSourceDefaultConfig, true
-		out[name] = c
+		c.Name, c.Value, c.Source, c.IsDefault = name, kmsg.StringPtr(defaults[name]), kmsg.ConfigSourceDefaultConfig, true
+		t.at[name] = len(t.standard)
+		t.standard = append(t.standard, c)
 	}
+	return t
+}
+
+// of makes what kfake knows about a topic what a broker answers: every name, with the value in force and where
+// it comes from.
+func (t configTable) of(known []kmsg.DescribeConfigsResponseResourceConfig) []kmsg.DescribeConfigsResponseResourceConfig {
+	out := slices.Clone(t.standard)
 	for _, source := range []kmsg.ConfigSource{kmsg.ConfigSourceDynamicBrokerConfig, kmsg.ConfigSourceDynamicTopicConfig} {
 		for _, c := range known {
 			if c.Source != source {
 				continue
 			}
 			if source == kmsg.ConfigSourceDynamicBrokerConfig {
-				c.Name = brokerNames()[c.Name]
+				c.Name = t.broker[c.Name]
 			}
-			if _, ok := out[c.Name]; ok {
+			if i, ok := t.at[c.Name]; ok {
 				c.ConfigSynonyms, c.IsDefault = nil, false
-				out[c.Name] = c
+				out[i] = c
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(out), func(a, b kmsg.DescribeConfigsResponseResourceConfig) int {
-		return cmp.Compare(a.Name, b.Name)
-	})
+	return out
 }
 
 // brokerConfigs puts right what kfake says about itself: no authorizer or super users where there are none,
@@ -156,9 +168,10 @@ func (c *Cluster) brokerConfigs(known []kmsg.DescribeConfigsResponseResourceConf
 
 func (cl *client) createTopics(in inbound, req *kmsg.CreateTopicsRequest) ([]byte, error) {
 	var refused []kmsg.CreateTopicsResponseTopic
+	defaults := topicDefaults()
 	req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.CreateTopicsRequestTopic) bool {
 		for _, c := range t.Configs {
-			if !validConfig(c.Name, c.Value) {
+			if !validConfig(defaults, c.Name, c.Value) {
 				rt := kmsg.NewCreateTopicsResponseTopic()
 				rt.Topic, rt.ErrorCode, rt.ErrorMessage = t.Topic, kerr.InvalidConfig.Code, unknownConfig(c.Name)
 				refused = append(refused, rt)
@@ -178,9 +191,10 @@ func (cl *client) createTopics(in inbound, req *kmsg.CreateTopicsRequest) ([]byt
 
 func (cl *client) incrementalAlter(in inbound, req *kmsg.IncrementalAlterConfigsRequest) ([]byte, error) {
 	var refused []kmsg.IncrementalAlterConfigsResponseResource
+	defaults := topicDefaults()
 	req.Resources = slices.DeleteFunc(req.Resources, func(r kmsg.IncrementalAlterConfigsRequestResource) bool {
 		for _, c := range r.Configs {
-			if r.ResourceType == kmsg.ConfigResourceTypeTopic && c.Op == kmsg.IncrementalAlterConfigOpSet && !validConfig(c.Name, c.Value) {
+			if r.ResourceType == kmsg.ConfigResourceTypeTopic && c.Op == kmsg.IncrementalAlterConfigOpSet && !validConfig(defaults, c.Name, c.Value) {
 				rr := kmsg.NewIncrementalAlterConfigsResponseResource()
 				rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
 				rr.ErrorCode, rr.ErrorMessage = kerr.InvalidConfig.Code, unknownConfig(c.Name)
@@ -201,9 +215,10 @@ func (cl *client) incrementalAlter(in inbound, req *kmsg.IncrementalAlterConfigs
 
 func (cl *client) alter(in inbound, req *kmsg.AlterConfigsRequest) ([]byte, error) {
 	var refused []kmsg.AlterConfigsResponseResource
+	defaults := topicDefaults()
 	req.Resources = slices.DeleteFunc(req.Resources, func(r kmsg.AlterConfigsRequestResource) bool {
 		for _, c := range r.Configs {
-			if r.ResourceType == kmsg.ConfigResourceTypeTopic && !validConfig(c.Name, c.Value) {
+			if r.ResourceType == kmsg.ConfigResourceTypeTopic && !validConfig(defaults, c.Name, c.Value) {
 				rr := kmsg.NewAlterConfigsResponseResource()
 				rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
 				rr.ErrorCode, rr.ErrorMessage = kerr.InvalidConfig.Code, unknownConfig(c.Name)

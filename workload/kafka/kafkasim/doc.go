@@ -20,7 +20,8 @@
 //     topics with append time are not supported as targets;
 //   - no throttling, no producer expiry (producer.id.expiration.ms), no segments worth the name;
 //   - a transaction caught by an append limit of 0 hangs as on a real broker, until kfake's transaction
-//     timeout aborts it; on a real broker it hangs for good;
+//     timeout aborts it; on a real broker it hangs until its coordinator is started again, and here after
+//     Restart too where other topics of it were open;
 //   - __consumer_offsets and __transaction_state are not topics;
 //   - a negative producer id other than −1 is refused, where brokers take it;
 //   - share groups read producer ids in their stored form (see disguise);

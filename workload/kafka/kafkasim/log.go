@@ -154,14 +154,19 @@ func (c *Cluster) topicConfig(topic, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	value, broker := topicDefaults()[name], brokerNames()
 	for _, r := range answer.(*kmsg.DescribeConfigsResponse).Resources {
-		for _, got := range topicConfigs(r.Configs) {
-			if got.Name == name && got.Value != nil {
+		for _, got := range r.Configs {
+			switch {
+			case got.Value == nil:
+			case got.Source == kmsg.ConfigSourceDynamicTopicConfig && got.Name == name:
 				return *got.Value, nil
+			case got.Source == kmsg.ConfigSourceDynamicBrokerConfig && broker[got.Name] == name:
+				value = *got.Value
 			}
 		}
 	}
-	return "", nil
+	return value, nil
 }
 
 // forget drops what is known about topics whose logs are gone: of one topic, or of all when it was named by

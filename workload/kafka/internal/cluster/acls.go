@@ -55,11 +55,20 @@ func compareACL(a, b ACL) int {
 		cmp.Compare(a.Principal, b.Principal), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Allow, b.Allow))
 }
 
-// CreateACLs adds rules. A rule that is there already stays as it is.
+// rulesMost is how many rules are changed by one request. A controller takes 10,000 records at once, and no more.
+const rulesMost = 2000
+
+// CreateACLs adds rules. A rule that is there already stays as it is. After an error some may be there.
 func (c *Cluster) CreateACLs(ctx context.Context, lease understudy.Lease, acls []ACL) error {
-	if len(acls) == 0 {
-		return nil
+	for some := range slices.Chunk(acls, rulesMost) {
+		if err := c.createACLs(ctx, lease, some); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (c *Cluster) createACLs(ctx context.Context, lease understudy.Lease, acls []ACL) error {
 	req := kmsg.NewPtrCreateACLsRequest()
 	for _, a := range acls {
 		r := kmsg.NewCreateACLsRequestCreation()
@@ -79,11 +88,17 @@ func (c *Cluster) CreateACLs(ctx context.Context, lease understudy.Lease, acls [
 	return nil
 }
 
-// DeleteACLs removes exactly these rules. A rule that is not there is fine.
+// DeleteACLs removes exactly these rules. A rule that is not there is fine. After an error some may be gone.
 func (c *Cluster) DeleteACLs(ctx context.Context, lease understudy.Lease, acls []ACL) error {
-	if len(acls) == 0 {
-		return nil
+	for some := range slices.Chunk(acls, rulesMost) {
+		if err := c.deleteACLs(ctx, lease, some); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (c *Cluster) deleteACLs(ctx context.Context, lease understudy.Lease, acls []ACL) error {
 	req := kmsg.NewPtrDeleteACLsRequest()
 	for _, a := range acls {
 		f := kmsg.NewDeleteACLsRequestFilter()

@@ -143,12 +143,12 @@ func TestTopicsAndSettings(t *testing.T) {
 func TestGroups(t *testing.T) {
 	_, c := start(t, kafkasim.Options{Topics: map[string]int32{"orders": 1}})
 	p := orders(t, c)
-	codes, err := c.CommitOffsets(t.Context(), lease(), "billing", map[cluster.TP]int64{p.TP: 7}, map[string][16]byte{"orders": p.ID})
+	codes, err := c.CommitOffsets(t.Context(), lease(), "billing", map[cluster.TP]cluster.Committed{p.TP: {At: 7, Metadata: "mine"}}, map[string][16]byte{"orders": p.ID})
 	if err != nil || codes[p.TP] != 0 {
 		t.Fatalf("commit: %v, %v", codes, err)
 	}
 	at, err := c.FetchOffsets(t.Context(), lease(), "billing")
-	if diff := cmp.Diff(map[cluster.TP]int64{p.TP: 7}, at); err != nil || diff != "" {
+	if diff := cmp.Diff(map[cluster.TP]cluster.Committed{p.TP: {At: 7, Metadata: "mine"}}, at); err != nil || diff != "" {
 		t.Fatalf("positions: %v\n%s", err, diff)
 	}
 	groups, err := c.ListGroups(t.Context(), lease())

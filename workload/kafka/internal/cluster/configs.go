@@ -32,8 +32,20 @@ func (c *Cluster) DescribeTopicConfigs(ctx context.Context, lease understudy.Lea
 	if len(topics) == 0 {
 		return map[string]map[string]ConfigValue{}, nil
 	}
-	return c.describeConfigs(ctx, lease, kmsg.ConfigResourceTypeTopic, topics, "DESCRIBE_CONFIGS on topic ")
+	out := map[string]map[string]ConfigValue{}
+	for some := range slices.Chunk(topics, describeMost) {
+		got, err := c.describeConfigs(ctx, lease, kmsg.ConfigResourceTypeTopic, some, "DESCRIBE_CONFIGS on topic ")
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, got)
+	}
+	return out, nil
 }
+
+// describeMost is how many topics are asked about at once. A topic has some 5 kB to tell, and an answer must not
+// exceed what a client takes, 100 MiB.
+const describeMost = 2000
 
 // DescribeBrokerConfigs gives every setting of one broker.
 func (c *Cluster) DescribeBrokerConfigs(ctx context.Context, lease understudy.Lease, broker int32) (map[string]ConfigValue, error) {

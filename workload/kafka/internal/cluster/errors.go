@@ -18,6 +18,7 @@ const (
 	CodeUnknownTopic       = 3
 	CodeNotLeader          = 6
 	CodeMessageTooLarge    = 10
+	CodeMetadataTooLarge   = 12
 	CodeUnknownMember      = 25
 	CodeTopicDenied        = 29
 	CodeGroupDenied        = 30
@@ -30,6 +31,10 @@ const (
 	CodeSecurityDisabled   = 54
 	CodeUnknownProducer    = 59
 	CodeUnknownTopicID     = 100
+
+	codeTransactionalDenied = 53
+	// codeUnknownGroup is GROUP_ID_NOT_FOUND: the group has no positions.
+	codeUnknownGroup = 69
 )
 
 func leaseOver(op string, o understudy.Object) *understudy.Error {
@@ -95,14 +100,14 @@ func (c *Cluster) Refused(op, shard string, code int16, right string) error {
 	case 58: // SASL_AUTHENTICATION_FAILED
 		e.Code, e.Kind, e.Summary = "US102", understudy.KindDenied, "the brokers refuse the login"
 		e.Fix = "check sasl.mechanism, sasl.user and the secret in the site file"
-	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, 53, 65:
+	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, codeTransactionalDenied, 65:
 		e.Code, e.Kind = "US102", understudy.KindDenied
 		e.Summary = "a right is missing"
 		if right != "" {
 			e.Summary = "the right " + right + " is missing"
 			e.Fix = "grant " + right + " to the principal that understudy uses there"
 		}
-	case CodeUnknownTopic, CodeUnknownTopicID, 69:
+	case CodeUnknownTopic, CodeUnknownTopicID, codeUnknownGroup:
 		e.Kind, e.Summary = understudy.KindNotFound, "it does not exist there"
 	case CodeInvalidEpoch, CodeCoordinatorFenced:
 		e.Kind, e.Summary = understudy.KindConflict, "a newer role epoch has been seen there"

@@ -8,11 +8,18 @@ import (
 	"github.com/understudy-dr/understudy"
 )
 
+// Committed is a group's position in a partition.
+type Committed struct {
+	At int64
+	// Metadata is the text that the group's members committed with it; empty for none.
+	Metadata string
+}
+
 // FetchGroupOffsets gives the committed positions of many groups with as few requests as there are
 // coordinators. Partitions without a position are left out; groups without any have an empty entry.
-func (c *Cluster) FetchGroupOffsets(ctx context.Context, lease understudy.Lease, groups []string) (map[string]map[TP]int64, error) {
+func (c *Cluster) FetchGroupOffsets(ctx context.Context, lease understudy.Lease, groups []string) (map[string]map[TP]Committed, error) {
 	const op = "kafka.offsetfetch"
-	out := make(map[string]map[TP]int64, len(groups))
+	out := make(map[string]map[TP]Committed, len(groups))
 	if len(groups) == 0 {
 		return out, nil
 	}
@@ -30,7 +37,7 @@ func (c *Cluster) FetchGroupOffsets(ctx context.Context, lease understudy.Lease,
 		rg := kmsg.NewOffsetFetchRequestGroup()
 		rg.Group = g
 		req.Groups = append(req.Groups, rg)
-		out[g] = map[TP]int64{}
+		out[g] = map[TP]Committed{}
 	}
 	for _, shard := range cl.RequestSharded(bounded, req) {
 		if shard.Err != nil {
@@ -45,7 +52,10 @@ func (c *Cluster) FetchGroupOffsets(ctx context.Context, lease understudy.Lease,
 	return out, nil
 }
 
-func (c *Cluster) readGroup(g kmsg.OffsetFetchResponseGroup, out map[string]map[TP]int64) error {
+func (c *Cluster) readGroup(g kmsg.OffsetFetchResponseGroup, out map[string]map[TP]Committed) error {
+	if g.ErrorCode == codeUnknownGroup {
+		return nil
+	}
 	if err := c.Refused("kafka.offsetfetch", g.Group, g.ErrorCode, "DESCRIBE on group "+g.Group); err != nil {
 		return err
 	}
@@ -56,9 +66,16 @@ func (c *Cluster) readGroup(g kmsg.OffsetFetchResponseGroup, out map[string]map[
 	for _, t := range g.Topics {
 		for _, p := range t.Partitions {
 			if p.ErrorCode == 0 && p.Offset >= 0 && t.Topic != "" {
-				at[TP{t.Topic, p.Partition}] = p.Offset
+				at[TP{t.Topic, p.Partition}] = Committed{p.Offset, textOf(p.Metadata)}
 			}
 		}
 	}
 	return nil
+}
+
+func textOf(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -90,7 +92,7 @@ func (c *Cluster) groupState(ctx context.Context, lease understudy.Lease, name s
 	}
 	if all := resp.(*kmsg.DescribeGroupsResponse).Groups; len(all) > 0 {
 		a := all[0]
-		if a.ErrorCode == 69 || (a.ErrorCode == 0 && a.State == "Dead") {
+		if a.ErrorCode == codeUnknownGroup || (a.ErrorCode == 0 && a.State == "Dead") {
 			return c.consumerState(ctx, lease, name)
 		}
 		return a.State, c.Refused("kafka.describegroups", name, a.ErrorCode, "DESCRIBE on group "+name)
@@ -111,7 +113,7 @@ func (c *Cluster) consumerState(ctx context.Context, lease understudy.Lease, nam
 	}
 	if all := resp.(*kmsg.ConsumerGroupDescribeResponse).Groups; len(all) > 0 {
 		a := all[0]
-		if a.ErrorCode == 69 || a.ErrorCode == 35 {
+		if a.ErrorCode == codeUnknownGroup || a.ErrorCode == 35 {
 			return "Dead", nil
 		}
 		return a.State, c.Refused("kafka.describegroups", name, a.ErrorCode, "DESCRIBE on group "+name)
@@ -120,7 +122,7 @@ func (c *Cluster) consumerState(ctx context.Context, lease understudy.Lease, nam
 }
 
 // FetchOffsets gives the committed positions of one group; partitions without one are left out.
-func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, group string) (map[TP]int64, error) {
+func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, group string) (map[TP]Committed, error) {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.Group = group
 	rg := kmsg.NewOffsetFetchRequestGroup()
@@ -131,27 +133,26 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 		return nil, err
 	}
 	r := resp.(*kmsg.OffsetFetchResponse)
-	out := map[TP]int64{}
+	out := map[TP]Committed{}
 	right := "DESCRIBE on group " + group
-	const unknown = 69 // GROUP_ID_NOT_FOUND: it has no positions
-	if r.ErrorCode == unknown {
+	if r.ErrorCode == codeUnknownGroup {
 		return out, nil
 	}
 	if err := c.Refused("kafka.offsetfetch", group, r.ErrorCode, right); err != nil {
 		return nil, err
 	}
-	add := func(topic string, partition int32, code int16, offset int64) {
+	add := func(topic string, partition int32, code int16, offset int64, metadata *string) {
 		if code == 0 && offset >= 0 {
-			out[TP{topic, partition}] = offset
+			out[TP{topic, partition}] = Committed{offset, textOf(metadata)}
 		}
 	}
 	for _, t := range r.Topics {
 		for _, p := range t.Partitions {
-			add(t.Topic, p.Partition, p.ErrorCode, p.Offset)
+			add(t.Topic, p.Partition, p.ErrorCode, p.Offset, p.Metadata)
 		}
 	}
 	for _, g := range r.Groups {
-		if g.ErrorCode == unknown {
+		if g.ErrorCode == codeUnknownGroup {
 			continue
 		}
 		if err := c.Refused("kafka.offsetfetch", group, g.ErrorCode, right); err != nil {
@@ -159,7 +160,7 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 		}
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
-				add(t.Topic, p.Partition, p.ErrorCode, p.Offset)
+				add(t.Topic, p.Partition, p.ErrorCode, p.Offset, p.Metadata)
 			}
 		}
 	}
@@ -169,13 +170,42 @@ func (c *Cluster) FetchOffsets(ctx context.Context, lease understudy.Lease, grou
 // CommitOffsets sets positions of a group that has no members, without leader epoch. ids gives the topics'
 // ids for brokers that want them. It gives the broker's code for each partition; 25 means that the group has
 // members.
-func (c *Cluster) CommitOffsets(ctx context.Context, lease understudy.Lease, group string, at map[TP]int64, ids map[string][16]byte) (map[TP]int16, error) {
+func (c *Cluster) CommitOffsets(ctx context.Context, lease understudy.Lease, group string, at map[TP]Committed, ids map[string][16]byte) (map[TP]int16, error) {
+	out := map[TP]int16{}
+	part, size := map[TP]Committed{}, 0
+	commit := func() error {
+		codes, err := c.commitOffsets(ctx, lease, group, part, ids)
+		maps.Copy(out, codes)
+		part, size = map[TP]Committed{}, 0
+		return err
+	}
+	tps := slices.SortedFunc(maps.Keys(at), func(a, b TP) int { return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition)) })
+	for _, tp := range tps {
+		part[tp] = at[tp]
+		if size += len(group) + len(tp.Topic) + len(at[tp].Metadata) + 100; size < commitMost {
+			continue
+		}
+		if err := commit(); err != nil {
+			return nil, err
+		}
+	}
+	if len(part) == 0 {
+		return out, nil
+	}
+	return out, commit()
+}
+
+// commitMost is how many bytes of positions are committed at once. A coordinator writes those of one request as one
+// batch, which must fit its topic's max.message.bytes, by default 1 MiB.
+const commitMost = 256 << 10
+
+func (c *Cluster) commitOffsets(ctx context.Context, lease understudy.Lease, group string, at map[TP]Committed, ids map[string][16]byte) (map[TP]int16, error) {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.Generation, req.RetentionTimeMillis = group, -1, -1
 	byTopic := map[string][]kmsg.OffsetCommitRequestTopicPartition{}
 	for tp, o := range at {
 		p := kmsg.NewOffsetCommitRequestTopicPartition()
-		p.Partition, p.Offset, p.LeaderEpoch = tp.Partition, o, -1
+		p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = tp.Partition, o.At, -1, &o.Metadata
 		byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
 	}
 	for name, ps := range byTopic {
@@ -202,42 +232,4 @@ func (c *Cluster) CommitOffsets(ctx context.Context, lease understudy.Lease, gro
 		}
 	}
 	return out, nil
-}
-
-// Transaction is an open transaction of a cluster.
-type Transaction struct {
-	ID       string
-	Producer int64
-	State    string
-}
-
-// ListTransactions lists the transactions that are not finished (KIP-664). Brokers before 3.0 do not know
-// the request: then it says so by false.
-func (c *Cluster) ListTransactions(ctx context.Context, lease understudy.Lease) ([]Transaction, bool, error) {
-	if known, err := c.knows(ctx, lease, kmsg.ListTransactions); err != nil || !known {
-		return nil, false, err
-	}
-	bounded, cancel, err := bound(ctx, lease, "kafka.listtransactions", c.cfg.Object)
-	if err != nil {
-		return nil, false, err
-	}
-	defer cancel()
-	cl, err := c.connect(bounded)
-	if err != nil {
-		return nil, false, err
-	}
-	var out []Transaction
-	for _, shard := range cl.RequestSharded(bounded, kmsg.NewPtrListTransactionsRequest()) {
-		if shard.Err != nil {
-			return nil, false, c.failed(ctx, lease, "kafka.listtransactions", shard.Err)
-		}
-		for _, t := range shard.Resp.(*kmsg.ListTransactionsResponse).TransactionStates {
-			switch t.TransactionState {
-			case "Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence":
-				out = append(out, Transaction{t.TransactionalID, t.ProducerID, t.TransactionState})
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b Transaction) int { return compareStrings(a.ID, b.ID) })
-	return out, true, nil
 }

@@ -127,8 +127,24 @@ func led(t cluster.Topic) bool {
 	return len(t.Partitions) > 0 && !slices.ContainsFunc(t.Partitions, func(p cluster.Partition) bool { return p.Leader < 0 })
 }
 
-// identify makes sure that there are two clusters, and derives our producer id from the source's.
+// identify makes sure that there are two clusters, and the right ones, and derives our producer id from the source's.
 func (m *Mirror) identify(from, to cluster.Metadata) error {
+	for _, is := range []struct {
+		want string
+		meta cluster.Metadata
+		side *side
+	}{{m.o.SourceID, from, m.source}, {m.o.TargetID, to, m.target}} {
+		if is.want == "" || is.meta.ClusterID == is.want {
+			continue
+		}
+		err := &understudy.Error{
+			Code: "US101", Kind: understudy.KindRefused, Op: "kafka.mirror", Object: is.side.c.Object(),
+			Summary: fmt.Sprintf("cluster %s answers there, but %s was protected", is.meta.ClusterID, is.want),
+			Fix:     "correct the sites' addresses",
+		}
+		m.abandon(err)
+		return err
+	}
 	if from.ClusterID == to.ClusterID && from.ClusterID != "" {
 		return &understudy.Error{
 			Code: "US107", Kind: understudy.KindInvalid, Op: "kafka.mirror", Object: m.target.c.Object(),
@@ -138,6 +154,7 @@ func (m *Mirror) identify(from, to cluster.Metadata) error {
 	if m.pid == 0 { // partitions read it, and start later
 		m.pid = PID(from.ClusterID, m.o.Link)
 	}
+	m.identified.Store(true)
 	return nil
 }
 
@@ -226,6 +243,9 @@ func (c *conf) create(ctx context.Context, names []string, from, to cluster.Meta
 	if err != nil {
 		return err
 	}
+	if err := c.guard(ctx, names); err != nil {
+		return err
+	}
 	for _, n := range names {
 		in := intended[n]
 		want := topicconf.Mirroring(in)
@@ -247,6 +267,22 @@ func (c *conf) create(ctx context.Context, names []string, from, to cluster.Meta
 		return c.align(ctx, names, from, to)
 	}
 	return nil
+}
+
+// guard denies ordinary writers topics before they exist: rules are by name. What is ours is remembered first.
+func (c *conf) guard(ctx context.Context, names []string) error {
+	if c.m.o.Guard == nil || c.m.o.Frozen() {
+		return nil
+	}
+	fenced, do, err := c.m.o.Guard(ctx, names, c.memory(c.m.o.Fence))
+	if err != nil || do == nil {
+		return err
+	}
+	c.m.keep(understudy.Keep{c.m.o.Fence: fenced})
+	c.mu.Lock()
+	c.kept[c.m.o.Fence] = fenced
+	c.mu.Unlock()
+	return do(ctx)
 }
 
 func (c *conf) replication(in topicconf.Intended, to cluster.Metadata) int16 {

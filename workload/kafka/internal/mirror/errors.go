@@ -51,8 +51,15 @@ func (s *shard) foreign(format string, args ...any) *stop {
 		Code: "US141", Kind: understudy.KindBroken, Op: "kafka.mirror", Object: s.object(s.m.target),
 		Summary: fmt.Sprintf(format, args...),
 		Why:     "somebody else writes into the mirrored topic on the secondary",
-		Fix:     "find and stop the writer, then have the topic made anew on the secondary",
+		Fix:     s.anew(),
 	}}
+}
+
+// anew names the command that has a topic made anew on the secondary, in whatever state the link may be.
+func (s *shard) anew() string {
+	return fmt.Sprintf("find and stop the writer, let open operations end (after a takeover: understudy commit %[1]s), then: "+
+		"understudy reprotect %[1]s; it saves what was written there to the ledger, and makes the topic anew. "+
+		"In a first protect: abort it, delete the topic there, and protect again", s.m.o.Link.Plan)
 }
 
 func (s *shard) gap(first, next int64) *stop {

@@ -17,9 +17,15 @@ import (
 
 func (e *end) commit(t *testing.T, group, topic string, at ...int64) {
 	t.Helper()
+	e.commitWith(t, group, topic, "", at...)
+}
+
+// commitWith commits a text with the positions.
+func (e *end) commitWith(t *testing.T, group, topic, text string, at ...int64) {
+	t.Helper()
 	o := kadm.Offsets{}
 	for p, v := range at {
-		o.Add(kadm.Offset{Topic: topic, Partition: int32(p), At: v, LeaderEpoch: -1})
+		o.Add(kadm.Offset{Topic: topic, Partition: int32(p), At: v, LeaderEpoch: -1, Metadata: text})
 	}
 	got, err := e.a.CommitOffsets(t.Context(), group, o)
 	if err == nil {
@@ -90,6 +96,93 @@ func TestGroupsFollow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// committed gives position and text of the first partition.
+func (e *end) committed(t *testing.T, group, topic string) string {
+	t.Helper()
+	got, err := e.a.FetchOffsets(t.Context(), group)
+	if err != nil {
+		return err.Error()
+	}
+	o, _ := got.Lookup(topic, 0)
+	return fmt.Sprint(o.At, " ", o.Metadata)
+}
+
+func TestSimulatedGroupsOfMoversThatDied(t *testing.T) {
+	from, to := simulated(t)
+	groupsOfMoversThatDied(t, from, to)
+}
+
+func TestGroupsOfMoversThatDied(t *testing.T) {
+	s := live.start(t)
+	for name, swap := range map[string]bool{"3.9 to 4.4": false, "4.4 to 3.9": true} {
+		t.Run(name, func(t *testing.T) {
+			a, b := s.old, s.new
+			if swap {
+				a, b = b, a
+			}
+			from, to := pair(t, a, b)
+			groupsOfMoversThatDied(t, from, to)
+		})
+	}
+}
+
+// groupsOfMoversThatDied copies positions each time by a mover that remembers nothing of the one before.
+func groupsOfMoversThatDied(t *testing.T, from, to *end) {
+	topic := from.topic(t, 1, nil)
+	to.create(t, topic, 1, nil)
+	group, long := "group-"+topic, strings.Repeat("x", 4096)
+	from.write(t, topic, 1, 50)
+	to.write(t, topic, 1, 50)
+	o := options(from, to, 3, topic)
+	for _, step := range []struct {
+		what string
+		at   *end
+		pos  int64
+		text string
+		want string
+	}{
+		{"first seen", from, 30, "app", "30 understudy:30;app"},
+		{"moved back", from, 10, "app", "10 understudy:10;app"},
+		{"moved on, with another text", from, 12, "other", "12 understudy:12;other"},
+		{"beyond the end", from, 500, "app", "50 understudy:500;app"},
+		{"moved back from there", from, 40, "", "40 understudy:40;"},
+		{"moved on by the target's own members", to, 45, "mine", "45 understudy:40;mine"},
+		{"moved on below that", from, 42, "app", "45 understudy:42;mine"},
+		{"no room for a note", from, 46, long, "46 " + long},
+		{"the same again", from, 46, long, "46 " + long},
+		{"room again", from, 47, "app", "47 understudy:47;app"},
+	} {
+		step.at.commitWith(t, group, topic, step.text, step.pos)
+		for range 2 { // the second finds nothing to do
+			g := mirror.GroupOptions{Source: from.c, Target: to.c, Topic: o.Topic, Group: o.Group}
+			if _, err := mirror.SyncGroupsOnce(t.Context(), g); err != nil {
+				t.Fatalf("%s: %v", step.what, err)
+			}
+			if got := to.committed(t, group, topic); got != step.want {
+				t.Fatalf("%s: %.80s, not %.80s", step.what, got, step.want)
+			}
+		}
+	}
+}
+
+// TestRewindWhileTheMoverIsKilled kills the mover's process, moves a group back on the source, and lets another
+// process go on.
+func TestRewindWhileTheMoverIsKilled(t *testing.T) {
+	s := live.start(t)
+	from, to := pair(t, s.old, s.new)
+	topic := from.topic(t, 1, nil)
+	group := "group-" + topic
+	from.write(t, topic, 1, 50)
+	from.commit(t, group, topic, 40)
+	o := order{From: s.old.Addr(), To: s.new.Addr(), Topic: topic, Epoch: 3}
+	kill := spawn(t, o)
+	to.waitPositions(t, group, topic, "40")
+	kill()
+	from.commit(t, group, topic, 15)
+	defer spawn(t, o)()
+	to.waitPositions(t, group, topic, "15")
 }
 
 func TestGroupActiveOnTheTargetIsLeftAlone(t *testing.T) {

@@ -20,20 +20,22 @@ type GroupOptions struct {
 	Exact bool
 }
 
-// Groups copies the positions of consumer groups. It remembers what it saw, to tell a group that was moved
-// back on the source from one that is ahead on the target.
+// Groups copies the positions of consumer groups. What it saw on the source is written beside each position on the
+// target, to tell a group that was moved back on the source from one that is ahead on the target, also after the
+// mover was down.
 type Groups struct {
 	o GroupOptions
 
 	mu    sync.Mutex
-	last  map[string]map[cluster.TP]int64 // the source's positions, as last copied
-	exact map[string]bool                 // groups that were set exactly
+	last  map[string]map[cluster.TP]cluster.Committed // the source's positions, as last seen
+	rest  map[string]bool                             // groups that could not be copied as a whole
+	exact map[string]bool                             // groups that were set exactly
 	notes []string
 }
 
 // NewGroups makes a copier that has seen nothing yet.
 func NewGroups(o GroupOptions) *Groups {
-	return &Groups{o: o, last: map[string]map[cluster.TP]int64{}, exact: map[string]bool{}}
+	return &Groups{o: o, last: map[string]map[cluster.TP]cluster.Committed{}, rest: map[string]bool{}, exact: map[string]bool{}}
 }
 
 // GroupReport is what one round found.
@@ -87,7 +89,7 @@ func (g *Groups) Sync(ctx context.Context) (GroupReport, error) {
 }
 
 // moved lists the groups with positions of ours that are not as last copied.
-func (g *Groups) moved(from map[string]map[cluster.TP]int64) []string {
+func (g *Groups) moved(from map[string]map[cluster.TP]cluster.Committed) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var out []string
@@ -97,14 +99,14 @@ func (g *Groups) moved(from map[string]map[cluster.TP]int64) []string {
 				delete(from[name], tp)
 			}
 		}
-		if len(from[name]) > 0 && !maps.Equal(from[name], g.last[name]) {
+		if len(from[name]) > 0 && (g.rest[name] || !maps.Equal(from[name], g.last[name])) {
 			out = append(out, name)
 		}
 	}
 	return out
 }
 
-func (g *Groups) copy(ctx context.Context, moved []string, from map[string]map[cluster.TP]int64, rep *GroupReport) error {
+func (g *Groups) copy(ctx context.Context, moved []string, from map[string]map[cluster.TP]cluster.Committed, rep *GroupReport) error {
 	meta, err := g.o.Target.Metadata(ctx, g.o.Lease)
 	if err != nil {
 		return err
@@ -152,7 +154,7 @@ func (g *Groups) tell(rep *GroupReport) {
 }
 
 // ends reads where the partitions end that positions lie in; those that do not exist there are left out.
-func (g *Groups) ends(ctx context.Context, meta cluster.Metadata, moved []string, from map[string]map[cluster.TP]int64) (map[cluster.TP]int64, error) {
+func (g *Groups) ends(ctx context.Context, meta cluster.Metadata, moved []string, from map[string]map[cluster.TP]cluster.Committed) (map[cluster.TP]int64, error) {
 	need := map[cluster.TP]cluster.Partition{}
 	for _, name := range moved {
 		for tp := range from[name] {
@@ -165,57 +167,96 @@ func (g *Groups) ends(ctx context.Context, meta cluster.Metadata, moved []string
 }
 
 // set moves one group that nobody is in, where it has to move.
-func (g *Groups) set(ctx context.Context, name string, from, there, ends map[cluster.TP]int64, ids map[string][16]byte, rep *GroupReport) error {
+func (g *Groups) set(ctx context.Context, name string, from, there map[cluster.TP]cluster.Committed, ends map[cluster.TP]int64, ids map[string][16]byte, rep *GroupReport) error {
 	g.mu.Lock()
 	last, exact := g.last[name], g.o.Exact && !g.exact[name]
 	g.mu.Unlock()
 	want, capped := positions(from, there, last, ends, exact)
 	rep.Capped = append(rep.Capped, capped...)
 	if len(want) > 0 {
-		codes, err := g.o.Target.CommitOffsets(ctx, g.o.Lease, name, want, ids)
+		busy, err := g.commit(ctx, name, want, ids)
 		if err != nil {
 			return err
 		}
-		for tp, code := range codes {
-			if code == cluster.CodeUnknownMember {
-				rep.ActiveAtTarget = append(rep.ActiveAtTarget, name)
-				return nil
-			}
-			if err := g.o.Target.Refused("kafka.offsetcommit", tp.String(), code, "READ on group "+name); err != nil {
-				return err
+		if busy {
+			rep.ActiveAtTarget = append(rep.ActiveAtTarget, name)
+			return nil
+		}
+		for tp, w := range want {
+			if now, ok := there[tp]; !ok || now.At != w.At {
+				rep.Copied++
 			}
 		}
-		rep.Copied += len(want)
-	}
-	if len(capped) > 0 {
-		return nil // the rest follows when the target has it
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.last[name], g.exact[name] = from, true
+	g.last[name], g.rest[name] = from, len(capped) > 0 // the rest follows when the target has it
+	if len(capped) == 0 {
+		g.exact[name] = true
+	}
 	return nil
 }
 
+// commit sets positions of a group, and says whether members of it are in the way. Where the broker has no room for
+// our note beside the group's own text, the position is set without the note.
+func (g *Groups) commit(ctx context.Context, name string, want map[cluster.TP]cluster.Committed, ids map[string][16]byte) (busy bool, err error) {
+	for len(want) > 0 {
+		codes, err := g.o.Target.CommitOffsets(ctx, g.o.Lease, name, want, ids)
+		if err != nil {
+			return false, err
+		}
+		if want, busy, err = g.unfit(name, want, codes); err != nil || busy {
+			return busy, err
+		}
+	}
+	return false, nil
+}
+
+// unfit gives the positions whose text was too long for the broker with our note, without it.
+func (g *Groups) unfit(name string, want map[cluster.TP]cluster.Committed, codes map[cluster.TP]int16) (bare map[cluster.TP]cluster.Committed, busy bool, err error) {
+	bare = map[cluster.TP]cluster.Committed{}
+	for tp, code := range codes {
+		if code == cluster.CodeUnknownMember {
+			return nil, true, nil
+		}
+		if _, own, noted := Seen(want[tp].Metadata); code == cluster.CodeMetadataTooLarge && noted {
+			bare[tp] = cluster.Committed{At: want[tp].At, Metadata: own}
+			continue
+		}
+		if err := g.o.Target.Refused("kafka.offsetcommit", tp.String(), code, "READ on group "+name); err != nil {
+			return nil, false, err
+		}
+	}
+	return bare, false, nil
+}
+
 // positions decides what to set: forwards always, backwards only where the source moved back since it was
-// last copied, or where all is to be exact.
-func positions(from, there, last, ends map[cluster.TP]int64, exact bool) (want map[cluster.TP]int64, capped []string) {
-	want = map[cluster.TP]int64{}
+// last seen, or where all is to be exact. What was last seen is in memory, or beside the position on the target.
+func positions(from, there, last map[cluster.TP]cluster.Committed, ends map[cluster.TP]int64, exact bool) (want map[cluster.TP]cluster.Committed, capped []string) {
+	want = map[cluster.TP]cluster.Committed{}
 	for tp, at := range from {
 		end, ok := ends[tp]
 		if !ok {
 			capped = append(capped, tp.String())
 			continue
 		}
-		goal := at
+		goal := at.At
 		if goal > end {
 			goal = end
 			capped = append(capped, tp.String())
 		}
+		_, text, _ := Seen(at.Metadata)
 		now, ok := there[tp]
-		before, seen := last[tp]
-		back := exact || seen && at < before
-		if !ok || goal > now || goal < now && back {
-			want[tp] = goal
+		before, own, seen := Seen(now.Metadata)
+		if l, ok := last[tp]; ok {
+			before, seen = l.At, true
+		}
+		if ok && goal < now.At && !exact && (!seen || at.At >= before) {
+			goal, text = now.At, own // it is ahead on the target, by a life of its own
+		}
+		set := cluster.Committed{At: goal, Metadata: noted(at.At, text)}
+		if set != now && !bareEqual(set, now) {
+			want[tp] = set
 		}
 	}
 	slices.Sort(capped)
@@ -223,6 +264,9 @@ func positions(from, there, last, ends map[cluster.TP]int64, exact bool) (want m
 }
 
 func (m *Mirror) syncGroups(ctx context.Context) error {
+	if !m.identified.Load() {
+		return nil // nothing is written before it is known to whom
+	}
 	_, err := m.groups.Sync(ctx)
 	if err == nil || isLease(err) {
 		return err

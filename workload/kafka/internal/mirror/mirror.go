@@ -44,8 +44,15 @@ type Options struct {
 	// Kept is the workload's memory as the assignment began.
 	Kept           understudy.Keep
 	Source, Target *cluster.Cluster
+	// SourceID and TargetID are the ids that the clusters had when they were protected; empty where none is known.
+	SourceID, TargetID string
 	// Topic and Group say what belongs to the workload.
 	Topic, Group func(string) bool
+	// Guard keeps ordinary writers off topics of the target that are about to be made, where others of the workload are
+	// guarded. It gives what must be remembered first, and what then does it; both are nil where nothing is to be done.
+	Guard func(ctx context.Context, topics []string, fence []byte) (fenced []byte, do func(context.Context) error, err error)
+	// Fence is the name under which the memory of the target's guard is kept.
+	Fence string
 	// Replication is the replication factor of topics made on the target; 0 means as on the source.
 	Replication int
 	// Settle is how long a request may be under way after its connection broke; 0 means cluster.RequestTimeout.
@@ -77,6 +84,7 @@ type Mirror struct {
 	groups                     *Groups
 	copiedRecords, copiedBytes atomic.Int64
 	filled                     atomic.Int64
+	identified                 atomic.Bool // both clusters are the right ones
 	end                        context.CancelCauseFunc
 	reporting                  sync.Mutex
 	mu                         sync.Mutex
@@ -127,7 +135,7 @@ func New(o Options) (*Mirror, error) {
 }
 
 // Run follows the link until ctx ends, and returns when nothing of it is in flight. The error is nil when ctx
-// ended, and US003 when the lease did.
+// ended, US003 when the lease did, and US101 when a cluster is not the one that was protected: nothing was written.
 func (m *Mirror) Run(ctx context.Context) error {
 	work, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -169,7 +177,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 	return nil
 }
 
-// abandon ends the whole mirror: the lease is over.
+// abandon ends the whole mirror: the lease is over, or a cluster is not the one that was protected.
 func (m *Mirror) abandon(err error) { m.end(err) }
 
 // every does something again and again, and remembers what is wrong with it.

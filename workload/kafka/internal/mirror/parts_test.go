@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,37 +174,68 @@ func TestMarkersNeverNameAPartitionTwice(t *testing.T) {
 
 func TestPositions(t *testing.T) {
 	tp := cluster.TP{Topic: "t"}
-	at := func(v int64) map[cluster.TP]int64 {
+	at := func(v int64) map[cluster.TP]cluster.Committed {
 		if v < 0 {
 			return nil
 		}
-		return map[cluster.TP]int64{tp: v}
+		return map[cluster.TP]cluster.Committed{tp: {At: v}}
 	}
 	for name, c := range map[string]struct {
 		from, there, last, end int64
 		exact                  bool
-		want                   int64 // −1 for nothing
+		want                   int64
 		capped                 bool
 	}{
 		"new":                            {5, -1, -1, 10, false, 5, false},
 		"forward":                        {5, 3, 3, 10, false, 5, false},
-		"even":                           {5, 5, 5, 10, false, -1, false},
-		"ahead on the target":            {5, 8, -1, 10, false, -1, false},
-		"ahead, and seen the same":       {5, 8, 5, 10, false, -1, false},
+		"even":                           {5, 5, 5, 10, false, 5, false},
+		"ahead on the target":            {5, 8, -1, 10, false, 8, false},
+		"ahead, and seen the same":       {5, 8, 5, 10, false, 8, false},
 		"moved back on the source":       {5, 8, 8, 10, false, 5, false},
 		"moved back, the target further": {5, 9, 8, 10, false, 5, false},
 		"exactly back":                   {5, 8, -1, 10, true, 5, false},
 		"beyond the end":                 {50, 3, 3, 10, false, 10, true},
-		"beyond the end again":           {50, 10, -1, 10, false, -1, true},
+		"beyond the end again":           {50, 10, -1, 10, false, 10, true},
 		"not there yet":                  {5, -1, -1, -1, false, -1, true},
 	} {
-		want, capped := positions(at(c.from), at(c.there), at(c.last), at(c.end), c.exact)
+		ends := map[cluster.TP]int64{tp: c.end}
+		if c.end < 0 {
+			ends = nil
+		}
+		want, capped := positions(at(c.from), at(c.there), at(c.last), ends, c.exact)
 		got, ok := want[tp]
 		if !ok {
-			got = -1
+			got.At = c.there
 		}
-		if got != c.want || (len(capped) > 0) != c.capped {
-			t.Errorf("%s: sets %d, capped %v", name, got, capped)
+		if got.At != c.want || (len(capped) > 0) != c.capped {
+			t.Errorf("%s: sets %v, capped %v", name, got, capped)
+		}
+	}
+}
+
+// TestNotes shows what stands beside a position, and what a mover makes of it that remembers nothing.
+func TestNotes(t *testing.T) {
+	type text = cluster.Committed
+	is := func(at int64, own string) text { return text{At: at, Metadata: own} }
+	long := strings.Repeat("x", 4096)
+	for name, c := range map[string]struct{ from, there, want text }{
+		"the text goes along":               {is(5, "app"), is(3, "understudy:3;old"), is(5, "understudy:5;app")},
+		"nothing to do":                     {is(5, "app"), is(5, "understudy:5;app"), text{}},
+		"only the text changed":             {is(5, "app"), is(5, "understudy:5;old"), is(5, "understudy:5;app")},
+		"no note yet":                       {is(5, ""), is(5, ""), is(5, "understudy:5;")},
+		"moved back":                        {is(5, "app"), is(8, "understudy:8;old"), is(5, "understudy:5;app")},
+		"moved back from beyond the end":    {is(7, "app"), is(10, "understudy:50;old"), is(7, "understudy:7;app")},
+		"beyond the end":                    {is(50, "app"), is(10, "understudy:10;app"), is(10, "understudy:50;app")},
+		"ahead by a life of its own":        {is(5, "app"), is(8, "mine"), is(8, "understudy:5;mine")},
+		"still ahead":                       {is(6, "app"), is(8, "understudy:5;mine"), is(8, "understudy:6;mine")},
+		"a note of a source that was taken": {is(6, "understudy:6;app"), is(3, ""), is(6, "understudy:6;app")},
+		"text that looks like a note":       {is(5, "understudy:me"), is(3, "understudy:-1;x"), is(5, "understudy:5;understudy:me")},
+		"no room for a note":                {is(5, long), is(5, long), text{}},
+	} {
+		tp := cluster.TP{Topic: "t"}
+		want, _ := positions(map[cluster.TP]text{tp: c.from}, map[cluster.TP]text{tp: c.there}, nil, map[cluster.TP]int64{tp: 10}, false)
+		if want[tp] != c.want {
+			t.Errorf("%s: sets %v, not %v", name, want[tp], c.want)
 		}
 	}
 }

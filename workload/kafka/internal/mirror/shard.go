@@ -49,7 +49,8 @@ type shard struct {
 	empties  int
 	unsure   time.Time // until when data without an answer may still arrive
 
-	aheadSeen int // how often the target was seen to end beyond the source
+	aheadSeen int   // how often the target was seen to end beyond the source
+	unknown   int64 // the offset of the last batch that was refused with −1, plus one
 
 	gone     chan struct{} // closed when the partition is to be left
 	goneOnce sync.Once
@@ -329,6 +330,11 @@ func (s *shard) judge(a ack) error {
 		return s.fenced(s.m.o.Epoch+1, "the target refuses our role epoch")
 	case cluster.CodeCorruptMessage, 87, 32, 42, 43, 76: // CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, INVALID_REQUEST, UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE
 		return s.unusable(s.m.target, a.it.base, s.refused(a.code))
+	case -1: // UNKNOWN_SERVER_ERROR: the broker fails on the batch itself, and would for ever; once may be a mishap
+		if s.unknown == a.it.base+1 {
+			return s.unusable(s.m.target, a.it.base, s.refused(a.code))
+		}
+		s.unknown = a.it.base + 1
 	}
 	return s.refused(a.code)
 }

@@ -110,6 +110,28 @@ func Restore(want map[string]string, have Values, ours Ours, replication int16) 
 	return change, foreign
 }
 
+// Revert gives what to alter so that a topic has again what it had of its own before understudy changed it, limited
+// to settings whose value is one of ours, stand-in or intended; the others are named.
+func Revert(before map[string]string, have Values, ours Ours, in Intended) (change map[string]*string, foreign []string) {
+	change = map[string]*string{}
+	for _, name := range copied() {
+		v, known := have[name]
+		was, own := before[name]
+		if !known || !v.Own() && !own || own && same(name, was, v.Value) {
+			continue
+		}
+		if set, ok := in.Values[name]; !isOurs(name, v.Value, ours) && !(ok && same(name, set, v.Value)) {
+			foreign = append(foreign, name)
+			continue
+		}
+		change[name] = nil
+		if own {
+			change[name] = &was
+		}
+	}
+	return change, foreign
+}
+
 // Defaults gives what a new topic would have, from the values of any topic of the same cluster.
 func Defaults(sample Values) Values {
 	out := Values{}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/api"
+	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/workloadtest"
+)
+
+// stage is a control plane over toy clusters, on the socket that a script's commands look for.
+type stage struct {
+	world *workloadtest.World
+	plane *controltest.Plane
+}
+
+// planes are the stages of the scripts that run, by their directory.
+type planes struct {
+	t      *testing.T
+	mu     sync.Mutex
+	stages map[string]*stage
+}
+
+func (p *planes) find(ts *testscript.TestScript) *stage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stages[ts.MkAbs(".")]
+}
+
+// serve starts the script's control plane, with the plan contoso applied. With "nobody" the socket does not name its
+// callers; with "empty" nothing is applied.
+func (p *planes) serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: serve [nobody|empty]")
+	}
+	world := workloadtest.NewWorld("east", "west")
+	sites := []understudy.Site{"east", "west"}
+	plan := workload.Plan{Name: "contoso", Home: "east", Sites: sites, Workloads: []workload.Planned{
+		{Spec: workloadtest.ToySpec("contoso", "orders", "east", "west"), OnFailure: understudy.Continue},
+	}}
+	plane := controltest.Launch(p.t, controltest.Setup{Registry: workload.NewRegistry(workloadtest.Toy(world)), Plan: plan, DataDir: ts.MkAbs("ledger")})
+	ts.Check(plane.Ready(context.Background()))
+	how := strings.Join(args, "")
+	if how != "empty" {
+		plane.Apply()
+	}
+	ts.Check(os.MkdirAll(ts.Getenv("UNDERSTUDY_DATA"), 0o755))
+	l, err := api.Listen(filepath.Join(ts.Getenv("UNDERSTUDY_DATA"), "understudy.sock"))
+	ts.Check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := answer(ctx, l, api.New(plane.Controller, "test"), how == "nobody"); err != nil {
+			p.t.Error(err)
+		}
+	}()
+	ts.Defer(func() {
+		cancel()
+		<-done
+		plane.Stop()
+	})
+	for i := range 5 {
+		ts.Check(world.Write("east", string(rune('a'+i)), "v"))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stages[ts.MkAbs(".")] = &stage{world: world, plane: plane}
+}
+
+// answer serves until ctx ends; a nameless one leaves out who is at the other end.
+func answer(ctx context.Context, l net.Listener, h http.Handler, nameless bool) error {
+	if !nameless {
+		return api.Serve(ctx, l, h)
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// world changes the script's clusters behind the control plane's back.
+func (p *planes) world(ts *testscript.TestScript, neg bool, args []string) {
+	st := p.find(ts)
+	if neg || len(args) != 2 || st == nil {
+		ts.Fatalf("usage: world write|damage|delay|fail WHAT, after serve")
+	}
+	switch what := args[1]; args[0] {
+	case "write":
+		ts.Check(st.world.Write(understudy.Site(what), "z", "v"))
+	case "damage":
+		st.world.Flip(understudy.Site(what), 1)
+	case "delay":
+		d, err := time.ParseDuration(what)
+		ts.Check(err)
+		st.world.SetDelay(d)
+	case "fail":
+		st.world.Fail(understudy.StepKind(what), &understudy.Error{Code: "US999", Kind: understudy.KindBroken, Summary: "planned"})
+	default:
+		ts.Fatalf("unknown: %s", args[0])
+	}
+}
+
+// rest waits until the newest operation rests.
+func (p *planes) rest(ts *testscript.TestScript, neg bool, args []string) {
+	st := p.find(ts)
+	if neg || len(args) != 0 || st == nil {
+		ts.Fatalf("usage: rest, after serve")
+	}
+	ops, err := st.plane.Operations(context.Background(), control.OperationsRequest{})
+	ts.Check(err)
+	_, err = st.plane.Wait(context.Background(), ops[0].ID)
+	ts.Check(err)
+}
+
+// interrupted runs a command, sends SIGINT when it has said that its operation runs, and wants the exit status.
+func interrupted(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupted STATUS COMMAND...")
+	}
+	var path string
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if found, err := exec.LookPath(filepath.Join(dir, args[1])); err == nil {
+			path = found
+			break
+		}
+	}
+	c := exec.Command(path, args[2:]...)
+	c.Dir = ts.MkAbs(".")
+	c.Env = []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "UNDERSTUDY_DATA=" + ts.Getenv("UNDERSTUDY_DATA")}
+	errs, err := c.StderrPipe()
+	ts.Check(err)
+	ts.Check(c.Start())
+	var said strings.Builder
+	buf, sent := make([]byte, 4096), false
+	for {
+		n, err := errs.Read(buf)
+		said.Write(buf[:n])
+		if !sent && strings.Contains(said.String(), "operation op-") {
+			sent = true
+			ts.Check(c.Process.Signal(syscall.SIGINT))
+		}
+		if err != nil {
+			break
+		}
+	}
+	got := "0"
+	if err := c.Wait(); err != nil {
+		got = statusText(err)
+	}
+	if got != args[0] {
+		ts.Fatalf("exit status %s, want %s: %s", got, args[0], said.String())
+	}
+	if !strings.Contains(said.String(), "goes on: understudy report op-") {
+		ts.Fatalf("it does not say that the operation goes on: %s", said.String())
+	}
+}

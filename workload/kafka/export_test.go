@@ -1,0 +1,13 @@
+package kafka
+
+import (
+	"context"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
+)
+
+// LastMarker is lastMarker, for tests.
+func LastMarker(ctx context.Context, lease understudy.Lease, c *cluster.Cluster, p cluster.Partition, pid int64, epoch int16) (int64, bool, error) {
+	return lastMarker(ctx, lease, c, p, pid, epoch)
+}
