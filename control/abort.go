@@ -29,6 +29,9 @@ func (s *session) turn(op *Operation, t *change, by, reason string) ([]Event, er
 		return []Event{e}, err
 	}
 	op.Aborting = true
+	if op.Verb == understudy.Protect {
+		op.leaveProtected()
+	}
 	rows := op.rows()
 	if len(rows) > 0 {
 		op.Stages = stagesOf(rows)
@@ -39,6 +42,15 @@ func (s *session) turn(op *Operation, t *change, by, reason string) ([]Event, er
 		err = s.release(s.hard, op, t)
 	}
 	return []Event{e, home}, err
+}
+
+// leaveProtected takes out of the way back of a protect the workloads that were protected before it: they lose nothing.
+func (op *Operation) leaveProtected() {
+	for i := range op.Parts {
+		if op.Parts[i].Before.Epoch > 0 && op.Parts[i].State != Quarantined {
+			op.Parts[i].State = Left
+		}
+	}
 }
 
 // restore makes the old side active again, for all workloads or for none.
