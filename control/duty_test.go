@@ -151,6 +151,9 @@ func TestAFailingDutyIsTriedSeldom(t *testing.T) {
 		if tries < 5 || tries > 15 {
 			t.Fatalf("%d tries in ten minutes", tries)
 		}
+		if raced {
+			return // hours of looking at the site cost a minute there
+		}
 		<-time.After(8 * time.Hour)
 		if _, events = s.duty(); len(events) > 300 {
 			t.Fatalf("%d entries after eight hours", len(events))

@@ -120,7 +120,7 @@ var errSeen = fmt.Errorf("seen")
 func TestCrashSweepOfLargeValues(t *testing.T) {
 	stride := 11
 	if raced || testing.Short() {
-		stride = 97
+		stride = 1000 // it runs once more without the race detector
 	}
 	req := control.StartRequest{Verb: understudy.Switchover}
 	n := controltest.Sweep(t, controltest.Course{Around: controltest.Bubble, Stride: stride}, func(t *testing.T) controltest.Estate {
