@@ -331,6 +331,13 @@ func retryingProducer(t *testing.T, th theatre) {
 	if err == nil {
 		err = h.stage(understudy.Reprotect, understudy.StageReverse, west, east)
 	}
+	if err == nil { // it was slower than the watch: the topic is open now
+		select {
+		case <-p.first:
+		case <-h.ctx.Done():
+			t.Fatal("the producer never got through to an open topic")
+		}
+	}
 	acked := p.stop()
 	if err != nil {
 		wants(t, err, "US128")
@@ -360,21 +367,21 @@ type producer struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	acked  []string
+	// first is closed when something was acknowledged.
+	first chan struct{}
 }
 
+// produce writes all the time, each record over a connection of its own: a client that knows the topic by its old id
+// would take a while to ask again.
 func produce(t *testing.T, addr string) *producer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &producer{cancel: cancel}
-	cl := client(t, addr, kgo.AllowAutoTopicCreation(), kgo.DisableIdempotentWrite(), kgo.UnknownTopicRetries(-1), kgo.RecordDeliveryTimeout(time.Second))
+	p := &producer{cancel: cancel, first: make(chan struct{})}
 	pace := time.NewTicker(10 * time.Millisecond)
 	p.done.Go(func() {
 		defer pace.Stop()
 		for i := 0; ctx.Err() == nil; i++ {
-			value := fmt.Sprintf("retry-%d", i)
-			if cl.ProduceSync(ctx, &kgo.Record{Topic: "orders", Value: []byte(value)}).FirstErr() == nil {
-				p.acked = append(p.acked, value)
-			}
+			p.write(ctx, addr, fmt.Sprintf("retry-%d", i))
 			select {
 			case <-pace.C:
 			case <-ctx.Done():
@@ -383,6 +390,20 @@ func produce(t *testing.T, addr string) *producer {
 	})
 	t.Cleanup(cancel)
 	return p
+}
+
+func (p *producer) write(ctx context.Context, addr, value string) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.AllowAutoTopicCreation(), kgo.DisableIdempotentWrite(), kgo.RecordDeliveryTimeout(time.Second))
+	if err != nil {
+		return
+	}
+	defer cl.Close()
+	if cl.ProduceSync(ctx, &kgo.Record{Topic: "orders", Value: []byte(value)}).FirstErr() != nil {
+		return
+	}
+	if p.acked = append(p.acked, value); len(p.acked) == 1 {
+		close(p.first)
+	}
 }
 
 func (p *producer) stop() []string {
