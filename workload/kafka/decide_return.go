@@ -255,7 +255,7 @@ func (d *decision) resolve() error {
 	d.copyRules(source, old, diverged)
 	for _, name := range diverged {
 		if old.Topics[name] != nil {
-			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan.of(name), Ranges: det.of(name)})
+			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan.of(name), ID: det.IDs[name], Ranges: det.of(name)})
 		}
 	}
 	return nil
@@ -325,6 +325,9 @@ func (d *decision) room(source, old *SiteFacts, topics []string) error {
 func (d *decision) remake(at understudy.Site, source, there *SiteFacts, name string, saved *ledgered) {
 	a, in := d.remakeArgs(at, source, there, name)
 	a.Ledgered = saved
+	if saved != nil && saved.ID != "" {
+		a.OldID = saved.ID
+	}
 	d.remember(map[string]any{
 		topicconf.KeepIntended(name):         in,
 		topicconf.KeepOurs(name, string(at)): topicconf.Set(topicconf.Mirroring(in), in),
@@ -499,4 +502,6 @@ type divergedRange struct {
 // scanDetail is what the scan and the ledger leave behind.
 type scanDetail struct {
 	Ranges []divergedRange `json:"ranges"`
+	// IDs gives, in hex, the id of each topic that has a range: what is there later under the name is another one.
+	IDs map[string]string `json:"ids,omitempty"`
 }

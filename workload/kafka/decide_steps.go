@@ -176,7 +176,9 @@ type remakeArgs struct {
 
 // ledgered is the part of a ledger that covers one topic, and how to compare the log with it again.
 type ledgered struct {
-	Scan   scanArgs        `json:"scan"`
+	Scan scanArgs `json:"scan"`
+	// ID is that of the topic that was saved, in hex.
+	ID     string          `json:"id,omitempty"`
 	Ranges []divergedRange `json:"ranges"`
 }
 

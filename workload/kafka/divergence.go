@@ -34,6 +34,15 @@ func plain(list []reach) []divergedRange {
 	return out
 }
 
+// found is what a scan or a ledger leaves behind.
+func found(list []reach) scanDetail {
+	d := scanDetail{Ranges: plain(list), IDs: map[string]string{}}
+	for _, r := range list {
+		d.IDs[r.Topic] = hex.EncodeToString(r.at.ID[:])
+	}
+	return d
+}
+
 // gone names the ranges whose head the old primary's own retention removed before they could be saved.
 func gone(list []reach) []string {
 	var out []string
@@ -87,11 +96,11 @@ func (j *job) diverged(ctx context.Context, a scanArgs, only ...string) ([]reach
 	}
 	var out []reach
 	for _, name := range names {
-		found, err := divergedTopic(ctx, topics[name])
+		own, err := divergedTopic(ctx, topics[name])
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, found...)
+		out = append(out, own...)
 	}
 	return out, nil
 }
@@ -135,13 +144,13 @@ func (j *job) limits(ctx context.Context, s *site, only []string) (limits, error
 // deleted, so all of them are read from their starts, and what cannot be compared any more counts as its own too.
 func divergedTopic(ctx context.Context, parts []*look) ([]reach, error) {
 	var own bool
-	found := make([]finding, len(parts))
+	walks := make([]finding, len(parts))
 	for i, l := range parts {
 		var err error
-		if found[i], err = l.walk(ctx, l.deep); err != nil {
+		if walks[i], err = l.walk(ctx, l.deep); err != nil {
 			return nil, err
 		}
-		own = own || found[i].certain()
+		own = own || walks[i].certain()
 	}
 	if !own {
 		return nil, nil
@@ -150,11 +159,11 @@ func divergedTopic(ctx context.Context, parts []*look) ([]reach, error) {
 	for i, l := range parts {
 		if !l.deep {
 			var err error
-			if found[i], err = l.walk(ctx, true); err != nil {
+			if walks[i], err = l.walk(ctx, true); err != nil {
 				return nil, err
 			}
 		}
-		out = append(out, l.reaches(found[i])...)
+		out = append(out, l.reaches(walks[i])...)
 	}
 	return out, nil
 }

@@ -62,8 +62,8 @@ func (j *job) remade(ids map[string]string) (understudy.Receipt, error) {
 // remake brings the new topic about, and gives its id.
 func (j *job) remake(ctx context.Context, a remakeArgs) (string, error) {
 	old := a.OldID
+	id, _, err := j.isRemade(ctx, a)
 	for range remakeTries {
-		id, err := j.isRemade(ctx, a)
 		if err != nil || id != "" {
 			return id, err
 		}
@@ -79,15 +79,27 @@ func (j *job) remake(ctx context.Context, a remakeArgs) (string, error) {
 		if err := j.createWhenGone(ctx, a); err != nil {
 			return "", err
 		}
-		if err := j.awaitAnother(ctx, a); err != nil {
+		id, err = j.awaitRemade(ctx, a)
+	}
+	if err == nil && id == "" {
+		err = j.taken(a.Topic.Name)
+	}
+	return id, err
+}
+
+// awaitRemade waits until brokers list the topic that was made; their metadata follows the controller's. It gives no
+// id when they list one that is not as wanted.
+func (j *job) awaitRemade(ctx context.Context, a remakeArgs) (string, error) {
+	for range 100 {
+		id, listed, err := j.isRemade(ctx, a)
+		if err != nil || listed {
+			return id, err
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return "", err
 		}
 	}
-	id, err := j.isRemade(ctx, a)
-	if err != nil || id != "" {
-		return id, err
-	}
-	return "", j.taken(a.Topic.Name)
+	return "", j.site.admin.Refused("kafka.metadata", a.Topic.Name, 5, "")
 }
 
 func (j *job) taken(topic string) error {
@@ -205,36 +217,38 @@ func (j *job) limit(ctx context.Context, topic, value string) error {
 }
 
 // isRemade gives the new topic's id when it is there as wanted: another id than the old one's, the wanted partitions
-// and settings, no record. Otherwise it gives none.
-func (j *job) isRemade(ctx context.Context, a remakeArgs) (string, error) {
+// and settings, no record. It also says whether another topic than the old one is listed at all.
+func (j *job) isRemade(ctx context.Context, a remakeArgs) (id string, listed bool, err error) {
 	md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	t, ok := md.Topics[a.Topic.Name]
-	if !ok || topicID(t) == a.OldID || len(t.Partitions) != int(a.Topic.Partitions) {
-		return "", nil
+	if !ok || topicID(t) == a.OldID {
+		return "", false, nil
+	}
+	if len(t.Partitions) != int(a.Topic.Partitions) {
+		return "", true, nil
 	}
 	if t, err = j.awaitTopic(ctx, a.Topic.Name, int(a.Topic.Partitions)); err != nil {
-		return "", err
+		return "", true, err
 	}
 	written, err := j.written(ctx, t)
 	if understudy.KindOf(err) == understudy.KindNotFound {
-		// A broker that is behind still listed one that is gone.
-		return "", nil
+		return "", false, nil // a broker that is behind still listed one that is gone
 	}
 	if err != nil || written {
-		return "", err
+		return "", true, err
 	}
 	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, []string{t.Name})
 	if err != nil {
-		return "", err
+		return "", true, err
 	}
 	want := topicconf.Mirroring(a.Intended)
 	if limit := a.Topic.Configs[topicconf.AppendLimit]; topicconf.IsFence(limit) {
 		want[topicconf.AppendLimit] = limit
 	}
-	return topicID(t), j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(want, have[t.Name], t.Replication()))
+	return topicID(t), true, j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(want, have[t.Name], t.Replication()))
 }
 
 // written says whether anything was ever appended to a topic.
@@ -249,24 +263,6 @@ func (j *job) written(ctx context.Context, t cluster.Topic) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// awaitAnother waits until the brokers list a topic of the name that is not the one that was deleted: a broker learns of
-// both from the controller, and late when it is busy. Who takes the old one for the new would delete that again.
-func (j *job) awaitAnother(ctx context.Context, a remakeArgs) error {
-	for range 100 {
-		md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
-		if err != nil {
-			return err
-		}
-		if t, there := md.Topics[a.Topic.Name]; there && topicID(t) != a.OldID {
-			return nil
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // createWhenGone makes a topic as soon as the deletion of its namesake lets it.

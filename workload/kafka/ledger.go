@@ -43,7 +43,7 @@ func scanDivergence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if len(ranges) > 0 {
 		r.Summary = fmt.Sprintf("%d records in %d partitions stand on %s only", records, partitions(ranges), j.step.Site)
 	}
-	return detailed(r, scanDetail{plain(ranges)}), nil
+	return detailed(r, found(ranges)), nil
 }
 
 // measure reads a divergent range and counts it; each stored batch is handed to keep as well.
@@ -144,7 +144,7 @@ func saveLedger(ctx context.Context, j *job) (understudy.Receipt, error) {
 	proof.Complete = true
 	proof.Means = fmt.Sprintf("%d records of %d divergent partitions are saved, fsynced and counted up to the log's end", records, partitions(ranges))
 	r.Summary, r.Proofs = proof.Means, []understudy.Proof{proof}
-	return detailed(r, scanDetail{plain(ranges)}), nil
+	return detailed(r, found(ranges)), nil
 }
 
 func (j *job) ledgerError(shard string, err error) error {
