@@ -10,7 +10,7 @@ func kafkaCodes() []Explanation {
 func kafkaClusterCodes() []Explanation {
 	return []Explanation{
 		{"US100", "Cluster did not answer", "None of the brokers named in the site file answered in time. Nothing is known about the cluster; what was proven before stays proven up to its time. Check that the brokers run and that this machine can reach the addresses they advertise."},
-		{"US101", "Another cluster answers at this address", "The cluster id that the brokers report is not the one seen when the workload was protected. Nothing was read or written. Correct the address in the site file; if the cluster was really rebuilt, unprotect and protect again."},
+		{"US101", "Another cluster answers at this address", "The cluster id that the brokers report is not the one seen when the workload was protected. Nothing was read or written. Correct the address in the site file; if the cluster was really rebuilt, let the old one go (`understudy unprotect PLAN --let-go SITE --as NAME`) and protect again."},
 		{"US102", "A right is missing", "The broker refused a request because the principal that understudy uses lacks the right that the error names. Grant it and retry."},
 		{"US103", "The broker refused a request", "The broker answered with the error code that the message shows. The step that met it stopped and can be retried."},
 		{"US104", "Stamp of another control plane", "The cluster carries the stamp of another understudy control plane for this workload. Two control planes must not steer one workload: the other one has to unprotect it, or this one adopts it by name."},

@@ -48,6 +48,7 @@ func law() []layer {
 func testRows() []layer {
 	return []layer{
 		{folder: "workload/workloadtest", inTests: true, ours: []string{rootRow, "workload", "filecopy"}, third: testLibraries()},
+		{folder: "filecopy/filecopytest", inTests: true, ours: []string{rootRow, "filecopy"}, third: testLibraries()},
 		{folder: "journal/journaltest", inTests: true, ours: []string{rootRow, "journal"}, third: testLibraries()},
 		{folder: "provision/provisiontest", inTests: true, ours: []string{rootRow, "provision"}, third: testLibraries()},
 		{folder: kafkasimRow, inTests: true, third: []string{franz, kfake}},
@@ -58,7 +59,9 @@ func testRows() []layer {
 
 // workloadRows are the vocabulary, the wire, and what stands on them.
 func workloadRows() []layer {
-	member := []string{rootRow, "workload", "filecopy", "wire/*", "offload/*"}
+	// A workload opens the stores that its plan names, so it knows the members of filecopy (docs/adr/0009).
+	member := []string{rootRow, "workload", "filecopy", "filecopy/native", "filecopy/local", "filecopy/*", "wire/*", "offload/*"}
+	store := []string{rootRow, "filecopy", "wire/*", "offload/*"}
 	return []layer{
 		{folder: rootRow, bare: true},
 		{folder: "wire/*", internal: true, ours: []string{"wire/*"}, third: []string{
@@ -66,7 +69,10 @@ func workloadRows() []layer {
 		}},
 		{folder: "offload/*", ours: []string{rootRow, "wire/*"}},
 		{folder: "filecopy", ours: []string{rootRow}},
-		{folder: "filecopy/*", ours: []string{rootRow, "filecopy", "wire/*", "offload/*"}, third: []string{
+		// Stores are tested with the mover, and against local trees.
+		{folder: "filecopy/native", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/time"}},
+		{folder: "filecopy/local", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/sys"}},
+		{folder: "filecopy/*", ours: store, third: []string{
 			"github.com/minio/minio-go",
 			"github.com/Azure/azure-sdk-for-go/sdk/azcore",
 			"github.com/Azure/azure-sdk-for-go/sdk/azidentity",
@@ -102,7 +108,7 @@ func controlRows() []layer {
 // edgeRows are what people and other programs meet, and the lab, which shares nothing with the product.
 func edgeRows() []layer {
 	product := []string{
-		rootRow, "wire/*", "offload/*", "filecopy", "filecopy/*", "workload", "workload/all", "workload/kafka", "workload/*",
+		rootRow, "wire/*", "offload/*", "filecopy", "filecopy/native", "filecopy/local", "filecopy/*", "workload", "workload/all", "workload/kafka", "workload/*",
 		"provision", "provision/all", "provision/azure", "provision/*", "journal", "journal/etcd", "journal/*", "journal/mem",
 		"spec", "control", "metrics", "api", "web",
 	}

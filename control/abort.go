@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/understudy-dr/understudy"
-	"github.com/understudy-dr/understudy/workload"
 )
 
 // turned sends the operation backwards, as an operator asked while it ran. If PROMOTE came first, it goes on.
@@ -30,6 +29,9 @@ func (s *session) turn(op *Operation, t *change, by, reason string) ([]Event, er
 		return []Event{e}, err
 	}
 	op.Aborting = true
+	if op.Verb == understudy.Protect {
+		op.leaveProtected()
+	}
 	rows := op.rows()
 	if len(rows) > 0 {
 		op.Stages = stagesOf(rows)
@@ -40,6 +42,15 @@ func (s *session) turn(op *Operation, t *change, by, reason string) ([]Event, er
 		err = s.release(s.hard, op, t)
 	}
 	return []Event{e, home}, err
+}
+
+// leaveProtected takes out of the way back of a protect the workloads that were protected before it: they lose nothing.
+func (op *Operation) leaveProtected() {
+	for i := range op.Parts {
+		if op.Parts[i].Before.Epoch > 0 && op.Parts[i].State != Quarantined {
+			op.Parts[i].State = Left
+		}
+	}
 }
 
 // restore makes the old side active again, for all workloads or for none.
@@ -71,13 +82,4 @@ func (w *walk) restore(ctx context.Context) error {
 // haltBegan says whether links into the new side were ended on this operation's way.
 func (w *walk) haltBegan() bool {
 	return w.happened(func(e Event) bool { return e.Kind == EventStage && e.Stage == understudy.StageHalt })
-}
-
-// look observes a workload now.
-func (w *walk) look(ctx context.Context, p workload.Planned) (workload.Observation, error) {
-	h, err := w.s.handles.get(ctx, p)
-	if err != nil {
-		return workload.Observation{}, err
-	}
-	return w.s.observe(ctx, h, objectOf(p))
 }

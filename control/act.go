@@ -176,6 +176,9 @@ func (w *walk) hook(ctx context.Context, row Row) error {
 		return w.failed(entry, invalid("US245", w.op.object(), "this member has no hooks", "name the hook "+string(name)+" in serve's configuration"))
 	}
 	output, err := w.s.opt.Hooks.RunHook(ctx, name, w.environment(row.Stage, attempt))
+	if err != nil && errors.Is(context.Cause(ctx), errYielded) {
+		return errYielded
+	}
 	if err != nil {
 		return w.failed(entry, err)
 	}

@@ -239,7 +239,12 @@ func (s *session) fenceOld(ctx context.Context, p workload.Planned, role underst
 	switch {
 	case version != 0 && (old.State == Running || old.State == Validated):
 		return nil
+	case version != 0 && old.State == PausedByStep && !s.patience.over(id, s.opt.ProbeEvery, s.opt.Now()):
+		return nil
 	case version != 0 && old.State == PausedByStep:
+		if err := s.prune(ctx, id, &t); err != nil {
+			return err
+		}
 		e, err := old.enter(Retry, "", "the standing duty tries again")
 		if err != nil {
 			return err
@@ -255,11 +260,70 @@ func (s *session) fenceOld(ctx context.Context, p workload.Planned, role underst
 		}
 		s.writeOp(&t, &op, version, []Event{{Kind: EventBegan, Text: "first contact with " + string(site)}})
 	}
+	if version == 0 || old.State.Final() {
+		s.patience.forget(id)
+	}
 	if err := s.commit(&t); err != nil {
 		return err
 	}
 	s.runs.kick(id)
 	return nil
+}
+
+// keptEntries is how many entries the journal of a standing duty keeps, and pruneMost how many go at once.
+const (
+	keptEntries = 200
+	pruneMost   = 50
+)
+
+// prune drops the oldest entries of a duty that is tried again and again.
+func (s *session) prune(ctx context.Context, id understudy.OperationID, t *change) error {
+	events, err := readAll[Event](ctx, s.opt.Journal, prefixEvents(id))
+	if err != nil {
+		return err
+	}
+	for i := 0; i < min(len(events)-keptEntries, pruneMost); i++ {
+		t.drop(keyEvent(id, events[i].Seq))
+	}
+	return nil
+}
+
+// longestPatience is the longest that a standing duty waits between two tries.
+const longestPatience = 5 * time.Minute
+
+// patience spaces the tries of standing duties that fail, each twice as far from the one before. A new leader begins
+// anew. The zero value is ready.
+type patience struct {
+	mu    sync.Mutex
+	tries map[understudy.OperationID]try
+}
+
+type try struct {
+	next time.Time
+	wait time.Duration
+}
+
+// over says whether it is time for the next try, and counts it.
+func (p *patience) over(id understudy.OperationID, first time.Duration, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tries == nil {
+		p.tries = map[understudy.OperationID]try{}
+	}
+	t, tried := p.tries[id]
+	if tried && now.Before(t.next) {
+		return false
+	}
+	t.wait = min(max(2*t.wait, first), longestPatience)
+	t.next = now.Add(t.wait)
+	p.tries[id] = t
+	return true
+}
+
+func (p *patience) forget(id understudy.OperationID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.tries, id)
 }
 
 // probeBudget bounds one look at a site for status and doctor.

@@ -130,3 +130,33 @@ func TestApplyCutsOffTheStandingDuty(t *testing.T) {
 		})
 	})
 }
+
+// A duty that fails is tried again, each time after a longer wait, and its journal does not grow without end.
+func TestAFailingDutyIsTriedSeldom(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, nil)
+		s.protected()
+		s.world.SetUp("east", false)
+		<-time.After(5 * time.Second)
+		s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
+		refusals := make([]error, 1000)
+		for i := range refusals {
+			refusals[i] = planned(understudy.KindBroken)
+		}
+		s.world.Fail("fence.close", refusals...)
+		s.world.SetUp("east", true)
+		<-time.After(10 * time.Minute)
+		_, events := s.duty()
+		tries := count(events, control.EventFailed, "fence.close@east")
+		if tries < 5 || tries > 15 {
+			t.Fatalf("%d tries in ten minutes", tries)
+		}
+		if raced {
+			return // hours of looking at the site cost a minute there
+		}
+		<-time.After(8 * time.Hour)
+		if _, events = s.duty(); len(events) > 300 {
+			t.Fatalf("%d entries after eight hours", len(events))
+		}
+	})
+}

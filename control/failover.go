@@ -110,7 +110,7 @@ func (w *walk) exposure(ctx context.Context, p workload.Planned) (understudy.Exp
 	return w.s.exposureOf(ctx, p, role, w.op.To, until)
 }
 
-// dial looks once more at a side whose silence was accepted. If it answers before the halt, the operation goes
+// dial looks once more at a side whose silence was accepted, and gives it its full time. If it answers before the halt, the operation goes
 // back to FENCE, and there is more to salvage; if after, it is fenced here, and a person decides.
 func (w *walk) dial(ctx context.Context, p workload.Planned) error {
 	role, _, err := w.s.role(ctx, objectOf(p))
@@ -120,7 +120,7 @@ func (w *walk) dial(ctx context.Context, p workload.Planned) error {
 	if f := w.facts(p, role); f.Fenced || !f.Accepted {
 		return nil
 	}
-	silent, err := w.silent(ctx, p)
+	silent, err := w.silent(ctx, p, 0)
 	if err != nil || silent {
 		return err
 	}

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -50,10 +50,13 @@ func (h ExecHooks) RunHook(ctx context.Context, name understudy.HookName, env []
 	cmd := exec.CommandContext(ctx, hook.Exec[0], hook.Exec[1:]...)
 	cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env)
 	cmd.WaitDelay = 5 * time.Second
-	var out bytes.Buffer
+	// What the hook started ends with it: a group of its own is killed as a whole.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	var out tail
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
-	text := strings.ToValidUTF8(string(tail(out.Bytes())), "?")
+	text := strings.ToValidUTF8(string(out.kept()), "?")
 	if err == nil {
 		return text, nil
 	}
@@ -67,9 +70,16 @@ func (h ExecHooks) RunHook(ctx context.Context, name understudy.HookName, env []
 	}
 }
 
-func tail(b []byte) []byte {
-	if len(b) > keptOutput {
-		return b[len(b)-keptOutput:]
+// tail keeps the end of what is written to it, in memory that is bounded whatever a hook prints.
+type tail struct{ b []byte }
+
+// Write takes everything.
+func (t *tail) Write(p []byte) (int, error) {
+	t.b = append(t.b, p[max(0, len(p)-keptOutput):]...)
+	if len(t.b) > 4*keptOutput {
+		t.b = append(t.b[:0], t.kept()...)
 	}
-	return b
+	return len(p), nil
 }
+
+func (t *tail) kept() []byte { return t.b[max(0, len(t.b)-keptOutput):] }

@@ -80,7 +80,11 @@ func TestValuesLargerThanATransaction(t *testing.T) {
 		p := controltest.Start(t, setup)
 		p.Apply()
 		write(world, "east", "a", "b", "c")
-		for _, verb := range []understudy.Verb{understudy.Protect, understudy.Switchover, understudy.Commit, understudy.Failback, understudy.Commit} {
+		verbs := []understudy.Verb{understudy.Protect, understudy.Switchover, understudy.Commit, understudy.Failback, understudy.Commit}
+		if raced {
+			verbs = verbs[:2]
+		}
+		for _, verb := range verbs {
 			want := control.Committed
 			if verb == understudy.Switchover || verb == understudy.Failback {
 				want = control.CommitWindow
@@ -99,7 +103,7 @@ func TestValuesLargerThanATransaction(t *testing.T) {
 				healthy(p)
 			}
 		}
-		if r := p.Role("orders"); !r.IsActive("east") {
+		if r := p.Role("orders"); r.IsActive("east") == raced {
 			t.Errorf("the role is %s", r)
 		}
 		if wrong := settledParts(p); wrong != "" {
@@ -116,7 +120,7 @@ var errSeen = fmt.Errorf("seen")
 func TestCrashSweepOfLargeValues(t *testing.T) {
 	stride := 11
 	if raced || testing.Short() {
-		stride = 47
+		stride = 1000 // it runs once more without the race detector
 	}
 	req := control.StartRequest{Verb: understudy.Switchover}
 	n := controltest.Sweep(t, controltest.Course{Around: controltest.Bubble, Stride: stride}, func(t *testing.T) controltest.Estate {
@@ -143,7 +147,8 @@ func TestADamagedValueIsNotDecidedOn(t *testing.T) {
 		p := controltest.Start(t, setup)
 		p.Apply()
 		write(world, "east", "a")
-		op := run(p, understudy.Protect, control.Committed)
+		run(p, understudy.Protect, control.Committed)
+		op := run(p, understudy.Switchover, control.CommitWindow)
 		j := p.Store.Open(mem.Options{})
 		entries, _, err := j.List(t.Context(), "/part/")
 		if err != nil || len(entries) == 0 {
@@ -176,7 +181,6 @@ func TestAsManyWorkloadsAsOneTransactionMoves(t *testing.T) {
 		s.protected()
 		s.do(understudy.Switchover, control.CommitWindow)
 		s.do(understudy.Commit, control.Committed)
-		s.protected()
 		s.do(understudy.Unprotect, control.Committed)
 	})
 	inBubble(t, func(t *testing.T) {

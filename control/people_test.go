@@ -126,6 +126,22 @@ func TestAbortInterruptsARunningStepAndGoesHome(t *testing.T) {
 	})
 }
 
+// Protecting a plan again is how a workload that was added to it gets protected. Its way back leaves the others alone.
+func TestAbortOfAnotherProtectLeavesWhatWasProtected(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, nil)
+		s.protected()
+		s.world.Fail("create", planned(understudy.KindBroken))
+		op := s.do(understudy.Protect, control.PausedByStep)
+		if op = s.Act(s.Abort, control.ActRequest{Operation: op.ID}); op.State != control.Aborted {
+			t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
+		}
+		s.protected()
+		s.write("east", "b", 2)
+		s.until("alike", func(control.PlanStatus) bool { return len(s.world.IDs("west")) == 5 })
+	})
+}
+
 func TestPauseAndResume(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -65,9 +66,9 @@ func (w *walk) proofs(n understudy.WorkloadName) []understudy.Proof {
 	return out
 }
 
-// silent looks whether the old side still does not answer.
-func (w *walk) silent(ctx context.Context, p workload.Planned) (bool, error) {
-	obs, err := w.look(ctx, p)
+// silent looks whether the old side still does not answer; within is how long ago it may have had its full time.
+func (w *walk) silent(ctx context.Context, p workload.Planned, within time.Duration) (bool, error) {
+	obs, err := w.lookAgain(ctx, p, within)
 	if err != nil {
 		return false, err
 	}
@@ -82,7 +83,7 @@ func (w *walk) needFence(ctx context.Context, p workload.Planned) error {
 	}
 	f := w.facts(p, role)
 	if !f.Fenced && f.Accepted {
-		if f.Silent, err = w.silent(ctx, p); err != nil {
+		if f.Silent, err = w.silent(ctx, p, silenceHolds); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,8 @@ type session struct {
 	handles *handles
 	links   *follows
 	runs    *runs
+	// patience spaces the tries of standing duties that fail.
+	patience patience
 	// facts are the newest observations, for status.
 	seen seen
 	// changed wakes those who wait for progress.

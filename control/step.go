@@ -67,7 +67,7 @@ func (w *walk) decided(ctx context.Context, stage understudy.StageName, p worklo
 			return e.Steps, nil
 		}
 	}
-	obs, err := w.s.observe(ctx, h, objectOf(p))
+	obs, err := w.look(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,9 @@ package control_test
 import (
 	"errors"
 	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -228,6 +230,7 @@ func TestHooksRunAsProcesses(t *testing.T) {
 		"say":  {Exec: []string{"/bin/sh", "-c", "echo $UNDERSTUDY_STAGE; env | wc -l"}},
 		"fail": {Exec: []string{"/bin/sh", "-c", "echo no; exit 3"}},
 		"slow": {Exec: []string{"/bin/sh", "-c", "exec tail -f /dev/null"}, Timeout: 50 * time.Millisecond},
+		"kids": {Exec: []string{"/bin/sh", "-c", "tail -f /dev/null & echo $!; wait"}, Timeout: 3 * time.Second},
 		"loud": {Exec: []string{"/bin/sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x"}},
 	}
 	out, err := hooks.RunHook(t.Context(), "say", []string{"UNDERSTUDY_STAGE=route"})
@@ -241,6 +244,22 @@ func TestHooksRunAsProcesses(t *testing.T) {
 	}
 	_, err = hooks.RunHook(t.Context(), "slow", nil)
 	refusedWith(t, err, "US248")
+	out, err = hooks.RunHook(t.Context(), "kids", nil)
+	refusedWith(t, err, "US248")
+	pid, perr := strconv.Atoi(strings.TrimSpace(out))
+	if perr != nil {
+		t.Fatalf("the hook said %q", out)
+	}
+	for range 200 {
+		if syscall.Kill(pid, 0) != nil || zombie(pid) {
+			pid = 0
+			break
+		}
+		<-time.After(50 * time.Millisecond) // a killed process takes a moment on a busy machine
+	}
+	if pid != 0 {
+		t.Fatalf("process %d, which the hook started, lives on", pid)
+	}
 	_, err = hooks.RunHook(t.Context(), "none", nil)
 	refusedWith(t, err, "US245")
 	if out, err = hooks.RunHook(t.Context(), "loud", nil); err != nil || len(out) != 16<<10 {
@@ -249,6 +268,12 @@ func TestHooksRunAsProcesses(t *testing.T) {
 	if hooks.Has("none") || !hooks.Has("say") {
 		t.Fatal("Has")
 	}
+}
+
+// zombie says whether a process has ended and waits only to be reaped by whoever took it over.
+func zombie(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err != nil || strings.Contains(string(b), ") Z ")
 }
 
 func TestAFailedHookPausesAndMayBeSkipped(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -38,8 +39,11 @@ func write(w *workloadtest.World, site understudy.Site, ids ...string) {
 	}
 }
 
+// run does an operation, and waits until what its links report is stored too: a crash comes after that, not before.
 func run(p *controltest.Plane, v understudy.Verb, want control.State) control.Operation {
-	return p.Do(control.StartRequest{Verb: v}, want)
+	op := p.Do(control.StartRequest{Verb: v}, want)
+	synctest.Wait()
+	return op
 }
 
 // protectedEstate is protected, with some records copied.
@@ -63,6 +67,7 @@ func committed(p *controltest.Plane, w *workloadtest.World) {
 // healthy waits until the reverse link keeps up.
 func healthy(p *controltest.Plane) {
 	waitFor(p, func(s control.PlanStatus) bool { return s.Workloads[0].Protection == understudy.Protected })
+	synctest.Wait()
 }
 
 func waitFor(p *controltest.Plane, ok func(control.PlanStatus) bool) {

@@ -65,7 +65,7 @@ func (w *walk) promote(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		obs, err := w.look(ctx, p)
+		obs, err := w.lookAgain(ctx, p, silenceFresh)
 		if err != nil {
 			return err
 		}

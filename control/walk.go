@@ -18,6 +18,8 @@ type walk struct {
 	plan workload.Plan
 	// log are the operation's entries, oldest first, and before those it inherits.
 	log, before []Event
+	// silences is what this walk has found of the old side; one that goes on after a rest or a crash looks anew.
+	silences silences
 }
 
 // walk goes on with an operation until it rests, ends, or the term drains. What fails outside the operation

@@ -5,6 +5,7 @@ package workload
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -16,7 +17,8 @@ import (
 // ends. Errors are *understudy.Error; their kind decides what control does.
 type Workload interface {
 	// Observe reads all sites and changes nothing. A cluster that cannot be reached, or is absent by plan, is
-	// a fact in the answer, not an error.
+	// a fact in the answer, not an error. A site that is Silent in ctx is still tried, but may get a short time
+	// only to say its first word.
 	Observe(ctx context.Context) (Observation, error)
 	// Decide turns one stage of an operation and what was seen into steps. It is pure: no clock, no network,
 	// no log. An error means that the stage must not begin, and says why.
@@ -32,6 +34,21 @@ type Workload interface {
 	Verify(ctx context.Context, scope understudy.Scope) (understudy.Verdict, error)
 	// Close releases connections. Nothing of the workload runs when it returns.
 	Close() error
+}
+
+// silentKey is the context's key of the sites that have just been silent.
+type silentKey struct{}
+
+// WithSilent tells Observe that the sites left everything unanswered moments ago, when they were given their full time.
+// Whoever decides upon a silence asks without it.
+func WithSilent(ctx context.Context, sites ...understudy.Site) context.Context {
+	return context.WithValue(ctx, silentKey{}, sites)
+}
+
+// Silent says whether the site left everything unanswered moments ago.
+func Silent(ctx context.Context, site understudy.Site) bool {
+	sites, _ := ctx.Value(silentKey{}).([]understudy.Site)
+	return slices.Contains(sites, site)
 }
 
 // Presence says whether a site's cluster is there.

@@ -131,12 +131,18 @@ func runBoth(drain, stop context.Context, a *app, cfg spec.Serve, j journal.Jour
 	c := control.New(controlOptions(cfg, j, log))
 	answering, quiet := context.WithCancel(context.Background())
 	defer quiet()
+	leading, drainAll := context.WithCancel(drain)
+	defer drainAll()
 	var g errgroup.Group
 	g.Go(func() error {
 		defer quiet()
-		return c.Run(drain, stop)
+		return c.Run(leading, stop)
 	})
-	g.Go(func() error { return api.Serve(answering, l, api.New(c, a.version)) })
+	g.Go(func() error {
+		// A control plane that nobody can ask or stop is none: without the API it drains, and another one may start.
+		defer drainAll()
+		return api.Serve(answering, l, api.New(c, a.version))
+	})
 	log.Info("serving", "site", cfg.Site, "socket", cfg.SocketPath(), "data", cfg.Data, "version", a.version)
 	return g.Wait()
 }

@@ -100,6 +100,9 @@ func (p *Plane) Stop() {
 	p.Ended()
 }
 
+// Dead says whether the control plane was killed.
+func (p *Plane) Dead() bool { return p.dying.Err() != nil }
+
 // Ended waits until the control plane has stopped, whoever stopped it.
 func (p *Plane) Ended() {
 	<-p.ended

@@ -3,6 +3,7 @@ package kafka
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -67,18 +68,26 @@ func (d *decision) contribute() error {
 	return bug("kafka.decide", "unknown verb "+string(d.stage.Verb))
 }
 
-// identities refuses when a site's address leads to another cluster than the one protected.
+// identities refuses when a site's address leads to another cluster than the one protected. A site that a person lets
+// go at the end of the protection counts as gone then: nothing of the other cluster is touched.
 func (d *decision) identities() error {
 	for _, s := range d.w.siteNames() {
 		kept, f := clusterOf(d.stage.Kept, s), d.facts.Sites[s]
 		if f == nil || kept == "" || f.ClusterID == kept {
 			continue
 		}
+		if _, gone := d.stage.Envelope.Accepted(s); gone && d.stage.Verb == understudy.Unprotect {
+			rest := &Facts{Sites: maps.Clone(d.facts.Sites)}
+			delete(rest.Sites, s)
+			d.facts = rest
+			continue
+		}
 		return &understudy.Error{
 			Code: "US101", Kind: understudy.KindRefused, Op: "kafka.decide", Object: d.w.object(s, ""),
 			Summary: fmt.Sprintf("cluster %s answers there, but %s was protected", f.ClusterID, kept),
 			Why:     "the address leads to another cluster, or the cluster was rebuilt",
-			Fix:     "correct the brokers in the site file; after a rebuild, unprotect and protect again",
+			Fix: fmt.Sprintf("correct the brokers in the site file; after a rebuild, `understudy unprotect %s --let-go %s --as NAME`, and protect again",
+				d.stage.Plan, s),
 		}
 	}
 	return nil

@@ -79,6 +79,9 @@ func (j *job) remake(ctx context.Context, a remakeArgs) (string, error) {
 		if err := j.createWhenGone(ctx, a); err != nil {
 			return "", err
 		}
+		if err := j.awaitAnother(ctx, a); err != nil {
+			return "", err
+		}
 	}
 	id, err := j.isRemade(ctx, a)
 	if err != nil || id != "" {
@@ -215,7 +218,12 @@ func (j *job) isRemade(ctx context.Context, a remakeArgs) (string, error) {
 	if t, err = j.awaitTopic(ctx, a.Topic.Name, int(a.Topic.Partitions)); err != nil {
 		return "", err
 	}
-	if written, err := j.written(ctx, t); err != nil || written {
+	written, err := j.written(ctx, t)
+	if understudy.KindOf(err) == understudy.KindNotFound {
+		// A broker that is behind still listed one that is gone.
+		return "", nil
+	}
+	if err != nil || written {
 		return "", err
 	}
 	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, []string{t.Name})
@@ -241,6 +249,24 @@ func (j *job) written(ctx context.Context, t cluster.Topic) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// awaitAnother waits until the brokers list a topic of the name that is not the one that was deleted: a broker learns of
+// both from the controller, and late when it is busy. Who takes the old one for the new would delete that again.
+func (j *job) awaitAnother(ctx context.Context, a remakeArgs) error {
+	for range 100 {
+		md, err := j.site.admin.Metadata(ctx, j.run.Lease, a.Topic.Name)
+		if err != nil {
+			return err
+		}
+		if t, there := md.Topics[a.Topic.Name]; there && topicID(t) != a.OldID {
+			return nil
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // createWhenGone makes a topic as soon as the deletion of its namesake lets it.

@@ -23,6 +23,9 @@ import (
 const (
 	// contactTimeout is how long a site may take to say its first word before it counts as unreachable.
 	contactTimeout = 3 * time.Second
+	// silentTimeout is the same for a site that let the whole of it go by moments ago. On a long path it is too short
+	// for an answer: then the site stays silent until it is given the whole time again.
+	silentTimeout = 300 * time.Millisecond
 	// observeTimeout bounds the rest.
 	observeTimeout = 20 * time.Second
 	// clockTolerance is how far a cluster's clock may be from ours without a word.
@@ -33,7 +36,7 @@ const (
 func unbounded() understudy.Lease { return understudy.Lease{} }
 
 // Observe reads all sites side by side and changes nothing. A site that does not answer within a few seconds
-// is unreachable; one that answers, but refuses a request, is present, with a finding.
+// is unreachable, sooner if it has just been silent; one that answers, but refuses a request, is present, with a finding.
 func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
 	out := workload.Observation{
 		At: time.Now(), Sites: map[understudy.Site]workload.SiteFacts{}, Stamp: map[understudy.Site]*understudy.Stamp{},
@@ -83,7 +86,11 @@ type sighting struct {
 
 func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	var out sighting
-	first, cancel := context.WithTimeout(ctx, contactTimeout)
+	patience := contactTimeout
+	if workload.Silent(ctx, s.name) {
+		patience = silentTimeout
+	}
+	first, cancel := context.WithTimeout(ctx, patience)
 	err := s.admin.Contact(first)
 	var md cluster.Metadata
 	if err == nil {

@@ -65,7 +65,7 @@ func (d *decision) copyRules(source, old *SiteFacts, topics []string) {
 	if denials = slices.DeleteFunc(denials, func(r cluster.ACL) bool { return slices.Contains(old.Denies, r) }); len(denials) > 0 {
 		mem := d.fenceMemory(s, old, denials, nil)
 		d.remember(map[string]any{keepFence(s): mem})
-		d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: denials}, "deny %d principals that may write the topics by the copied ACLs on %s", len(denials), s).Before = topicconf.Encode(mem)
+		d.step(stepDeny, understudy.Idempotent, s, denyArgs{base: d.at(s), Rules: denials, Topics: old.names()}, "deny %d principals that may write the topics by the copied ACLs on %s", len(denials), s).Before = topicconf.Encode(mem)
 	}
 	step := d.step(stepRules, understudy.Idempotent, s, a, "copy %d ACLs of the topics from %s to %s", len(a.Rules), d.stage.Old, s)
 	step.Before = topicconf.Encode(old.rulesOf(topics))

@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,22 @@ func TestASiteIsLetGo(t *testing.T) {
 	}
 	if !strings.Contains(warned, "2 DENY rules") || !strings.Contains(warned, "the stamp") {
 		t.Fatalf("what stays is not said: %q", warned)
+	}
+}
+
+// A cluster that was rebuilt answers under another id: it is let go like one that is lost, and nothing is changed there.
+func TestARebuiltClusterIsLetGo(t *testing.T) {
+	th := simulatedDenied(t)
+	h := newHouse(t, th.at, topics())
+	h.protect()
+	h.unlink()
+	before := rules(t, th.west)
+	h.kept["site/west/cluster"] = []byte(`"the-one-before"`)
+	wants(t, h.stage(understudy.Unprotect, understudy.StageHalt, east, west), "US101")
+	h.letGo = west
+	h.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	if got := rules(t, th.west); !slices.Equal(got, before) || len(h.kept) > 0 {
+		t.Fatalf("rules on the other cluster %v, memory %v", got, h.kept)
 	}
 }
 

@@ -2,11 +2,14 @@ package kafka_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +35,22 @@ type story struct {
 	name    string
 	req     control.StartRequest
 	prepare func(*stagehand)
+	// order and find stand in for the start of an operation, and hooked has the plan's hook behind the cut fail once.
+	order  func(*stagehand) error
+	find   func(*controltest.Plane) (control.Operation, bool)
+	hooked bool
+}
+
+// failingOnce is a hook that fails the first time.
+type failingOnce struct{ failed atomic.Bool }
+
+func (f *failingOnce) Has(understudy.HookName) bool { return true }
+
+func (f *failingOnce) RunHook(context.Context, understudy.HookName, []string) (string, error) {
+	if f.failed.CompareAndSwap(false, true) {
+		return "", &understudy.Error{Code: "US248", Kind: understudy.KindBroken, Summary: "planned"}
+	}
+	return "", nil
 }
 
 // stagehand is what a story needs while it prepares.
@@ -61,6 +80,9 @@ func (th theatre) plain(site understudy.Site) string {
 
 func (s *stagehand) protected() {
 	s.write(east, "a", 20)
+	at := kadm.Offsets{}
+	at.Add(kadm.Offset{Topic: "orders", Partition: 0, At: 3, LeaderEpoch: -1})
+	mustLoad(s.t, kadm.NewClient(client(s.t, s.th.plain(east))).CommitAllOffsets(context.Background(), "readers", at))
 	s.do(understudy.Protect, control.Committed)
 	s.rest()
 }
@@ -74,7 +96,7 @@ func (s *stagehand) rest() {
 			s.t.Fatal(err)
 		}
 		w := st.Workloads[0]
-		linked := len(w.Links) == 0 || w.Protection == understudy.Protected && slices.Equal(s.ends(east), s.ends(west))
+		linked := len(w.Links) == 0 || w.Protection == understudy.Protected && slices.Equal(s.ends(east), s.ends(west)) && s.position(east) == s.position(west)
 		if linked && (len(w.Old) == 0 || w.Old[0].State != "unfenced") {
 			return
 		}
@@ -99,6 +121,15 @@ func (s *stagehand) linked() {
 		<-time.After(50 * time.Millisecond)
 	}
 	s.t.Fatal("the link never kept up")
+}
+
+// position is where the group of readers stands, or that it does not.
+func (s *stagehand) position(site understudy.Site) string {
+	got, err := kadm.NewClient(client(s.t, s.th.plain(site))).FetchOffsets(context.Background(), "readers")
+	if o, ok := got.Lookup("orders", 0); err == nil && ok {
+		return fmt.Sprintf("readers at %d", o.At)
+	}
+	return "no readers"
 }
 
 func (s *stagehand) ends(site understudy.Site) []string {
@@ -147,7 +178,57 @@ func stories() []story {
 			s.rest()
 		}},
 		{name: "unprotect", req: control.StartRequest{Verb: understudy.Unprotect}, prepare: (*stagehand).protected},
+		{name: "verify", req: control.StartRequest{Verb: understudy.Verify}, prepare: (*stagehand).protected},
+		{name: "rollback", req: control.StartRequest{Verb: understudy.Rollback}, prepare: func(s *stagehand) {
+			s.protected()
+			s.do(understudy.Switchover, control.CommitWindow)
+			s.rest()
+		}},
+		{name: "abort after the halt", req: control.StartRequest{Verb: understudy.Switchover}, hooked: true, prepare: (*stagehand).stuckAtCut,
+			order: func(s *stagehand) error {
+				op, _ := s.p.Newest(understudy.Switchover)
+				_, err := s.p.Abort(context.Background(), control.ActRequest{Operation: op.ID, By: "ada"})
+				return err
+			},
+			find: func(p *controltest.Plane) (control.Operation, bool) {
+				op, _ := p.Newest(understudy.Switchover)
+				return op, op.Aborting
+			}},
+		{name: "failover that supersedes a stuck switchover", req: control.StartRequest{Verb: understudy.Failover}, hooked: true, prepare: (*stagehand).stuckAtCut,
+			order: func(s *stagehand) error {
+				op, _ := s.p.Newest(understudy.Switchover)
+				_, err := s.p.Controller.Start(context.Background(), control.StartRequest{
+					Verb: understudy.Failover, Plan: "contoso", Confirm: "contoso", By: "ada", Supersede: op.ID,
+				})
+				return err
+			}},
+		{name: "standing duty", req: control.StartRequest{Verb: understudy.Duty}, prepare: func(s *stagehand) {
+			lost(s)
+			s.p.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
+			s.do(understudy.Commit, control.Committed)
+		}, order: (*stagehand).returns},
 	}
+}
+
+// stuckAtCut pauses a switchover between halt and PROMOTE.
+func (s *stagehand) stuckAtCut() {
+	s.protected()
+	s.do(understudy.Switchover, control.PausedByStep)
+}
+
+// returns brings the old primary back, and waits until somebody meets it.
+func (s *stagehand) returns() error {
+	s.th.restart(east)
+	for range 600 {
+		if _, met := s.p.Newest(understudy.Duty); met {
+			return nil
+		}
+		if s.p.Dead() {
+			break
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	return errors.New("nobody met the old primary")
 }
 
 // TestCrashSweep stops the engine just before and just after appends to its journal, in every operation, and
@@ -186,11 +267,13 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 	for site, e := range th.at {
 		spec.Clusters[site] = e
 	}
+	hook := &failingOnce{}
 	e := controltest.Estate{
 		Setup: controltest.Setup{
 			Registry: workload.NewRegistry(kafka.Kind()), DataDir: t.TempDir(),
 			Plan: workload.Plan{Name: "contoso", Home: east, Sites: spec.Sites, Workloads: []workload.Planned{{Spec: spec, OnFailure: understudy.Stop}}},
 			Options: func(o *control.Options) {
+				o.Hooks = hook
 				o.Secret = func(_ context.Context, name string) ([]byte, error) { return []byte(name), nil }
 			},
 		},
@@ -214,6 +297,15 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 		return true
 	}
 	e.Order, e.Find = controltest.Ordering(s.req)
+	if s.order != nil {
+		e.Order = func(p *controltest.Plane) error { return s.order(&stagehand{t, p, th}) }
+	}
+	if s.find != nil {
+		e.Find = s.find
+	}
+	if s.hooked {
+		e.Setup.Plan.Hooks = map[understudy.StageName]understudy.HookName{understudy.StageCut: "fails-once"}
+	}
 	return e
 }
 
@@ -227,12 +319,18 @@ func (s *stagehand) fingerprint(verb understudy.Verb) string {
 		if reached := s.ends(site); len(reached) > 0 && reached[0] == string(site) {
 			continue
 		}
+		fmt.Fprintf(&b, "  %s\n", s.position(site))
 		for _, topic := range []string{"orders", "idle"} {
 			have := settings(s.t, s.th.plain(site), topic)
 			for _, name := range []string{"retention.ms", "retention.bytes", "max.message.bytes", "cleanup.policy"} {
 				fmt.Fprintf(&b, "  %s %s=%s\n", topic, name, have[name])
 			}
-			fmt.Fprintf(&b, "  %s: %d records\n", topic, len(rows(s.t, s.th.plain(site), topic)))
+			sum := sha256.New()
+			all := rows(s.t, s.th.plain(site), topic)
+			for _, r := range all {
+				fmt.Fprintln(sum, r)
+			}
+			fmt.Fprintf(&b, "  %s: %d records %x\n", topic, len(all), sum.Sum(nil)[:8])
 		}
 		if s.th.authorizer {
 			fmt.Fprintf(&b, "  denied: %v\n", rules(s.t, s.th.plain(site)))

@@ -88,7 +88,10 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 	if err := ctx.Err(); err != nil {
 		return workload.Observation{}, err
 	}
-	w := t.world
+	w, heard := t.world, map[understudy.Site]bool{}
+	for _, site := range t.spec.Sites {
+		heard[site] = w.hear(ctx, site)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	obs := workload.Observation{
@@ -100,7 +103,7 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 	}
 	for _, site := range t.spec.Sites {
 		s := w.servers[site]
-		if !s.up {
+		if !heard[site] || !s.up {
 			obs.Sites[site] = workload.SiteFacts{Presence: workload.Unreachable, Error: unreachable("observe", site)}
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
 )
 
 // World is the toy engine: one in-memory server per site, with the faults that real ones have. Writes, fences,
@@ -27,6 +28,8 @@ type World struct {
 	held    []func() error
 	holding bool
 	arrived chan struct{}
+	// silence is how long a look waits for a server that is not up.
+	silence time.Duration
 	// delay is how long a mover waits before it copies what it has seen.
 	delay time.Duration
 	// hastened is closed and replaced when the delay changes.
@@ -179,6 +182,35 @@ func (w *World) Fail(kind understudy.StepKind, errs ...error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failing[kind] = append(w.failing[kind], errs...)
+}
+
+// SetSilence makes servers that are not up black holes: a look waits for their first word so long, and a tenth of it
+// for one that was just silent, which is too short even for one that is up again.
+func (w *World) SetSilence(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.silence = d
+}
+
+// hear says whether a look hears of a server, and waits for it first.
+func (w *World) hear(ctx context.Context, site understudy.Site) bool {
+	w.mu.Lock()
+	up, wait := w.servers[site].up, w.silence
+	w.mu.Unlock()
+	short := workload.Silent(ctx, site)
+	if wait == 0 || up && !short {
+		return up
+	}
+	if short {
+		wait /= 10
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // Stall lets the next step of a kind wait until it is cut off, before it has any effect; the channel is closed when

@@ -1,0 +1,137 @@
+package hdfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// privateMode is that of the mover's own directories.
+const privateMode = 0o700
+
+// maxTwins is how many things of one path one quarantine may hold.
+const maxTwins = 1000
+
+// Move renames an entry to a free place.
+func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
+	return tell(s.client.Rename(ctx, s.at(from), s.at(to)))
+}
+
+// Retire renames an entry into the quarantine.
+func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) error {
+	if err := safe(quarantine); err != nil {
+		return err
+	}
+	if _, err := s.client.Stat(ctx, s.at(p)); hdfs.IsNotFound(err) || errors.Is(err, hdfs.ErrNotDirectory) {
+		return nil
+	}
+	to := s.place(quarantineDir, quarantine) + "/" + string(p)
+	if err := s.client.Mkdirs(ctx, path.Dir(to), privateMode); err != nil {
+		return tell(err)
+	}
+	for twin := range maxTwins {
+		free := to
+		if twin > 0 {
+			free = fmt.Sprintf("%s.%d", to, twin)
+		}
+		err := s.client.Rename(ctx, s.at(p), free)
+		if !errors.Is(err, hdfs.ErrExists) {
+			return absentIsFine(err)
+		}
+	}
+	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, string(p))
+}
+
+// Quarantines lists the quarantines, and removes old ones.
+func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]filecopy.Quarantine, error) {
+	var all []filecopy.Quarantine
+	for info, err := range s.client.Entries(ctx, s.place(quarantineDir), hdfs.ListOptions{}) {
+		if hdfs.IsNotFound(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, tell(err)
+		}
+		at, _, _ := strings.Cut(info.Name, "-")
+		made, err := time.Parse("20060102T150405Z", at)
+		if err != nil || removeBefore.IsZero() || !made.Before(removeBefore) {
+			all = append(all, filecopy.Quarantine{Name: info.Name, Made: made})
+			continue
+		}
+		if err := s.client.Delete(ctx, s.place(quarantineDir, info.Name), true); err != nil {
+			return nil, tell(err)
+		}
+	}
+	return all, nil
+}
+
+// Keep writes an object beside its name, to the disks of the DataNodes, and renames it there.
+func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
+	if err := safe(name); err != nil {
+		return err
+	}
+	to := s.place(keptDir, name)
+	temp := path.Join(path.Dir(to), ".keep-"+path.Base(to))
+	w, err := s.client.Create(ctx, temp, hdfs.CreateOptions{Overwrite: true, Parents: true, Mode: 0o600})
+	if err != nil {
+		return tell(err)
+	}
+	_, err = io.Copy(struct{ io.Writer }{w}, r)
+	if err == nil {
+		err = w.Sync()
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return errors.Join(tell(err), w.Abort())
+	}
+	return tell(s.client.Replace(ctx, temp, to))
+}
+
+// Kept reads an object.
+func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
+	if err := safe(name); err != nil {
+		return nil, err
+	}
+	r, err := s.client.Open(ctx, s.place(keptDir, name))
+	if err != nil {
+		return nil, tell(err)
+	}
+	return r, nil
+}
+
+// KeptNames lists the objects. Only the directory that the prefix names is walked.
+func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) {
+	root := s.place(keptDir)
+	from := root
+	if i := strings.LastIndexByte(prefix, '/'); i > 0 {
+		from = path.Join(root, prefix[:i])
+	}
+	var names []string
+	err := s.client.Walk(ctx, from, hdfs.ListOptions{}, func(info *hdfs.FileInfo) error {
+		name := strings.TrimPrefix(info.Path, root+"/")
+		if !info.IsDir() && strings.HasPrefix(name, prefix) && !strings.HasPrefix(info.Name, ".keep-") {
+			names = append(names, name)
+		}
+		return nil
+	})
+	slices.Sort(names)
+	return names, absentIsFine(err)
+}
+
+// Forget removes an object.
+func (s *Store) Forget(ctx context.Context, name string) error {
+	if err := safe(name); err != nil {
+		return err
+	}
+	return absentIsFine(s.client.Delete(ctx, s.place(keptDir, name), false))
+}

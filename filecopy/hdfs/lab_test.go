@@ -1,0 +1,203 @@
+package hdfs_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/hdfs"
+	"github.com/understudy-dr/understudy/filecopy/native"
+	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	wire "github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// site is one cluster with our client.
+type site struct {
+	name    string
+	cluster *labhdfs.Cluster
+	client  *wire.Client
+	made    atomic.Int64
+}
+
+func sites(t *testing.T, names ...string) []*site {
+	t.Helper()
+	var options []labhdfs.Options
+	for _, n := range names {
+		options = append(options, labhdfs.Options{Name: n})
+	}
+	var all []*site
+	for i, c := range labhdfs.BootAll(t, options...) {
+		client, err := wire.Dial(t.Context(), wire.Options{NameNodes: c.Addrs(), User: labhdfs.Superuser})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		all = append(all, &site{name: names[i], cluster: c, client: client})
+	}
+	return all
+}
+
+// tree makes a store of a fresh directory, with small parts.
+func (s *site) tree(t *testing.T, snapshots bool) *hdfs.Store {
+	t.Helper()
+	root := fmt.Sprintf("/t%d/tree", s.made.Add(1))
+	if err := s.client.Mkdirs(t.Context(), root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if snapshots {
+		if err := s.client.AllowSnapshots(t.Context(), root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := hdfs.New(hdfs.Config{Client: s.client, Namespace: s.name, Root: root, Snapshots: snapshots, PartSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// TestSuiteOnHDFS runs the suite between two real clusters, by snapshots and their diff.
+func TestSuiteOnHDFS(t *testing.T) {
+	all := sites(t, "east", "west")
+	filecopytest.Run(t, filecopytest.Rig{
+		Source: func(t *testing.T) filecopy.Target { return all[0].tree(t, true) },
+		Target: func(t *testing.T) filecopy.Target { return all[1].tree(t, false) },
+		Mover:  func(dir string) filecopy.Mover { return native.New(dir) },
+		Stride: 17,
+	})
+}
+
+// court is a job between two trees, with Hadoop's own client as the judge of both.
+type court struct {
+	*testing.T
+	east, west *site
+	judge      *labhdfs.Client
+	a, b       labhdfs.Access
+	from, to   string
+	mover      filecopy.Mover
+	job        filecopy.Job
+}
+
+func newCourt(t *testing.T) *court {
+	all := sites(t, "east", "west")
+	c := &court{T: t, east: all[0], west: all[1], judge: labhdfs.OpenClient(t), mover: native.New(t.TempDir())}
+	source, target := c.east.tree(t, true), c.west.tree(t, false)
+	c.from, c.to = strings.TrimPrefix(source.Describe().Name, "east"), strings.TrimPrefix(target.Describe().Name, "west")
+	c.a, c.b = c.east.cluster.Access(), c.west.cluster.Access()
+	c.job = filecopy.Job{Name: "judged", Source: source, Target: target, Guard: filecopy.Guard{MaxDeletes: 100, MaxShare: 1}}
+	return c
+}
+
+func (c *court) must(err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// run makes a set and lets both trees be compared. It gives the calls to the NameNodes of both sides that the run took.
+func (c *court) run() (set filecopy.Set, source, target int64) {
+	c.Helper()
+	source, target = c.east.client.Calls(), c.west.client.Calls()
+	began, phase := time.Now(), filecopy.PhasePlan
+	set, err := c.mover.Run(c.Context(), c.job, func(p filecopy.Progress) {
+		if p.Phase != phase {
+			c.Logf("%s at %v, %d files at once", p.Phase, time.Since(began).Round(time.Millisecond), p.Parallel)
+			phase = p.Phase
+		}
+	})
+	c.must(err)
+	source, target = c.east.client.Calls()-source, c.west.client.Calls()-target
+	same(c.T, c.judge, c.a, c.b, c.from, c.to)
+	return set, source, target
+}
+
+// small puts many files of 4 KiB into a directory of the source.
+func (c *court) small(dir string, n int) {
+	c.Helper()
+	var files []labhdfs.File
+	for i := range n {
+		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/%s/f%d", c.from, dir, i), Size: 4096, Seed: int64(i)})
+	}
+	c.must(c.judge.Put(c.Context(), c.a, files...))
+}
+
+// TestJudgedByHadoop copies a tree that Hadoop's own client made, and lets it compare both sides with all attributes, and look
+// through the target's edits for a moment in which a path was missing.
+func TestJudgedByHadoop(t *testing.T) {
+	c := newCourt(t)
+	files := []labhdfs.File{{Path: c.from + "/zero"}, {Path: c.from + "/big", Size: 5<<20 + 12345, Seed: 1, BlockSize: 1 << 20, Replication: 2}}
+	for i := range 50 {
+		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/d%d/f%d", c.from, i%5, i), Size: int64(i) * 1000, Seed: int64(i)})
+	}
+	c.must(c.judge.Put(t.Context(), c.a, files...))
+	owner, mode, policy, acl := "ada", 0o640, "COLD", "user::rw-,user:bob:r--,group::r--,mask::r--,other::---"
+	c.must(c.judge.Set(t.Context(), c.a, c.from+"/big", labhdfs.Attributes{
+		Owner: &owner, Mode: &mode, Policy: &policy, ACL: &acl, XAttrs: map[string][]byte{"user.origin": []byte("east")},
+	}))
+	if set, _, _ := c.run(); set.Files != 52 || !set.Consistent {
+		t.Errorf("set = %+v", set)
+	}
+	mark, err := c.judge.Mark(t.Context(), c.b)
+	c.must(err)
+	before, err := c.judge.List(t.Context(), c.b, c.to)
+	c.must(err)
+	c.must(c.judge.Put(t.Context(), c.a, labhdfs.File{Path: c.from + "/big", Size: 7 << 20, Seed: 7}, labhdfs.File{Path: c.from + "/d1/new", Size: 99}))
+	c.must(c.judge.Rename(t.Context(), c.a, c.from+"/d2", c.from+"/renamed"))
+	c.must(c.judge.Remove(t.Context(), c.a, c.from+"/d3/f3"))
+	c.run()
+	events, err := c.judge.Events(t.Context(), c.b, mark)
+	c.must(err)
+	for _, g := range labhdfs.Gaps(before.Paths(), events, c.to) {
+		if _, err := c.west.client.Stat(t.Context(), g.Path); err == nil {
+			t.Errorf("a reader could have missed %s", g)
+		}
+	}
+}
+
+// TestCallsOfNameNodes counts calls: a few for each small file, and a number that does not grow with the tree when nothing changed.
+func TestCallsOfNameNodes(t *testing.T) {
+	c := newCourt(t)
+	c.small("first", 50)
+	c.run()
+	const n = 400
+	c.small("second", n)
+	_, source, target := c.run()
+	t.Logf("calls for each of %d files of 4 KiB: %.1f at the source, %.1f at the target", n, float64(source)/n, float64(target)/n)
+	if target > 10*n || source > 4*n {
+		t.Errorf("%d calls at the source, %d at the target", source, target)
+	}
+	_, source, target = c.run()
+	t.Logf("calls of an increment without change: %d at the source, %d at the target", source, target)
+	if source+target > 150 {
+		t.Errorf("%d calls at the source, %d at the target, for no change", source, target)
+	}
+}
+
+// same lets Hadoop's client compare two trees. The roots are left out: every snapshot moves the time of the source's.
+func same(t *testing.T, judge *labhdfs.Client, a, b labhdfs.Access, from, to string) {
+	t.Helper()
+	var both []labhdfs.Tree
+	for _, side := range []struct {
+		access labhdfs.Access
+		path   string
+	}{{a, from}, {b, to}} {
+		tree, err := judge.Dump(t.Context(), side.access, side.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree.Entries = slices.DeleteFunc(tree.Entries, func(e labhdfs.Entry) bool { return e.Path == side.path })
+		both = append(both, tree)
+	}
+	for _, line := range both[0].Diff(both[1], 10) {
+		t.Error(line)
+	}
+}
+
+func TestMain(m *testing.M) { os.Exit(m.Run()) }

@@ -1,0 +1,252 @@
+package hdfs
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// The area has three places.
+const (
+	stagingDir    = "staging"
+	quarantineDir = "quarantine"
+	keptDir       = "kept"
+)
+
+// place gives a path in the area.
+func (s *Store) place(elements ...string) string {
+	return path.Join(append([]string{s.area}, elements...)...)
+}
+
+// copyBuffer is the size of one write.
+const copyBuffer = 256 << 10
+
+// unfit refuses an entry that cannot be copied.
+func unfit(p filecopy.Path, why string) error {
+	return &understudy.Error{
+		Code: "US618", Kind: understudy.KindInvalid, Op: "filecopy.list",
+		Summary: fmt.Sprintf("%q %s", string(p), why), Fix: "leave it out",
+	}
+}
+
+// staged is a handle taken apart: what has to be known when the file is made, and the path of its first part. All parts lie in one
+// directory, as concat wants it.
+type staged struct {
+	path        string
+	blockSize   int64
+	replication int
+	mode        uint16
+}
+
+// Begin makes up a name; the file is made when its first part is written.
+func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	if err := safe(lot); err != nil {
+		return "", err
+	}
+	id := make([]byte, 12)
+	if _, err := rand.Read(id); err != nil {
+		return "", err
+	}
+	name := hex.EncodeToString(id)
+	return filecopy.Handle(fmt.Sprintf("%s/%s/%s~%d~%d~%o", lot, name[:2], name[2:], e.BlockSize, e.Replication, e.Mode&0o777)), nil
+}
+
+// safe refuses names that would leave the area.
+func safe(name string) error {
+	if name == "" || filecopy.Path(name).Check() != nil || strings.Contains(name, "~") {
+		return fmt.Errorf("%w: %q cannot be used in the mover's area", filecopy.ErrName, name)
+	}
+	return nil
+}
+
+func (s *Store) staged(h filecopy.Handle) (staged, error) {
+	var st staged
+	name, rest, ok := strings.Cut(string(h), "~")
+	if _, err := fmt.Sscanf(rest, "%d~%d~%o", &st.blockSize, &st.replication, &st.mode); !ok || err != nil {
+		return st, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
+	}
+	st.path = s.place(stagingDir, name)
+	return st, safe(name)
+}
+
+// part gives the path of a part.
+func (st staged) part(number int) string {
+	if number == 0 {
+		return st.path
+	}
+	return fmt.Sprintf("%s.%d", st.path, number)
+}
+
+// Write writes one part as a file.
+func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
+	st, err := s.staged(h)
+	if err != nil {
+		return err
+	}
+	w, err := s.client.Create(ctx, st.part(p.Number), hdfs.CreateOptions{
+		Overwrite: true, Parents: true, Mode: st.mode | 0o600, Replication: st.replication, BlockSize: st.blockSize,
+	})
+	if err != nil {
+		return tell(err)
+	}
+	if err := fill(w, r); err != nil {
+		return errors.Join(tell(err), w.Abort())
+	}
+	if p.Number == 0 {
+		s.inodes.Store(h, w.ID())
+	}
+	return nil
+}
+
+// fill writes all and closes.
+func fill(w *hdfs.FileWriter, r io.Reader) error {
+	buffer := make([]byte, copyBuffer)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buffer); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// Seal makes one file of the parts, and asks the DataNodes for its checksum.
+func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _ filecopy.Checksum) (filecopy.Sealed, error) {
+	st, err := s.staged(h)
+	if err != nil {
+		return filecopy.Sealed{}, err
+	}
+	if e.Size > s.part {
+		if err := s.join(ctx, st, e.Size); err != nil {
+			return filecopy.Sealed{}, err
+		}
+	}
+	id, err := s.inode(ctx, h, st)
+	if err != nil {
+		return filecopy.Sealed{}, err
+	}
+	sealed := filecopy.Sealed{Handle: h, Identity: fmt.Sprint(id)}
+	sum, err := s.client.Checksum(ctx, st.path)
+	switch {
+	case errors.Is(err, hdfs.ErrUnsupported):
+		return sealed, nil
+	case err != nil:
+		return filecopy.Sealed{}, tell(err)
+	case sum.Length != e.Size:
+		return filecopy.Sealed{}, fmt.Errorf("%w: %d bytes are staged of %d", filecopy.ErrCorrupt, sum.Length, e.Size)
+	}
+	sealed.Proof, sealed.Sum = filecopy.ProofServer, filecopy.SumOf(sum.CRC32C)
+	return sealed, nil
+}
+
+// join appends the other parts to the first one, in one transaction; when that happened already, the first has the whole length.
+func (s *Store) join(ctx context.Context, st staged, size int64) error {
+	info, err := s.client.Stat(ctx, st.path)
+	if err != nil {
+		return tell(err)
+	}
+	if info.Length == size {
+		return nil
+	}
+	var parts []string
+	for n := 1; int64(n)*s.part < size; n++ {
+		parts = append(parts, st.part(n))
+	}
+	return tell(s.client.Concat(ctx, st.path, parts))
+}
+
+// inode gives the number of a staged file.
+func (s *Store) inode(ctx context.Context, h filecopy.Handle, st staged) (uint64, error) {
+	if id, ok := s.inodes.LoadAndDelete(h); ok {
+		return id.(uint64), nil
+	}
+	info, err := s.client.Stat(ctx, st.path)
+	if err != nil {
+		return 0, tell(err)
+	}
+	return info.ID, nil
+}
+
+// ReadSealed reads a staged file.
+func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.ReadCloser, error) {
+	st, err := s.staged(sealed.Handle)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.client.Open(ctx, st.path)
+	if err != nil {
+		return nil, tell(err)
+	}
+	return r, nil
+}
+
+// Publish gives the staged file its attributes and renames it over what stands at the path.
+func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
+	st, err := s.staged(sealed.Handle)
+	if err != nil {
+		return "", err
+	}
+	// What the file was made with need not be set again, and what is empty on a new file need not be cleared.
+	f := s.fields &^ (filecopy.FieldReplication | filecopy.FieldBlockSize)
+	skip := func(field filecopy.Fields, same bool) {
+		if same {
+			f &^= field
+		}
+	}
+	skip(filecopy.FieldMode, e.Mode == uint32(st.mode|0o600))
+	skip(filecopy.FieldACL, len(e.ACL) == 0)
+	skip(filecopy.FieldXattrs, len(e.Xattrs) == 0)
+	skip(filecopy.FieldStoragePolicy, e.StoragePolicy == "")
+	err = s.setAttributes(ctx, st.path, filecopy.File, e.Attributes, f)
+	if err == nil {
+		err = tell(s.client.Replace(ctx, st.path, s.at(e.Path)))
+	}
+	if errors.Is(err, filecopy.ErrNotFound) {
+		return s.published(ctx, sealed, e, err)
+	}
+	if err != nil {
+		return "", err
+	}
+	var id uint64
+	if _, err := fmt.Sscan(sealed.Identity, &id); err != nil {
+		return "", err
+	}
+	if e.Modified == 0 {
+		return s.published(ctx, sealed, e, nil)
+	}
+	return version(id, e.Modified, e.Size), nil
+}
+
+// published looks whether the file that stands at the path is the one that was staged.
+func (s *Store) published(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry, missing error) (string, error) {
+	info, err := s.client.Stat(ctx, s.at(e.Path))
+	if err != nil {
+		return "", tell(err)
+	}
+	if fmt.Sprint(info.ID) != sealed.Identity {
+		return "", missing
+	}
+	return version(info.ID, info.ModTime.UnixMilli(), info.Length), nil
+}
+
+// Discard removes a lot.
+func (s *Store) Discard(ctx context.Context, lot string) error {
+	if err := safe(lot); err != nil {
+		return err
+	}
+	return absentIsFine(s.client.Delete(ctx, s.place(stagingDir, lot), true))
+}
+
+// absentIsFine takes what is not there as removed.
+func absentIsFine(err error) error {
+	if hdfs.IsNotFound(err) {
+		return nil
+	}
+	return tell(err)
+}

@@ -1,0 +1,312 @@
+package hdfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// Config says which tree a store is.
+type Config struct {
+	// Client speaks to the namespace; the store does not close it.
+	Client *hdfs.Client
+	// Namespace names the cluster for good, such as its cluster id; the identity of the root begins with it.
+	Namespace string
+	// Root is the absolute path of the tree.
+	Root string
+	// Area is where the mover's own files go; empty for a hidden directory beside the root. It must not lie below a snapshottable
+	// directory, nor below the root.
+	Area string
+	// Snapshots says that the root is snapshottable and reads go to snapshots.
+	Snapshots bool
+	// NoOwners leaves owners and groups to the manifest, for users who may not set them.
+	NoOwners bool
+	// NoXattrs leaves extended attributes to the manifest, and spares a call for each entry that is listed: HDFS does not say in a
+	// listing which entries have some.
+	NoXattrs bool
+	// PartSize is the size of the parts of large files; zero means 256 MiB. A multiple of the block size keeps blocks whole.
+	PartSize int64
+}
+
+const (
+	// defaultPart is what is copied again after a crash, at most, for each file in flight.
+	defaultPart = 256 << 20
+	// maxElement and maxPath are dfs.namenode.fs-limits.max-component-length and the longest path of a NameNode.
+	maxElement = 255
+	maxPath    = 8000
+)
+
+// Store is a tree in HDFS. It implements filecopy.Target and filecopy.Snapshotter.
+type Store struct {
+	client    *hdfs.Client
+	namespace string
+	root      string
+	area      string
+	snapshots bool
+	part      int64
+	fields    filecopy.Fields
+	// inodes remembers the numbers of files that were just written, which spares a call for each.
+	inodes sync.Map
+
+	once     sync.Once
+	policies map[int]string
+	failed   error
+}
+
+var (
+	_ filecopy.Target      = &Store{}
+	_ filecopy.Snapshotter = &Store{}
+)
+
+// New gives the store of a directory. It asks nothing.
+func New(c Config) (*Store, error) {
+	root := path.Clean(c.Root)
+	if !path.IsAbs(root) || root == "/" {
+		return nil, fmt.Errorf("the root of a tree in HDFS must be an absolute path below /, not %q", c.Root)
+	}
+	area := c.Area
+	if area == "" {
+		area = path.Join(path.Dir(root), "."+path.Base(root)+".understudy")
+	}
+	area = path.Clean(area)
+	if !path.IsAbs(area) || area == root || strings.HasPrefix(area, root+"/") {
+		return nil, fmt.Errorf("the mover's area must be an absolute path outside of the tree, not %q", c.Area)
+	}
+	s := &Store{client: c.Client, namespace: c.Namespace, root: root, area: area, snapshots: c.Snapshots, part: c.PartSize}
+	if s.part <= 0 {
+		s.part = defaultPart
+	}
+	s.fields = filecopy.AllFields
+	if c.NoOwners {
+		s.fields &^= filecopy.FieldOwner | filecopy.FieldGroup
+	}
+	if c.NoXattrs {
+		s.fields &^= filecopy.FieldXattrs
+	}
+	return s, nil
+}
+
+// Describe says what HDFS can do. Symlinks are kept in the manifest: servers refuse to make any.
+func (s *Store) Describe() filecopy.Description {
+	return filecopy.Description{Kind: "hdfs", Name: s.namespace + s.root, Capabilities: filecopy.Capabilities{
+		Snapshots:   s.snapshots,
+		Diff:        s.snapshots,
+		DiffMisses:  filecopy.FieldModified | filecopy.FieldAccessed,
+		RenameOver:  true,
+		Directories: true,
+		Attributes:  s.fields,
+		ServerSum:   true,
+		Proof:       filecopy.ProofServer,
+		PartSize:    func(size int64) int64 { return min(max(size, 1), s.part) },
+	}}
+}
+
+// CheckName refuses what a NameNode would refuse (DFSUtil.isValidName), and its reserved names.
+func (s *Store) CheckName(p filecopy.Path) error {
+	if err := p.Check(); err != nil {
+		return errors.Join(filecopy.ErrName, err)
+	}
+	if !utf8.ValidString(string(p)) {
+		return fmt.Errorf("%w: %q is not UTF-8", filecopy.ErrName, string(p))
+	}
+	if len(s.root)+1+len(p) > maxPath {
+		return fmt.Errorf("%w: %q is longer than %d bytes", filecopy.ErrName, string(p), maxPath)
+	}
+	for element := range strings.SplitSeq(string(p), "/") {
+		if strings.Contains(element, ":") || element == ".snapshot" || len(element) > maxElement {
+			return fmt.Errorf("%w: %q holds an element that HDFS does not allow", filecopy.ErrName, string(p))
+		}
+	}
+	return nil
+}
+
+// at gives the full path of an entry.
+func (s *Store) at(p filecopy.Path) string {
+	if p == "" {
+		return s.root
+	}
+	return s.root + "/" + string(p)
+}
+
+// Probe looks at the root. Its identity is the namespace with the number of the inode.
+func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {
+	info, err := s.client.Stat(ctx, s.root)
+	if err != nil {
+		return filecopy.Root{}, tell(err)
+	}
+	if !info.IsDir() {
+		return filecopy.Root{}, fmt.Errorf("%w: %s is no directory", filecopy.ErrNotFound, s.root)
+	}
+	free := int64(-1)
+	if stats, err := s.client.FsStats(ctx); err == nil {
+		free = stats.Remaining
+	}
+	// The NameNode tells its clock by the time of a snapshot only; without snapshots ours has to do.
+	return filecopy.Root{Identity: fmt.Sprintf("%s#%d", s.namespace, info.ID), Now: time.Now(), Free: free}, nil
+}
+
+// Open gives the tree at a snapshot, or the live one.
+func (s *Store) Open(ctx context.Context, at filecopy.Pin) (filecopy.View, error) {
+	if at.Name == "" {
+		return &view{store: s, base: s.root}, nil
+	}
+	now, err := s.pin(ctx, at.Name)
+	if err != nil {
+		return nil, err
+	}
+	if now.Identity != at.Identity {
+		return nil, fmt.Errorf("%w: snapshot %s of %s is another one", filecopy.ErrPinLost, at.Name, s.root)
+	}
+	return &view{store: s, base: s.snapshotPath(at.Name), pinned: true}, nil
+}
+
+func (s *Store) snapshotPath(name string) string { return s.root + "/.snapshot/" + name }
+
+// pin describes a snapshot. Its own copy of the root carries the time at which it was made, by the NameNode's clock.
+func (s *Store) pin(ctx context.Context, name string) (filecopy.Pin, error) {
+	info, err := s.client.Stat(ctx, s.snapshotPath(name))
+	if hdfs.IsNotFound(err) {
+		return filecopy.Pin{}, fmt.Errorf("%w: snapshot %s of %s", filecopy.ErrPinLost, name, s.root)
+	}
+	if err != nil {
+		return filecopy.Pin{}, tell(err)
+	}
+	made := info.ModTime
+	return filecopy.Pin{Name: name, Identity: fmt.Sprintf("%d@%d", info.ID, made.UnixMilli()), Time: made.UTC()}, nil
+}
+
+// Pin takes a snapshot.
+func (s *Store) Pin(ctx context.Context, name string) (filecopy.Pin, error) {
+	p, err := s.pin(ctx, name)
+	if !errors.Is(err, filecopy.ErrPinLost) {
+		return p, err
+	}
+	if _, err := s.client.CreateSnapshot(ctx, s.root, name); err != nil {
+		return filecopy.Pin{}, tell(err)
+	}
+	return s.pin(ctx, name)
+}
+
+// Unpin removes a snapshot.
+func (s *Store) Unpin(ctx context.Context, p filecopy.Pin) error {
+	now, err := s.pin(ctx, p.Name)
+	if errors.Is(err, filecopy.ErrPinLost) {
+		return nil
+	}
+	if err == nil && p.Identity != "" && now.Identity != p.Identity {
+		return nil
+	}
+	if err == nil {
+		err = tell(s.client.DeleteSnapshot(ctx, s.root, p.Name))
+	}
+	return err
+}
+
+// Pins lists the snapshots.
+func (s *Store) Pins(ctx context.Context) ([]filecopy.Pin, error) {
+	var all []filecopy.Pin
+	for info, err := range s.client.Entries(ctx, s.root+"/.snapshot", hdfs.ListOptions{}) {
+		if err != nil {
+			return nil, tell(err)
+		}
+		p, err := s.pin(ctx, info.Name)
+		if errors.Is(err, filecopy.ErrPinLost) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// Diff gives the changes between two snapshots. A snapshot that is another one than it was gives ErrPinLost.
+func (s *Store) Diff(ctx context.Context, from, to filecopy.Pin, found func(filecopy.Change) error) error {
+	for _, p := range []filecopy.Pin{from, to} {
+		if p.Name == "" {
+			continue
+		}
+		now, err := s.pin(ctx, p.Name)
+		if err != nil {
+			return err
+		}
+		if now.Identity != p.Identity {
+			return fmt.Errorf("%w: snapshot %s of %s is another one", filecopy.ErrPinLost, p.Name, s.root)
+		}
+	}
+	for d, err := range s.client.SnapshotDiff(ctx, s.root, from.Name, to.Name) {
+		if err != nil {
+			return tell(err)
+		}
+		if err := found(change(d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func change(d hdfs.DiffEntry) filecopy.Change {
+	c := filecopy.Change{Path: filecopy.Path(d.Path)}
+	switch d.Kind {
+	case hdfs.DiffCreated:
+		c.Kind = filecopy.Created
+	case hdfs.DiffDeleted:
+		c.Kind = filecopy.Deleted
+	case hdfs.DiffModified:
+		c.Kind = filecopy.Modified
+	case hdfs.DiffRenamed:
+		c.Kind, c.To = filecopy.Renamed, filecopy.Path(d.Target)
+	}
+	return c
+}
+
+// policy gives the name of a storage policy; the server's list is asked for once.
+func (s *Store) policy(ctx context.Context, id int) (string, error) {
+	if id == 0 {
+		return "", nil
+	}
+	s.once.Do(func() {
+		list, err := s.client.StoragePolicies(ctx)
+		s.failed, s.policies = err, map[int]string{}
+		for _, p := range list {
+			s.policies[p.ID] = p.Name
+		}
+	})
+	if s.failed != nil {
+		return "", tell(s.failed)
+	}
+	return s.policies[id], nil
+}
+
+// tell gives an error the meaning that it has in the contract.
+func tell(err error) error {
+	for _, m := range []struct{ of, means error }{
+		{hdfs.ErrNotFound, filecopy.ErrNotFound},
+		{hdfs.ErrChecksum, filecopy.ErrCorrupt},
+		{hdfs.ErrRetriable, filecopy.ErrBusy},
+		{hdfs.ErrUnderConstruction, filecopy.ErrChanged},
+		{hdfs.ErrExists, filecopy.ErrChanged},
+		{hdfs.ErrNotEmpty, filecopy.ErrChanged},
+		{hdfs.ErrNotDirectory, filecopy.ErrChanged},
+	} {
+		if errors.Is(err, m.of) {
+			return &told{m.means, err}
+		}
+	}
+	return err
+}
+
+// told is an error of the client with its meaning.
+type told struct{ means, err error }
+
+func (t *told) Error() string   { return t.err.Error() }
+func (t *told) Unwrap() []error { return []error{t.means, t.err} }

@@ -1,0 +1,191 @@
+package filecopy
+
+import (
+	"context"
+	"time"
+)
+
+// Mover brings a target to the state of a source. One job of a name runs at most once at a time: the caller's lease sees to it, and
+// a lock file in the data directory of a member. All calls return only when nothing of them is in flight.
+type Mover interface {
+	// Run makes one set: it resumes what an earlier call of the same job began, or begins anew, and returns the published set.
+	// report is called from one goroutine at a time, at most some times a second. Errors: ErrGuard, ErrCorrupt, ErrChanged
+	// (a file that changes faster than it can be read), and those of the stores.
+	Run(ctx context.Context, j Job, report func(Progress)) (Set, error)
+	// Standing reads at the target alone which set is published, and whether one is ready or half shown.
+	Standing(ctx context.Context, j Job) (Standing, error)
+	// Finish rolls the ready set forward, from the target alone; ErrNothingReady when there is none. A failover calls it after Standing.
+	Finish(ctx context.Context, j Job, report func(Progress)) (Set, error)
+	// Drop gives up what is staged but not ready, and a ready set of which nothing is shown yet; ErrGuard when it is half shown.
+	Drop(ctx context.Context, j Job) error
+	// Compare holds the target's tree against the published manifest, by version and attributes, or also by reading every byte when
+	// deep. It needs the target alone. found is called for each difference, in the order of paths.
+	Compare(ctx context.Context, j Job, deep bool, found func(Difference) error) (Comparison, error)
+}
+
+// Job says what is copied, and how.
+type Job struct {
+	// Name is the link's: ASCII letters, digits, '.', '_' and '-'. What the job keeps at the target lies under it.
+	Name string
+	// Source may be nil for Standing, Finish, Drop and Compare.
+	Source Store
+	Target Target
+	// Origin, when the source was the target of an earlier job, is that job's name: what the source could not hold is restored from
+	// the manifest kept there.
+	Origin string
+	// Relist reads the whole source although a diff could be had: it finds changes that a diff does not show (Capabilities.DiffMisses).
+	Relist bool
+	// Repair also lists the target, and copies, restores or retires what differs from the manifest: drift.
+	Repair bool
+	// Accept lets this one run pass a guard that refused; it names what was refused.
+	Accept     Acceptance
+	Guard      Guard
+	Limits     Limits
+	Principals Principals
+	// Clock is the time of day; time.Now when nil.
+	Clock func() time.Time
+}
+
+// Guard bounds what one run may delete. There are no defaults: a job with the zero guard deletes nothing, and refuses a set that needs deletes.
+type Guard struct {
+	// MaxDeletes is the highest number of entries, MaxShare the highest share (0 to 1) of the published set's.
+	MaxDeletes int64
+	MaxShare   float64
+	// Retention is how long a quarantine is kept; zero keeps it for good.
+	Retention time.Duration
+}
+
+// Acceptance is a person's word for one run.
+type Acceptance struct {
+	// Deletes is the number of deletes that the person saw and accepts; a run that needs more is refused all the same.
+	Deletes int64
+	// Replaced accepts that the root of the source is another one than before, under its new identity.
+	Replaced string
+	// By names the person.
+	By string
+}
+
+// Limits bound one job.
+type Limits struct {
+	// Bandwidth in bytes per second at times of day; the first window that covers the moment holds, none means no limit.
+	Bandwidth []Window
+	// MaxParallel is the highest number of files in flight, MinParallel the lowest; zero means the mover's choice.
+	MinParallel int
+	MaxParallel int
+}
+
+// Window is a limit for a part of the day. A window that ends before it begins crosses midnight; two equal times are the whole day.
+type Window struct {
+	// From and To are times since midnight.
+	From, To time.Duration
+	// Location of the times; UTC when nil.
+	Location *time.Location
+	// BytesPerSecond; zero means no limit in this window.
+	BytesPerSecond int64
+}
+
+// Principals maps names of owners, groups, and of users and groups in ACLs. A name that is not in the table stays as it is.
+type Principals struct {
+	Users  map[string]string
+	Groups map[string]string
+}
+
+// Set is the state of a tree at one source time.
+type Set struct {
+	// ID is the digest of the set's manifest, in hex: equal IDs mean equal sets.
+	ID string `json:"id"`
+	// Number counts the sets of a job from one.
+	Number int64 `json:"number"`
+	// SourceTime is the moment, by the source's clock, whose state the set holds at least. Exposure is now minus the SourceTime of the
+	// last published set.
+	SourceTime time.Time `json:"sourceTime"`
+	// PublishedAt is by the mover's clock.
+	PublishedAt time.Time `json:"publishedAt,omitzero"`
+	// Consistent says that the set was read at a snapshot. Else files of it may be newer than SourceTime, each whole.
+	Consistent bool `json:"consistent"`
+	// Pin is the snapshot at the source, kept until the next set is published; the zero pin without snapshots.
+	Pin Pin `json:"pin,omitzero"`
+	// Root is the identity of the source's root.
+	Root string `json:"root"`
+	// Entries, Files and Bytes count what the set holds.
+	Entries int64 `json:"entries"`
+	Files   int64 `json:"files"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// Standing is what the target shows.
+type Standing struct {
+	// Published is the last published set; nil when there is none.
+	Published *Set `json:"published,omitempty"`
+	// Ready is a set that is staged whole and verified; Finish publishes it without the source.
+	Ready *Set `json:"ready,omitempty"`
+	// Shown says that part of the ready set may be visible already, so that there is only the way forward.
+	Shown bool `json:"shown,omitempty"`
+}
+
+// Phase is how far a run has come.
+type Phase string
+
+// The phases of a run, in order.
+const (
+	PhasePlan    Phase = "plan"
+	PhaseStage   Phase = "stage"
+	PhaseReady   Phase = "ready"
+	PhasePublish Phase = "publish"
+	PhaseDelete  Phase = "delete"
+	PhaseDone    Phase = "done"
+)
+
+// Progress is what a run has done. Totals are known from PhaseStage on.
+type Progress struct {
+	Phase Phase `json:"phase"`
+	// Listed counts entries seen at the source, or changes.
+	Listed int64 `json:"listed"`
+	// Files and Bytes are staged and verified, of the totals; what was resumed counts.
+	Files      int64 `json:"files"`
+	TotalFiles int64 `json:"totalFiles"`
+	Bytes      int64 `json:"bytes"`
+	TotalBytes int64 `json:"totalBytes"`
+	// Published and Deleted count entries.
+	Published int64 `json:"published"`
+	Deleted   int64 `json:"deleted"`
+	// Changed counts files that changed while they were read and were read again.
+	Changed int64 `json:"changed"`
+	// Parallel is the number of files in flight that the mover allows itself now.
+	Parallel int `json:"parallel"`
+	// Rate is in bytes per second over the last half minute; Left the time to the end of staging at that rate, zero when unknown.
+	Rate float64       `json:"rate"`
+	Left time.Duration `json:"left"`
+}
+
+// DifferenceKind says how an entry of the target differs from the manifest.
+type DifferenceKind string
+
+// The kinds of differences.
+const (
+	// Missing means that the target lost it.
+	Missing DifferenceKind = "missing"
+	// Foreign means that somebody else made it.
+	Foreign DifferenceKind = "foreign"
+	// Altered means that its bytes are, or with a new version may be, others.
+	Altered DifferenceKind = "altered"
+	// Restyled means that attributes differ.
+	Restyled DifferenceKind = "restyled"
+)
+
+// Difference is one path that is not as the manifest says.
+type Difference struct {
+	Path Path           `json:"path"`
+	Kind DifferenceKind `json:"kind"`
+	// Fields are the attributes that differ, for Restyled.
+	Fields Fields `json:"fields,omitempty"`
+}
+
+// Comparison is the outcome of a Compare.
+type Comparison struct {
+	Set Set `json:"set"`
+	// Compared counts entries, Read the bytes that were read for it.
+	Compared    int64 `json:"compared"`
+	Read        int64 `json:"read"`
+	Differences int64 `json:"differences"`
+}

@@ -1,0 +1,135 @@
+package local_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/local"
+	"github.com/understudy-dr/understudy/filecopy/native"
+)
+
+func fresh(t *testing.T) filecopy.Target {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "tree")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := local.New(local.Config{Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSuite(t *testing.T) {
+	filecopytest.Run(t, filecopytest.Rig{
+		Source: fresh,
+		Target: fresh,
+		Mover:  func(dir string) filecopy.Mover { return native.New(dir) },
+		Stride: 3,
+	})
+}
+
+// plant makes a tree and gives its store.
+func plant(t *testing.T) (*local.Store, string) {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "tree")
+	if err := os.MkdirAll(filepath.Join(root, "d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := local.New(local.Config{Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, root
+}
+
+// TestNoPathGoesThroughALink puts a link where a directory was: nothing is read, written, renamed or removed behind it.
+func TestNoPathGoesThroughALink(t *testing.T) {
+	s, root := plant(t)
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "file"), []byte("precious"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(root, "d")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(root, "d")); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	view, err := s.Open(ctx, filecopy.Pin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := view.Stat(ctx, "d/file"); !errors.Is(err, filecopy.ErrNotFound) {
+		t.Errorf("stat = %v", err)
+	}
+	e := filecopy.Entry{Path: "d/file", Kind: filecopy.File, Size: 8}
+	if _, err := view.Read(ctx, e, 0); err == nil {
+		t.Error("read went through")
+	}
+	h, err := s.Begin(ctx, "lot", e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Publish(ctx, filecopy.Sealed{Handle: h}, e); !errors.Is(err, filecopy.ErrChanged) {
+		t.Errorf("publish = %v", err)
+	}
+	if err := s.SetAttributes(ctx, "d/file", filecopy.Attributes{Mode: 0o600}, filecopy.FieldMode); !errors.Is(err, filecopy.ErrChanged) {
+		t.Errorf("set attributes = %v", err)
+	}
+	if err := s.Retire(ctx, "d/file", "20200101T000000Z-x-1"); err != nil {
+		t.Errorf("retire = %v", err)
+	}
+	got, err := os.ReadFile(filepath.Join(outside, "file"))
+	if err != nil || string(got) != "precious" {
+		t.Errorf("outside is %q, %v", got, err)
+	}
+	var seen []filecopy.Entry
+	if err := view.List(ctx, "", func(e filecopy.Entry) error { seen = append(seen, e); return nil }); err != nil || len(seen) != 1 || seen[0].Link != outside {
+		t.Errorf("listed %+v, %v", seen, err)
+	}
+}
+
+// TestStrangeEntriesAreNamed meets a pipe, and an owner that nobody knows.
+func TestStrangeEntriesAreNamed(t *testing.T) {
+	s, root := plant(t)
+	if err := syscall.Mkfifo(filepath.Join(root, "pipe"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	view, err := s.Open(t.Context(), filecopy.Pin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "US618", view.List(t.Context(), "", func(filecopy.Entry) error { return nil }))
+	if os.Geteuid() != 0 {
+		return
+	}
+	wants(t, "US617", s.SetAttributes(t.Context(), "d", filecopy.Attributes{Owner: "no such user"}, filecopy.FieldOwner))
+}
+
+func wants(t *testing.T, code understudy.Code, err error) {
+	t.Helper()
+	var e *understudy.Error
+	if !errors.As(err, &e) || e.Code != code {
+		t.Errorf("error = %v, want %s", err, code)
+	}
+	if _, ok := understudy.Explain(code); !ok {
+		t.Errorf("%s has no page", code)
+	}
+}
+
+func TestConfigurationsAreChecked(t *testing.T) {
+	for _, c := range []local.Config{{}, {Root: "relative"}, {Root: "/"}, {Root: "/data/x", Area: "/data/x/below"}, {Root: "/data/x", Area: "relative"}} {
+		if _, err := local.New(c); err == nil {
+			t.Errorf("%+v was taken", c)
+		}
+	}
+}

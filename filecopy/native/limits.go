@@ -1,0 +1,84 @@
+package native
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// chunk is the largest number of bytes that is read, counted and let pass at once.
+const chunk = 256 << 10
+
+// throttle holds a job to its bandwidth at the time of day. It is safe for concurrent use.
+type throttle struct {
+	windows []filecopy.Window
+	clock   func() time.Time
+	limiter *rate.Limiter
+}
+
+func newThrottle(l filecopy.Limits, clock func() time.Time) *throttle {
+	return &throttle{windows: l.Bandwidth, clock: clock, limiter: rate.NewLimiter(rate.Inf, chunk)}
+}
+
+// wait lets n bytes pass; n is at most chunk.
+func (t *throttle) wait(ctx context.Context, n int) error {
+	if len(t.windows) == 0 {
+		return nil
+	}
+	limit := rate.Inf
+	if b := bandwidth(t.windows, t.clock()); b > 0 {
+		limit = rate.Limit(b)
+	}
+	if t.limiter.Limit() != limit {
+		t.limiter.SetLimit(limit)
+	}
+	return t.limiter.WaitN(ctx, n)
+}
+
+// bandwidth gives the bytes per second at a moment; zero for no limit.
+func bandwidth(windows []filecopy.Window, now time.Time) int64 {
+	for _, w := range windows {
+		at := now.UTC()
+		if w.Location != nil {
+			at = now.In(w.Location)
+		}
+		h, m, s := at.Clock()
+		since := time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second
+		inside := w.From <= since && since < w.To
+		if w.To <= w.From {
+			inside = since >= w.From || since < w.To
+		}
+		if inside {
+			return w.BytesPerSecond
+		}
+	}
+	return 0
+}
+
+// metered reads through the throttle, sums what passes and counts it.
+type metered struct {
+	ctx      context.Context
+	from     io.Reader
+	throttle *throttle
+	sum      filecopy.Checksum
+	size     int64
+	count    func(n int)
+}
+
+// Read reads at most a chunk.
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.from.Read(p[:min(len(p), chunk)])
+	if n > 0 {
+		m.sum = m.sum.Extend(p[:n])
+		m.size += int64(n)
+		m.count(n)
+		if werr := m.throttle.wait(m.ctx, n); werr != nil {
+			return n, werr
+		}
+	}
+	return n, err
+}

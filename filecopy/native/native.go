@@ -1,0 +1,220 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// Mover is the native mover. It is safe for concurrent use; calls of one job wait for nobody and are refused while another runs.
+type Mover struct {
+	dir  string
+	hook func(point string) error
+}
+
+// New gives a mover that keeps its own state (the plan and journal of unfinished runs, and a cache of manifests) in a directory of
+// this member. Losing that directory costs work, never data: a run begins anew.
+func New(dir string) *Mover { return &Mover{dir: dir} }
+
+var _ filecopy.Mover = &Mover{}
+
+// desk is what every call of a job works with.
+type desk struct {
+	job   filecopy.Job
+	dir   string
+	vault vault
+	clock func() time.Time
+	meter *meter
+	hook  func(point string) error
+	lock  *os.File
+}
+
+// open takes the job's directory.
+func (m *Mover) open(j filecopy.Job, report func(filecopy.Progress)) (*desk, error) {
+	if !fileName(j.Name) || j.Target == nil {
+		return nil, failure("US609", understudy.KindInvalid, "job", "a job needs a target, and a name of letters, digits, '.', '_' and '-'", nil)
+	}
+	d := &desk{job: j, dir: filepath.Join(m.dir, j.Name), clock: j.Clock, hook: m.hook}
+	if d.clock == nil {
+		d.clock = time.Now
+	}
+	d.meter = newMeter(d.clock, report)
+	d.vault = vault{job: j.Name, keeper: j.Target, cache: filepath.Join(d.dir, "cache")}
+	if err := os.MkdirAll(d.vault.cache, 0o700); err != nil {
+		return nil, directoryFailed(err)
+	}
+	f, err := os.OpenFile(filepath.Join(d.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, directoryFailed(err)
+	}
+	// The kernel lets go of the lock when the process dies in any way.
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, failure("US610", understudy.KindConflict, "job", "job "+j.Name+" is running already with this data directory", err)
+	}
+	d.lock = f
+	return d, nil
+}
+
+func directoryFailed(err error) error {
+	return failure("US611", understudy.KindRetry, "job", "the mover's data directory cannot be used", err)
+}
+
+func (d *desk) close() { _ = d.lock.Close() }
+
+// at lets a test abort.
+func (d *desk) at(point string) error {
+	if d.hook == nil {
+		return nil
+	}
+	return d.hook(point)
+}
+
+// runDir is where the state of an unfinished run lies.
+func (d *desk) runDir() string { return filepath.Join(d.dir, "run") }
+
+// Standing reads which set is published at the target, and which is ready.
+func (m *Mover) Standing(ctx context.Context, j filecopy.Job) (filecopy.Standing, error) {
+	v := vault{job: j.Name, keeper: j.Target}
+	var s filecopy.Standing
+	h, err := v.head(ctx)
+	if err != nil {
+		return s, named("read the standing of", "", err)
+	}
+	if h.Set.Number > 0 {
+		s.Published = &h.Set
+	}
+	r, ok, err := v.ready(ctx, h)
+	if err != nil || !ok {
+		return s, named("read the standing of", "", err)
+	}
+	s.Ready = &r.Set
+	s.Shown, err = v.shown(ctx, r)
+	return s, named("read the standing of", "", err)
+}
+
+// ready reads the ready set; false when there is none. One that was published already, whose remains a crash left, is none.
+func (v vault) ready(ctx context.Context, h head) (ready, bool, error) {
+	var r ready
+	ok, err := v.document(ctx, readyName, &r)
+	if err != nil || !ok || r.Set.Number <= h.Set.Number {
+		return ready{}, false, err
+	}
+	return r, true, nil
+}
+
+// shown says whether publishing of a ready set has begun.
+func (v vault) shown(ctx context.Context, r ready) (bool, error) {
+	name := v.name(showingName(r.Set.Number))
+	names, err := v.keeper.KeptNames(ctx, name)
+	return slices.Contains(names, name), err
+}
+
+// Finish rolls the ready set forward.
+func (m *Mover) Finish(ctx context.Context, j filecopy.Job, report func(filecopy.Progress)) (filecopy.Set, error) {
+	d, err := m.open(j, report)
+	if err != nil {
+		return filecopy.Set{}, err
+	}
+	defer d.close()
+	h, err := d.vault.head(ctx)
+	if err != nil {
+		return filecopy.Set{}, named("finish", "", err)
+	}
+	r, ok, err := d.vault.ready(ctx, h)
+	if err != nil {
+		return filecopy.Set{}, named("finish", "", err)
+	}
+	if !ok {
+		return filecopy.Set{}, failure("US612", understudy.KindNotFound, "finish", "no set of job "+j.Name+" is ready", filecopy.ErrNothingReady)
+	}
+	return d.publish(ctx, h, r, nil)
+}
+
+// Drop gives up what is staged.
+func (m *Mover) Drop(ctx context.Context, j filecopy.Job) error {
+	d, err := m.open(j, nil)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	h, err := d.vault.head(ctx)
+	if err != nil {
+		return named("drop", "", err)
+	}
+	r, ok, err := d.vault.ready(ctx, h)
+	if err != nil {
+		return named("drop", "", err)
+	}
+	if ok {
+		if err := d.refuseShown(ctx, r); err != nil {
+			return err
+		}
+	}
+	// The document goes first: without it nobody believes in the rest.
+	err = d.vault.keeper.Forget(ctx, d.vault.name(readyName))
+	if err == nil {
+		err = d.discard(ctx, h, h.Set.Number+1)
+	}
+	return named("drop", "", err)
+}
+
+func (d *desk) refuseShown(ctx context.Context, r ready) error {
+	shown, err := d.vault.shown(ctx, r)
+	if err != nil || !shown {
+		return named("drop", "", err)
+	}
+	e := failure("US613", understudy.KindRefused, "drop", "part of the ready set is visible already", filecopy.ErrGuard)
+	e.Fix = "finish it; it is staged whole at the target and needs no source"
+	return e
+}
+
+// discard removes what a run of the given number left, at the target and here.
+func (d *desk) discard(ctx context.Context, h head, number int64) error {
+	if err := d.job.Target.Discard(ctx, d.lot(number)); err != nil {
+		return err
+	}
+	if err := d.vault.forget(ctx, setPrefix(number), h); err != nil {
+		return err
+	}
+	return os.RemoveAll(d.runDir())
+}
+
+// writeFile replaces a file of the data directory in one step, durably.
+func writeFile(path string, content []byte) error {
+	temp := path + ".part"
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
+}

@@ -1,0 +1,64 @@
+package native
+
+import (
+	"context"
+	"sync"
+)
+
+// window is how many items may be in work or wait behind one that is; it bounds memory, and how far a large file holds up the list.
+const window = 4096
+
+// order passes on in order what is finished in any order.
+type order struct {
+	mu      sync.Mutex
+	next    int64
+	pending map[int64]item
+	pass    func(seq int64, it *item) error
+	// moved is closed and replaced whenever next grows.
+	moved chan struct{}
+}
+
+func newOrder(next int64, pass func(int64, *item) error) *order {
+	return &order{next: next, pending: map[int64]item{}, pass: pass, moved: make(chan struct{})}
+}
+
+// put hands in the item of a place, and passes on all whose turn has come.
+func (o *order) put(seq int64, it item) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pending[seq] = it
+	before := o.next
+	for {
+		it, ok := o.pending[o.next]
+		if !ok {
+			break
+		}
+		delete(o.pending, o.next)
+		if err := o.pass(o.next, &it); err != nil {
+			return err
+		}
+		o.next++
+	}
+	if o.next != before {
+		close(o.moved)
+		o.moved = make(chan struct{})
+	}
+	return nil
+}
+
+// room waits until a place is within the window.
+func (o *order) room(ctx context.Context, seq int64) error {
+	for {
+		o.mu.Lock()
+		inside, moved := seq < o.next+window, o.moved
+		o.mu.Unlock()
+		if inside {
+			return ctx.Err()
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package native
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// TestThrottleHoldsBack lets one burst pass, and has the next wait longer than its context lasts.
+func TestThrottleHoldsBack(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	limits := filecopy.Limits{Bandwidth: []filecopy.Window{{From: 8 * time.Hour, To: 18 * time.Hour, BytesPerSecond: 1}}}
+	p := newThrottle(limits, func() time.Time { return now })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if err := p.wait(ctx, chunk); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.wait(ctx, chunk); err == nil {
+		t.Error("a chunk passed that should take days")
+	}
+	now = now.Add(8 * time.Hour)
+	for range 100 {
+		if err := p.wait(ctx, chunk); err != nil {
+			t.Fatalf("in the evening: %v", err)
+		}
+	}
+}
+
+func TestMeteredSumsAndCounts(t *testing.T) {
+	content := strings.Repeat("0123456789", 100_000)
+	counted := 0
+	m := &metered{ctx: t.Context(), from: strings.NewReader(content), throttle: newThrottle(filecopy.Limits{}, time.Now), count: func(n int) { counted += n }}
+	n, err := io.Copy(io.Discard, m)
+	if err != nil || n != int64(len(content)) || counted != len(content) || m.size != n || m.sum != (filecopy.Checksum{}).Extend([]byte(content)) {
+		t.Errorf("%d bytes, %d counted, sum %v, %v", n, counted, m.sum, err)
+	}
+}
+
+// TestProgressTellsRateAndTimeLeft stages 100 bytes a second for a minute, then 300.
+func TestProgressTellsRateAndTimeLeft(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var last filecopy.Progress
+	m := newMeter(func() time.Time { return now }, func(p filecopy.Progress) { last = p })
+	m.change(func(p *filecopy.Progress) { p.Phase, p.TotalBytes = filecopy.PhaseStage, 60_000 })
+	pass := func(seconds int, bytes int64) {
+		for range seconds {
+			now = now.Add(time.Second)
+			m.change(func(p *filecopy.Progress) { p.Bytes += bytes })
+		}
+	}
+	pass(60, 100)
+	if last.Rate != 100 || last.Left != 540*time.Second {
+		t.Errorf("after a minute: %+v", last)
+	}
+	pass(31, 300)
+	if last.Rate != 300 || last.Left != time.Duration(60_000-6_000-9_300)*time.Second/300 {
+		t.Errorf("half a minute later: %+v", last)
+	}
+	told := 0
+	m.report = func(filecopy.Progress) { told++ }
+	for range 1000 {
+		m.change(func(p *filecopy.Progress) { p.Bytes++ })
+	}
+	if told != 0 {
+		t.Errorf("told %d times at one moment", told)
+	}
+}

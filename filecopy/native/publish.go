@@ -1,0 +1,365 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+const (
+	// publishParallel is how many entries are published at once.
+	publishParallel = 16
+	// maxLayers is how many layers a manifest may have; beyond, all become one.
+	maxLayers = 8
+)
+
+// publisher makes a ready set visible. All it needs is at the target, so that any member can do it, also again.
+type publisher struct {
+	*desk
+	head  head
+	ready ready
+	live  filecopy.View
+	// again copies a staged file anew that is gone or damaged; nil when there is no source.
+	again func(context.Context, item) (item, error)
+	order *order
+	list  *listWriter
+	// resumed is the last path whose new line of the manifest is kept already.
+	resumed *filecopy.Path
+}
+
+// publish rolls a ready set forward. r is the run that made it, nil when there is no source.
+func (d *desk) publish(ctx context.Context, h head, rd ready, r *run) (filecopy.Set, error) {
+	if rd.Base != h.Set.ID || rd.Set.Number != h.Set.Number+1 {
+		return filecopy.Set{}, failure("US614", understudy.KindBroken, "publish", "the ready set does not follow the published one", filecopy.ErrGuard)
+	}
+	d.meter.change(func(p *filecopy.Progress) { p.Phase = filecopy.PhasePublish })
+	p := &publisher{desk: d, head: h, ready: rd}
+	if r != nil {
+		defer r.closeViews()
+		p.again = func(ctx context.Context, it item) (item, error) { return r.restage(ctx, rd, it) }
+	}
+	err := p.mark(ctx)
+	if err == nil {
+		err = d.at("show")
+	}
+	if err == nil {
+		p.live, err = d.job.Target.Open(ctx, filecopy.Pin{})
+	}
+	if err != nil {
+		return filecopy.Set{}, named("publish", "", err)
+	}
+	defer p.live.Close()
+	next, err := p.show(ctx)
+	if err == nil {
+		err = d.at("head")
+	}
+	if err == nil {
+		err = d.vault.keepDocument(ctx, headName, next)
+	}
+	if err == nil {
+		err = d.clean(ctx, next, rd)
+	}
+	if err != nil {
+		return filecopy.Set{}, named("publish", "", err)
+	}
+	d.meter.change(func(p *filecopy.Progress) { p.Phase = filecopy.PhaseDone })
+	return next.Set, nil
+}
+
+// mark says that from now on there is only the way forward.
+func (p *publisher) mark(ctx context.Context) error {
+	return p.vault.keepDocument(ctx, showingName(p.ready.Set.Number), struct {
+		Format int `json:"format"`
+	}{formatVersion})
+}
+
+// show does all that readers see, and gives the head that says so: renames, then directories, links and files in the order of
+// paths, then deletes, then the attributes of directories, whose times the rest has moved.
+func (p *publisher) show(ctx context.Context) (head, error) {
+	if err := p.each(ctx, p.ready.Moves, 1, opMove, p.move); err != nil {
+		return head{}, err
+	}
+	items, err := p.items(ctx)
+	if err != nil {
+		return head{}, err
+	}
+	p.meter.change(func(g *filecopy.Progress) { g.Phase = filecopy.PhaseDelete })
+	if err := p.each(ctx, p.ready.Items, publishParallel, opRetire, p.retire); err != nil {
+		return head{}, err
+	}
+	if err := p.each(ctx, p.ready.Dirs, publishParallel, opNone, p.restyle); err != nil {
+		return head{}, err
+	}
+	next := head{Format: formatVersion, Set: p.ready.Set}
+	next.Set.PublishedAt = p.clock().UTC()
+	next.Layers, err = p.layers(ctx, items)
+	return next, err
+}
+
+// each does something for all items of a list that have the op, some at a time.
+func (p *publisher) each(ctx context.Context, l layer, parallel int, only op, do func(context.Context, item) error) error {
+	in := p.vault.stream(ctx, l, &floor{})
+	defer in.close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for ctx.Err() == nil {
+		it, ok, err := in.next()
+		if err != nil || !ok {
+			return firstError(g.Wait(), err)
+		}
+		if it.Op == only {
+			g.Go(func() error { return named("publish", it.Path, do(ctx, it)) })
+		}
+	}
+	return firstError(g.Wait(), ctx.Err())
+}
+
+// move renames. When it happened before a crash, the old path is gone and the new one is there.
+func (p *publisher) move(ctx context.Context, it item) error {
+	err := p.job.Target.Move(ctx, it.From, it.Path)
+	if !errors.Is(err, filecopy.ErrNotFound) {
+		return err
+	}
+	if _, serr := p.live.Stat(ctx, it.Path); serr == nil {
+		return nil
+	}
+	e := failure("US615", understudy.KindBroken, "publish", fmt.Sprintf("neither %q nor %q is at the target any more", it.From, it.Path), err)
+	e.Fix = "put it back from the quarantine or a snapshot, then finish"
+	return e
+}
+
+func (p *publisher) retire(ctx context.Context, it item) error {
+	err := p.job.Target.Retire(ctx, it.Path, p.ready.Quarantine)
+	if err == nil {
+		p.meter.change(func(g *filecopy.Progress) { g.Deleted++ })
+	}
+	return err
+}
+
+func (p *publisher) restyle(ctx context.Context, it item) error {
+	return p.job.Target.SetAttributes(ctx, it.Path, translate(it.Entry, p.job.Principals).Attributes, filecopy.AllFields&^filecopy.FieldBlockSize)
+}
+
+// items publishes all entries, and writes the layer of the manifest that says what the target has now.
+func (p *publisher) items(ctx context.Context) (layer, error) {
+	p.list = p.vault.writer(setName(p.ready.Set.Number, "layer"), p.dir+"/layer.temp")
+	defer p.list.abandon()
+	if err := p.resume(ctx); err != nil {
+		return layer{}, err
+	}
+	p.order = newOrder(0, func(_ int64, it *item) error {
+		_, err := p.list.add(ctx, it)
+		return err
+	})
+	if err := p.walk(ctx); err != nil {
+		return layer{}, err
+	}
+	return p.list.done(ctx)
+}
+
+// resume finds the segments of the layer that are kept already: what they hold is published.
+func (p *publisher) resume(ctx context.Context) error {
+	for n := 0; ; n++ {
+		name := p.list.segmentName(n)
+		names, err := p.vault.keeper.KeptNames(ctx, name)
+		if err != nil || len(names) == 0 {
+			return err
+		}
+		info, err := p.vault.inspect(ctx, name)
+		if err != nil {
+			return err
+		}
+		p.list.list.Segments = append(p.list.list.Segments, info)
+		p.list.list.Items += info.Items
+		last := filecopy.Path(info.Last)
+		p.resumed = &last
+	}
+}
+
+// inspect reads a kept segment through, and describes it.
+func (v vault) inspect(ctx context.Context, name string) (segmentInfo, error) {
+	r, err := v.keeper.Kept(ctx, name)
+	if err != nil {
+		return segmentInfo{}, err
+	}
+	defer r.Close()
+	in, err := newSegmentReader(r, "")
+	if err != nil {
+		return segmentInfo{}, manifestDamaged(name, err)
+	}
+	info := segmentInfo{Name: name}
+	for {
+		it, ok, err := in.next()
+		if err != nil {
+			return segmentInfo{}, manifestDamaged(name, err)
+		}
+		if !ok {
+			info.Digest = in.sum
+			return info, nil
+		}
+		if info.Items == 0 {
+			info.First = []byte(it.Path)
+		}
+		info.Last = []byte(it.Path)
+		info.Items++
+	}
+}
+
+// walk publishes the items in the order of their paths, so that directories are there before what they hold.
+func (p *publisher) walk(ctx context.Context) error {
+	in := p.vault.stream(ctx, p.ready.Items, &floor{})
+	defer in.close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(publishParallel)
+	seq := int64(0)
+	for {
+		it, ok, err := in.next()
+		if err != nil || !ok {
+			return firstError(g.Wait(), err)
+		}
+		if p.resumed != nil && it.Path.Compare(*p.resumed) <= 0 {
+			continue
+		}
+		if err := p.hand(ctx, g, seq, it); err != nil {
+			return firstError(g.Wait(), err)
+		}
+		seq++
+	}
+}
+
+// hand publishes directories and what makes way at once, and gives the rest to a worker.
+func (p *publisher) hand(ctx context.Context, g *errgroup.Group, seq int64, it item) error {
+	if err := p.order.room(ctx, seq); err != nil {
+		return err
+	}
+	if it.First {
+		if err := p.job.Target.Retire(ctx, it.Path, p.ready.Quarantine); err != nil {
+			return named("publish", it.Path, err)
+		}
+	}
+	if it.Kind == filecopy.Directory || it.Op == opKeep || it.Gone {
+		return p.entry(ctx, seq, it)
+	}
+	g.Go(func() error { return p.entry(ctx, seq, it) })
+	return nil
+}
+
+// entry publishes one item, and passes on its line of the manifest.
+func (p *publisher) entry(ctx context.Context, seq int64, it item) error {
+	version, err := p.publishOne(ctx, it)
+	if p.again != nil && it.Op == opCopy && (errors.Is(err, filecopy.ErrNotFound) || errors.Is(err, filecopy.ErrCorrupt)) {
+		if it, err = p.again(ctx, it); err == nil {
+			version, err = p.publishOne(ctx, it)
+		}
+	}
+	if err != nil {
+		return named("publish", it.Path, lost(it, err))
+	}
+	p.meter.change(func(g *filecopy.Progress) { g.Published++ })
+	line := item{Entry: it.Entry, Gone: it.Gone, TargetVersion: version}
+	return p.order.put(seq, line)
+}
+
+// publishOne does what is to be done for one item, and gives the entry's version at the target.
+func (p *publisher) publishOne(ctx context.Context, it item) (string, error) {
+	t, out := p.job.Target, translate(it.Entry, p.job.Principals)
+	switch it.Op {
+	case opMake:
+		if it.Kind == filecopy.Symlink {
+			return "", t.MakeLink(ctx, out)
+		}
+		// What follows has to get in; the exact mode is set with the times, at the end.
+		out.Mode |= 0o700
+		return "", t.MakeDirectory(ctx, out)
+	case opCopy:
+		return t.Publish(ctx, it.Sealed, out)
+	case opStyle:
+		if it.Kind == filecopy.Directory {
+			return "", nil
+		}
+		return p.style(ctx, it, out)
+	case opNone, opKeep, opRetire, opMove, opSkip:
+	}
+	return it.TargetVersion, nil
+}
+
+// lost names the one thing that can keep a ready set from being finished.
+func lost(it item, err error) error {
+	if it.Op != opCopy || !errors.Is(err, filecopy.ErrNotFound) {
+		return err
+	}
+	e := failure("US616", understudy.KindBroken, "publish", fmt.Sprintf("the staged file of %q is gone from the target", it.Path), err)
+	e.Fix = "run the job with its source: the file is copied again"
+	return e
+}
+
+// style sets attributes of a file or link, and looks at its version, which some stores change with them.
+func (p *publisher) style(ctx context.Context, it item, out filecopy.Entry) (string, error) {
+	if err := p.job.Target.SetAttributes(ctx, it.Path, out.Attributes, it.Set); err != nil {
+		return "", err
+	}
+	if it.Kind != filecopy.File {
+		return "", nil
+	}
+	now, err := p.live.Stat(ctx, it.Path)
+	return now.Version, err
+}
+
+// layers gives the layers of the new manifest. When there are many, or the new ones outweigh the oldest, all are merged into one.
+func (p *publisher) layers(ctx context.Context, items layer) ([]layer, error) {
+	all := p.head.Layers
+	for _, l := range []layer{p.ready.Shift, items} {
+		if l.Items > 0 {
+			all = append(all[:len(all):len(all)], l)
+		}
+	}
+	if len(all) < 2 {
+		return all, nil
+	}
+	later := int64(0)
+	for _, l := range all[1:] {
+		later += l.Items
+	}
+	if len(all) <= maxLayers && later <= all[0].Items/2 {
+		return all, nil
+	}
+	whole, err := p.vault.keepAll(ctx, p.vault.manifest(ctx, all, &floor{}), setName(p.ready.Set.Number, "whole"), p.dir+"/whole.temp")
+	return []layer{whole}, err
+}
+
+// clean removes what the published set no longer needs. All of it may be repeated, and the next run does so after a crash.
+func (d *desk) clean(ctx context.Context, h head, rd ready) error {
+	if err := d.job.Target.Discard(ctx, rd.Lot); err != nil {
+		return err
+	}
+	for _, prefix := range []string{"set-", showingName(rd.Set.Number), readyName} {
+		if err := d.vault.forget(ctx, prefix, h); err != nil {
+			return err
+		}
+	}
+	if d.job.Guard.Retention > 0 {
+		if _, err := d.job.Target.Quarantines(ctx, d.clock().Add(-d.job.Guard.Retention)); err != nil {
+			return err
+		}
+	}
+	if err := d.vault.tidy(h); err != nil {
+		return err
+	}
+	return os.RemoveAll(d.runDir())
+}
+
+// cleanRemains cleans up after a set that was published right before a crash.
+func (d *desk) cleanRemains(ctx context.Context, h head) error {
+	var rd ready
+	ok, err := d.vault.document(ctx, readyName, &rd)
+	if err != nil || !ok {
+		return err
+	}
+	return d.clean(ctx, h, rd)
+}

@@ -1,0 +1,83 @@
+package filecopy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Path names an entry below a store's root: elements separated by '/', without one at either end. The root is the empty
+// path. It is bytes, not text: every byte but NUL and '/' may stand in an element, and no element is ".", ".." or empty.
+type Path string
+
+// Check refuses what is no path. The root passes.
+func (p Path) Check() error {
+	if p == "" {
+		return nil
+	}
+	for _, element := range strings.Split(string(p), "/") {
+		if element == "" || element == "." || element == ".." || strings.IndexByte(element, 0) >= 0 {
+			return fmt.Errorf("%q is no path below a root", string(p))
+		}
+	}
+	return nil
+}
+
+// Base gives the last element; empty for the root.
+func (p Path) Base() string { return string(p[strings.LastIndexByte(string(p), '/')+1:]) }
+
+// Dir gives the path of the directory that holds p; the root's is the root.
+func (p Path) Dir() Path {
+	if i := strings.LastIndexByte(string(p), '/'); i >= 0 {
+		return p[:i]
+	}
+	return ""
+}
+
+// Join gives the path of an entry of the directory p.
+func (p Path) Join(name string) Path {
+	if p == "" {
+		return Path(name)
+	}
+	return p + "/" + Path(name)
+}
+
+// Below says whether p is dir or lies below it. Everything lies below the root.
+func (p Path) Below(dir Path) bool {
+	if dir == "" || p == dir {
+		return true
+	}
+	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
+}
+
+// Rebase gives the path that p has after the directory from, at or above p, was renamed to to.
+func (p Path) Rebase(from, to Path) Path {
+	if p == from {
+		return to
+	}
+	rest := p
+	if from != "" {
+		rest = p[len(from)+1:]
+	}
+	return to.Join(string(rest))
+}
+
+// Compare orders paths as a walk of the tree meets them: a directory right before all that is below it, and the entries
+// of one directory by the bytes of their names. It is the order of manifests. It differs from the order of bytes in that
+// '/' comes before every other byte.
+func (p Path) Compare(q Path) int {
+	n := min(len(p), len(q))
+	for i := range n {
+		a, b := p[i], q[i]
+		if a == b {
+			continue
+		}
+		if a == '/' {
+			return -1
+		}
+		if b == '/' || a > b {
+			return 1
+		}
+		return -1
+	}
+	return len(p) - len(q)
+}
