@@ -145,22 +145,24 @@ func (s *stagehand) ends(site understudy.Site) []string {
 	return out
 }
 
+// lost is protected, and then east is gone.
+func (s *stagehand) lost() {
+	s.protected()
+	s.th.kill(east)
+}
+
 func stories() []story {
-	lost := func(s *stagehand) {
-		s.protected()
-		s.th.kill(east)
-	}
 	return []story{
 		{name: "protect", req: control.StartRequest{Verb: understudy.Protect}, prepare: func(s *stagehand) { s.write(east, "a", 20) }},
 		{name: "switchover", req: control.StartRequest{Verb: understudy.Switchover}, prepare: (*stagehand).protected},
-		{name: "failover", req: control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, prepare: lost},
+		{name: "failover", req: control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, prepare: (*stagehand).lost},
 		{name: "failover of a primary that answers", req: control.StartRequest{Verb: understudy.Failover}, prepare: (*stagehand).protected},
 		{name: "commit", req: control.StartRequest{Verb: understudy.Commit}, prepare: func(s *stagehand) {
 			s.protected()
 			s.do(understudy.Switchover, control.CommitWindow)
 		}},
 		{name: "reprotect", req: control.StartRequest{Verb: understudy.Reprotect}, prepare: func(s *stagehand) {
-			lost(s)
+			s.lost()
 			s.p.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
 			s.write(west, "new", 5)
 			s.do(understudy.Commit, control.Committed)
@@ -178,6 +180,12 @@ func stories() []story {
 			s.rest()
 		}},
 		{name: "unprotect", req: control.StartRequest{Verb: understudy.Unprotect}, prepare: (*stagehand).protected},
+	}
+}
+
+// laterStories are those about what comes after an operation, or in its place.
+func laterStories() []story {
+	return []story{
 		{name: "verify", req: control.StartRequest{Verb: understudy.Verify}, prepare: (*stagehand).protected},
 		{name: "rollback", req: control.StartRequest{Verb: understudy.Rollback}, prepare: func(s *stagehand) {
 			s.protected()
@@ -203,7 +211,7 @@ func stories() []story {
 				return err
 			}},
 		{name: "standing duty", req: control.StartRequest{Verb: understudy.Duty}, prepare: func(s *stagehand) {
-			lost(s)
+			s.lost()
 			s.p.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
 			s.do(understudy.Commit, control.Committed)
 		}, order: (*stagehand).returns},
@@ -235,7 +243,7 @@ func (s *stagehand) returns() error {
 // wants the same end: roles, settings, rules, records and the offsets at which the logs end.
 func TestCrashSweep(t *testing.T) {
 	for name, raise := range map[string]func(*testing.T) theatre{"append limit": simulated, "denied": simulatedDenied} {
-		for _, s := range stories() {
+		for _, s := range append(stories(), laterStories()...) {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
 				n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: *stride, Width: *width},
 					func(t *testing.T) controltest.Estate { return s.estate(t, raise(t)) })
