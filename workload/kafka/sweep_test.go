@@ -26,7 +26,7 @@ import (
 // stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one. Its runs
 // wait for their movers most of the time, so width of them go at once.
 var (
-	stride = flag.Int("stride", 12, "appends between two crashes of a sweep")
+	stride = flag.Int("stride", 30, "appends between two crashes of a sweep")
 	width  = flag.Int("width", 6, "crashes of a sweep that are tried at once")
 )
 
