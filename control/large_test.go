@@ -118,7 +118,7 @@ var errSeen = fmt.Errorf("seen")
 // TestCrashSweepOfLargeValues stops the engine around the writes of parts as well: nothing is half there, nothing is
 // left behind, and what was decided, received and kept is what is found.
 func TestCrashSweepOfLargeValues(t *testing.T) {
-	stride := 11
+	stride := 29
 	if raced || testing.Short() {
 		stride = 1000 // it runs once more without the race detector
 	}
