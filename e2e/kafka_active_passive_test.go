@@ -74,7 +74,7 @@ func (s *lossStory) protect() {
 	s.p.await(plan, "protected", protected)
 	s.e.caughtUp(s.t, s.all()...)
 	s.e.identical(s.t, s.topic("latest"), s.all()...)
-	s.e.sameGroups(s.t, s.e.west, s.groups)
+	s.e.followedGroups(s.t, s.e.west, s.groups)
 }
 
 // loseRegion kills the primary while it takes writes, and fails over.

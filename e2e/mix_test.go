@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -133,8 +134,25 @@ func (m mix) groups(t *testing.T, e *estate) map[string][]kafka.Offset {
 	return all
 }
 
-// sameGroups wants a cluster to have the positions.
+// sameGroups wants a cluster to have the positions, with the text that their owners committed and nothing else.
 func (e *estate) sameGroups(t *testing.T, b *kafka.Broker, want map[string][]kafka.Offset) {
+	t.Helper()
+	e.positioned(t, b, want, func(o kafka.Offset) kafka.Offset { return o })
+}
+
+// note is what a mover puts before the text of a position while it follows: the position at the source.
+var note = regexp.MustCompile(`^understudy:\d+;`)
+
+// followedGroups wants the target of a link to have the positions, with the mover's note.
+func (e *estate) followedGroups(t *testing.T, b *kafka.Broker, want map[string][]kafka.Offset) {
+	t.Helper()
+	e.positioned(t, b, want, func(o kafka.Offset) kafka.Offset {
+		o.Metadata = note.ReplaceAllString(o.Metadata, "")
+		return o
+	})
+}
+
+func (e *estate) positioned(t *testing.T, b *kafka.Broker, want map[string][]kafka.Offset, as func(kafka.Offset) kafka.Offset) {
 	t.Helper()
 	eventually(t, patience, "groups are positioned in the "+b.Name(), func() error {
 		for group, offsets := range want {
@@ -143,7 +161,7 @@ func (e *estate) sameGroups(t *testing.T, b *kafka.Broker, want map[string][]kaf
 				return err
 			}
 			for _, o := range offsets {
-				if at := got[kafka.Partition{Topic: o.Topic, Partition: o.Partition}]; at != o {
+				if at := as(got[kafka.Partition{Topic: o.Topic, Partition: o.Partition}]); at != o {
 					return fmt.Errorf("%s: %+v, wanted %+v", group, at, o)
 				}
 			}
