@@ -46,7 +46,7 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	  if [ -n "$$servers" ]; then $(GO) test $(TESTFLAGS) -p 1 -timeout 30m $$servers || failed=1; fi; \
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
 
-unit: ## the tests that need no server, without the race detector, in under a minute
+unit: ## the tests that need no server, without the race detector, in about a minute
 	@$(GO) test -json -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
 
 e2e: ## the built binary against real clusters, one file per architecture
