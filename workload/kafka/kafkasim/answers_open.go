@@ -106,20 +106,22 @@ func (a *asker) listed(txn string) string {
 func (a *asker) described(txn string) string {
 	req := kmsg.NewPtrDescribeTransactionsRequest()
 	req.TransactionalIDs = []string{txn}
-	for _, t := range a.request(req).(*kmsg.DescribeTransactionsResponse).TransactionStates {
-		switch {
-		case t.ErrorCode != 0:
-			return fmt.Sprint(t.ErrorCode)
-		case t.State != "Ongoing" && !strings.HasPrefix(t.State, "Prepare"):
-			return "over"
-		}
-		var parts list
-		for _, topic := range t.Topics {
-			for _, p := range topic.Partitions {
-				parts.add(fmt.Sprint(p))
-			}
-		}
-		return t.State + "/" + parts.String()
+	states := a.request(req).(*kmsg.DescribeTransactionsResponse).TransactionStates
+	if len(states) == 0 {
+		return "nothing"
 	}
-	return "nothing"
+	t := states[0]
+	switch {
+	case t.ErrorCode != 0:
+		return fmt.Sprint(t.ErrorCode)
+	case t.State != "Ongoing" && !strings.HasPrefix(t.State, "Prepare"):
+		return "over"
+	}
+	var parts list
+	for _, topic := range t.Topics {
+		for _, p := range topic.Partitions {
+			parts.add(fmt.Sprint(p))
+		}
+	}
+	return t.State + "/" + parts.String()
 }
