@@ -3,7 +3,7 @@ package understudy
 import "slices"
 
 func controlCodes() []Explanation {
-	return slices.Concat(orderCodes(), gateCodes(), stepCodes(), stageCodes())
+	return slices.Concat(orderCodes(), gateCodes(), stepCodes(), stageCodes(), runCodes())
 }
 
 func orderCodes() []Explanation {

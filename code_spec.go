@@ -23,6 +23,7 @@ func shapeCodes() []Explanation {
 		{"US427", "The file cannot be read", "The file does not exist, may not be read, is not UTF-8 text, is larger than 1 MiB, or is nested beyond anything a plan needs."},
 		{"US428", "Nothing to read", "There is no document in the files that were named. `understudy init` writes a first site and plan."},
 		{"US432", "Out of range", "A number, a duration or a size is smaller or larger than what makes sense for its key. The message gives the bounds."},
+		{"US440", "Not a schedule", "A schedule is `every` and a duration (every 4h, every 1d; from a minute to 366 days), counted from when the link was assigned, or a cron expression of five fields: minute, hour, day of month, month, day of week. Cron expressions are read in UTC unless CRON_TZ=Europe/Berlin, or another time zone that this machine knows, stands before them."},
 		{"US439", "Not an address", "The key takes a URL with a scheme and a port, such as https://etcd-1:2379."},
 	}
 }
@@ -49,6 +50,8 @@ func referenceCodes() []Explanation {
 		{"US434", "A secret cannot be read", "serve knows where the secret is, but could not read it there: the variable is not set, the file is missing or not readable for its user, or the command failed. It is tried again; a link that needs the secret waits."},
 		{"US435", "A secret is empty", "The place of the secret was read and holds nothing."},
 		{"US436", "Unknown hook", "A plan names a hook that serve's configuration does not know. Add its command under `hooks:` there, or correct the name."},
+		{"US441", "Nothing runs by schedule here", "Only architectures whose replication consists of runs take a schedule. In the others a mover follows the source all the time, and a schedule would be ignored."},
+		{"US442", "Unknown provisioner", "A site names a provisioner for a cluster that serve's configuration does not know. Add its command under `provisioners:` there, or correct the name; `static` means a cluster that is always there. Who may apply a site can only name commands that serve was given."},
 		{"US437", "A secret needs one source", "Each secret has exactly one of env (an environment variable), file (a path) and exec (a command that prints it)."},
 	}
 }

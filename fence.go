@@ -55,6 +55,8 @@ const (
 	ProofNeverEnabled ProofKind = "never-enabled"
 	// ProofLedger shows that the ledger is durable and counted against the positions it covers.
 	ProofLedger ProofKind = "ledger"
+	// ProofStaged shows that what a run staged at the target is what it captured at the source.
+	ProofStaged ProofKind = "staged"
 )
 
 // Proof is evidence, gained by looking, that something holds. It ages.

@@ -81,7 +81,7 @@ func workloadRows() []layer {
 		{folder: "workload/all", ours: []string{"workload", "workload/kafka", "workload/*"}},
 		{folder: "workload/kafka", internal: true, ours: member, third: []string{franz}},
 		{folder: "workload/*", internal: true, ours: member},
-		{folder: "workload", ours: []string{rootRow, "filecopy"}},
+		{folder: "workload", ours: []string{rootRow, "filecopy"}, third: []string{"github.com/robfig/cron/v3"}},
 	}
 }
 
@@ -100,7 +100,7 @@ func controlRows() []layer {
 		}},
 		// Tests of kinds walk operations through the engine, by controltest.
 		{folder: "control", inTests: true, ours: []string{rootRow, "workload", "provision", "journal"}, third: []string{
-			"github.com/failsafe-go/failsafe-go", "github.com/robfig/cron/v3", "golang.org/x/time",
+			"github.com/failsafe-go/failsafe-go", "golang.org/x/time",
 		}},
 	}
 }

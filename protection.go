@@ -41,6 +41,9 @@ type Progress struct {
 	Notes []string `json:"notes,omitempty"`
 	// Keep changes the workload's memory: it is durable when report returns. A nil value removes the name.
 	Keep Keep `json:"keep,omitempty"`
+	// Published is the set that the target shows, in architectures without a mover: control makes this progress
+	// of it. Safe and LastPoll are its SourceTime.
+	Published *Published `json:"published,omitempty"`
 	// NeedEpoch says that the engine has seen a fencing token above ours: control must end the assignment
 	// and make a new one above it.
 	NeedEpoch RoleEpoch `json:"needEpoch,omitempty"`
@@ -70,4 +73,7 @@ type Exposure struct {
 	Bytes   int64         `json:"bytes"`
 	// SourceReachable is false while the source does not answer: the bound then grows with time.
 	SourceReachable bool `json:"sourceReachable"`
+	// Set is the published set that would be shown, in architectures without a mover. Records and Bytes are not
+	// known then, and zero.
+	Set string `json:"set,omitempty"`
 }

@@ -38,6 +38,10 @@ const (
 	StageCompare   StageName = "compare"
 	StageJudge     StageName = "judge"
 	StageUnguard   StageName = "unguard"
+	StageCapture   StageName = "capture"
+	StageCopy      StageName = "copy"
+	StageApply     StageName = "apply"
+	StagePublish   StageName = "publish"
 )
 
 // Stage is everything a workload may know when it turns one stage of an operation into steps.

@@ -60,6 +60,9 @@ type Receipt struct {
 	Keep Keep `json:"keep,omitempty"`
 	// Ledger summarises divergent or lost ranges that the step found or saved.
 	Ledger []LedgerEntry `json:"ledger,omitempty"`
+	// Published says that the operation's target now shows another set, in architectures without a mover. It
+	// becomes the link's progress in the same transaction as the receipt.
+	Published *Published `json:"published,omitempty"`
 	// Warnings are facts that a person should read, such as groups that were still active.
 	Warnings []string `json:"warnings,omitempty"`
 	// Detail is owned by the workload; later stages read it.

@@ -149,3 +149,6 @@ const (
 	Quarantine OnFailure = "quarantine"
 	Continue   OnFailure = "continue"
 )
+
+// ProvisionerName names a means, known to `serve` only, by which a cluster is made and removed.
+type ProvisionerName string

@@ -9,9 +9,11 @@ import (
 
 // StartRequest is the body that starts an operation. Who asks is not in it: the listener knows.
 type StartRequest struct {
-	Verb understudy.Verb     `json:"verb" enum:"protect,switchover,failover,commit,rollback,reprotect,failback,unprotect,verify"`
+	Verb understudy.Verb     `json:"verb" enum:"protect,switchover,failover,commit,rollback,reprotect,failback,unprotect,replicate,verify"`
 	Plan understudy.PlanName `json:"plan"`
-	To   understudy.Site     `json:"to,omitempty" doc:"the site that is to take over; by default the only other one, and home for a failback"`
+	// Workload is for replicate only.
+	Workload understudy.WorkloadName `json:"workload,omitempty" doc:"the workload to replicate; it may be left out when the plan has one that is replicated by schedule"`
+	To       understudy.Site         `json:"to,omitempty" doc:"the site that is to take over; by default the only other one, and home for a failback"`
 	// Confirm must be the plan's name for verbs that move a role.
 	Confirm     string                 `json:"confirm,omitempty" doc:"the plan's name, for verbs that move the active side"`
 	MaxLoss     *time.Duration         `json:"maxLoss,omitempty" doc:"refuse when more than this may be lost, in nanoseconds"`
@@ -28,6 +30,6 @@ type StartRequest struct {
 }
 
 func (r StartRequest) control(by string) control.StartRequest {
-	return control.StartRequest{Verb: r.Verb, Plan: r.Plan, To: r.To, Confirm: r.Confirm, MaxLoss: r.MaxLoss, FenceFloor: r.FenceFloor,
+	return control.StartRequest{Verb: r.Verb, Plan: r.Plan, Workload: r.Workload, To: r.To, Confirm: r.Confirm, MaxLoss: r.MaxLoss, FenceFloor: r.FenceFloor,
 		AcceptFence: r.AcceptFence, Supersede: r.Supersede, Shards: r.Shards, Quick: r.Quick, Reason: r.Reason, DryRun: r.DryRun, By: by, As: r.As}
 }

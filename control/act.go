@@ -34,10 +34,12 @@ func (w *walk) act(ctx context.Context, row Row, a Act) error {
 		return w.settleTakeover(ctx)
 	case ActForget:
 		return w.forget(ctx)
+	case ActPreempt:
+		return w.preempt(ctx)
 	default: // the others need nothing here
 	}
 	for _, p := range included(w.plan, &w.op) {
-		if err := w.tolerate(ctx, row, p, w.actOn(ctx, a, p)); err != nil {
+		if err := w.tolerate(ctx, row, p, w.actOn(ctx, row, a, p)); err != nil {
 			return err
 		}
 	}
@@ -45,7 +47,7 @@ func (w *walk) act(ctx context.Context, row Row, a Act) error {
 }
 
 // actOn does an act that concerns each workload for itself.
-func (w *walk) actOn(ctx context.Context, a Act, p workload.Planned) error {
+func (w *walk) actOn(ctx context.Context, row Row, a Act, p workload.Planned) error {
 	switch a {
 	case ActOwn:
 		return w.own(ctx, p)
@@ -73,6 +75,14 @@ func (w *walk) actOn(ctx context.Context, a Act, p workload.Planned) error {
 		return w.await(ctx, p, understudy.CatchingUp)
 	case ActAwaitProtected:
 		return w.await(ctx, p, understudy.Protected)
+	case ActNeedStaged:
+		return w.need(ctx, p, understudy.ProofStaged, w.op.To, "US276", "nothing proves that what was staged is what was captured")
+	case ActNeedPublished:
+		return w.needPublished(ctx, p)
+	case ActProvision:
+		return w.provision(ctx, row, p)
+	case ActDismiss:
+		return w.dismiss(ctx, row, p)
 	case ActCompare:
 		return w.compare(ctx, p)
 	case ActJudge:
@@ -155,7 +165,7 @@ func (w *walk) approve() error {
 // hook runs the plan's hook of the stage, journaled like a step.
 func (w *walk) hook(ctx context.Context, row Row) error {
 	name, ok := w.plan.Hooks[row.Stage]
-	if !ok || w.op.Aborting || w.done(row.Stage, "", hookStep) {
+	if !ok || w.op.Aborting || w.op.Verb == understudy.Replicate || w.done(row.Stage, "", hookStep) {
 		return nil
 	}
 	if err := w.boundary(); err != nil {

@@ -22,8 +22,10 @@ type linkRecord struct {
 	Term    int64 `json:"term"`
 	Reverse bool  `json:"reverse,omitempty"`
 	// Wanted is false once the assignment has ended.
-	Wanted bool      `json:"wanted"`
-	Since  time.Time `json:"since"`
+	Wanted bool `json:"wanted"`
+	// Scheduled means that no mover follows the link: runs by schedule copy along it.
+	Scheduled bool      `json:"scheduled,omitempty"`
+	Since     time.Time `json:"since"`
 }
 
 // follows runs the movers of this term.
@@ -78,7 +80,7 @@ func (f *follows) resume() error {
 	for _, rec := range recs {
 		plan, _ := plans.Find(rec.Link.Plan)
 		p, ok := plan.Workload(rec.Link.Workload)
-		if !ok || !rec.Wanted {
+		if !ok || !rec.Wanted || rec.Scheduled {
 			continue
 		}
 		if err := f.renew(p, rec.Link); err != nil {
@@ -423,12 +425,13 @@ func (w *walk) startLinks(ctx context.Context, p workload.Planned) error {
 		return err
 	}
 	kind, _ := w.s.opt.Registry.Kind(p.Kind)
+	scheduled := kind.Scheduled(p.Architecture)
 	for _, l := range kind.Links(p.Spec, role) {
 		rec, version, err := read[linkRecord](ctx, w.s.opt.Journal, keyLink(l))
 		if err != nil {
 			return err
 		}
-		if version != 0 && rec.Wanted && rec.Epoch == role.Epoch && w.s.links.find(l) != nil {
+		if version != 0 && rec.Wanted && rec.Epoch == role.Epoch && (scheduled || w.s.links.find(l) != nil) {
 			continue
 		}
 		if w.op.Aborting && (version == 0 || rec.Epoch < w.op.part(p.Name).Before.Epoch) {
@@ -445,7 +448,8 @@ func (w *walk) startLinks(ctx context.Context, p workload.Planned) error {
 		rec.Link, rec.Epoch, rec.Wanted, rec.Since = l, role.Epoch, true, w.s.opt.Now()
 		rec.Reverse = l.From != w.plan.Home || w.op.Promoted
 		rec.Term++
-		if err := w.want(p, rec, version); err != nil {
+		rec.Scheduled = scheduled
+		if err := w.want(p, role, rec, version); err != nil {
 			return err
 		}
 	}
@@ -453,15 +457,20 @@ func (w *walk) startLinks(ctx context.Context, p workload.Planned) error {
 }
 
 // want journals an assignment, as long as the operation is in its place, and starts the mover.
-func (w *walk) want(p workload.Planned, rec linkRecord, version journal.Revision) error {
+func (w *walk) want(p workload.Planned, role understudy.Role, rec linkRecord, version journal.Revision) error {
 	err := w.amend(func(op *Operation, t *change) ([]Event, error) {
 		t.put(keyLink(rec.Link), version, rec)
+		if rec.Scheduled {
+			if err := w.plot(t, p, rec, role); err != nil {
+				return nil, err
+			}
+		}
 		return []Event{{
 			Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: p.Name,
 			Text: fmt.Sprintf("%s is assigned under role epoch %d", rec.Link, rec.Epoch),
 		}}, nil
 	})
-	if err != nil {
+	if err != nil || rec.Scheduled {
 		return err
 	}
 	return w.s.links.assign(p, rec)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/journal"
+	"github.com/understudy-dr/understudy/provision"
 	"github.com/understudy-dr/understudy/workload"
 )
 
@@ -30,6 +31,8 @@ type Options struct {
 	Secret func(ctx context.Context, name string) ([]byte, error)
 	// Hooks runs hooks by name; nil refuses plans that name one.
 	Hooks HookRunner
+	// Provisioners make and remove clusters, by the names that site files use; nil has none.
+	Provisioners provision.Registry
 	// Exclusive says that no other process can have used this journal since it was opened, so that a former
 	// leader is surely dead: an embedded journal under a lock file. Then nothing is waited out.
 	Exclusive bool

@@ -28,7 +28,7 @@ func (s *session) dryRun(ctx context.Context, plan workload.Plan, req StartReque
 			Refused: map[understudy.WorkloadName]*understudy.Error{},
 		})
 	}
-	for _, p := range plan.Workloads {
+	for _, p := range a.plan.Workloads {
 		if err := s.dryPart(ctx, op, p, a, out); err != nil {
 			return nil, err
 		}

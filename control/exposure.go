@@ -74,7 +74,10 @@ func (s *session) exposureOf(ctx context.Context, p workload.Planned, role under
 func exposed(p understudy.Progress, at time.Time) understudy.Exposure {
 	e := understudy.Exposure{
 		Safe: p.Safe, Known: !p.Safe.IsZero(), Records: p.Records, Bytes: p.Bytes,
-		SourceReachable: p.State != understudy.LinkDown && at.Sub(p.LastPoll) < silence,
+		SourceReachable: p.State != understudy.LinkDown && (p.Published != nil || at.Sub(p.LastPoll) < silence),
+	}
+	if p.Published != nil {
+		e.Set = p.Published.Set
 	}
 	if p.Safe.After(at.Add(clockSlack)) {
 		// The clock was set back: how much was written since is not known.
@@ -94,6 +97,9 @@ func exposureText(e understudy.Exposure) string {
 		return "unknown: nothing is proven yet"
 	}
 	bound := "at most " + e.Bound.Round(time.Millisecond).String() + " of acknowledged writes"
+	if e.Set != "" {
+		return bound + ": what came after the set " + e.Set + " was captured"
+	}
 	if !e.SourceReachable {
 		return bound + "; how many records those are nobody can know, as the source does not answer"
 	}

@@ -17,7 +17,7 @@ func (w *walk) confirm(ctx context.Context) error {
 			return err
 		}
 		target := obs.Sites[w.op.To]
-		if target.Presence != workload.Present {
+		if target.Presence == workload.Unreachable || target.Presence == "" {
 			o := objectOf(p)
 			o.Site = w.op.To
 			e := refused("US251", o, "the side that is to take over does not answer", "bring it up, then retry")

@@ -24,6 +24,9 @@ const (
 	// GateDuty is passed before the standing duty fences a site, GateSettle before a takeover is made final.
 	GateDuty   Gate = "duty"
 	GateSettle Gate = "settle"
+	// GateRun is passed before a run of replication begins, GatePublish before what it shows counts.
+	GateRun     Gate = "run"
+	GatePublish Gate = "publish"
 )
 
 // Facts is all that guards look at. Each gate fills what its guards need; "old" is the side that is or was
@@ -57,6 +60,8 @@ type Facts struct {
 	SiteActive, SiteFed, SiteRising bool
 	// Whole means that no workload of the takeover is quarantined.
 	Whole bool
+	// Replicating means that a run of the workload is open.
+	Replicating bool
 }
 
 // Guard is one named condition of a gate.
@@ -72,7 +77,7 @@ type Guard struct {
 
 // Guards lists all guards. There is no switch that leaves one out.
 func Guards() []Guard {
-	return slices.Concat(beginGuards(), takeoverGuards(), linkGuards())
+	return slices.Concat(beginGuards(), takeoverGuards(), linkGuards(), runGuards())
 }
 
 func beginGuards() []Guard {

@@ -20,6 +20,7 @@ type handles struct {
 type handle struct {
 	workload.Workload
 	kind workload.Kind
+	p    workload.Planned
 	do   sync.Mutex
 
 	mu sync.Mutex
@@ -79,11 +80,14 @@ func (h *handles) get(ctx context.Context, p workload.Planned) (*handle, error) 
 	if w, ok := h.open[o]; ok {
 		return w, nil
 	}
-	kind, w, err := h.s.c.open(ctx, p, h.s.id)
+	if err := h.s.c.absent(ctx, p, &h.s.absent); err != nil {
+		return nil, err
+	}
+	kind, w, err := h.s.c.open(ctx, p, h.s.id, &h.s.absent)
 	if err != nil {
 		return nil, err
 	}
-	h.open[o] = &handle{Workload: w, kind: kind}
+	h.open[o] = &handle{Workload: w, kind: kind, p: p}
 	return h.open[o], nil
 }
 
@@ -100,13 +104,14 @@ func (h *handles) close() {
 }
 
 // open opens a workload of a plan.
-func (c *Controller) open(ctx context.Context, p workload.Planned, id string) (workload.Kind, workload.Workload, error) {
+func (c *Controller) open(ctx context.Context, p workload.Planned, id string, gone *absences) (workload.Kind, workload.Workload, error) {
 	kind, ok := c.opt.Registry.Kind(p.Kind)
 	if !ok {
 		return kind, nil, notFound("kind", string(p.Kind))
 	}
 	w, err := kind.Open(ctx, p.Spec, workload.Opening{
 		Secret: c.opt.Secret, FetchBudget: c.opt.FetchBudget, ControlPlane: id,
+		Absent: func(site understudy.Site) bool { return gone.has(objectOf(p), site) },
 	})
 	return kind, w, err
 }

@@ -35,6 +35,7 @@ type opModel struct {
 	has      proofs
 	gone     bool // it is a ghost
 	undoes   bool // it is about the open takeover
+	runs     bool // it may meet runs of replication
 }
 
 // model is one state of the world.
@@ -62,6 +63,12 @@ type model struct {
 	// leader has waited it out.
 	late   side
 	waited bool
+	// scheduled means that no mover follows a link: runs copy along it. blind means that operations do not end the
+	// runs that they meet, for the test that shows why they must.
+	scheduled, blind bool
+	// run is the side that an open run of replication writes, and second that another one is open beside it.
+	run    side
+	second bool
 }
 
 // ghost is what matters of an operation that lost its place; empty when it has no effect ahead, or when the guards
@@ -184,6 +191,7 @@ func (m model) enlist(guards []Guard, o opModel, supersedes bool) model {
 		m.takeover, m.takeFrom, m.takeTo, m.takePartial, m.takeFailover = false, 0, 0, false, false
 	}
 	m.op = o
+	m.op.runs = m.scheduled
 	return m.skip()
 }
 
@@ -202,7 +210,10 @@ func (o opModel) dull(r Row) bool {
 	}
 	return !slices.ContainsFunc(slices.Concat(r.Before, r.After), func(a Act) bool {
 		switch a {
-		case ActOwn, ActConfirm, ActBound, ActRebound, ActFreeze, ActUnfreeze, ActAwaitCopied, ActAwaitProtected, ActApprove, ActHealthy:
+		case ActPreempt, ActApprove:
+			return o.runs
+		case ActOwn, ActConfirm, ActBound, ActRebound, ActFreeze, ActUnfreeze, ActAwaitCopied, ActAwaitProtected, ActHealthy,
+			ActProvision, ActDismiss:
 			return false
 		default:
 			return true

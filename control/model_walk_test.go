@@ -116,7 +116,12 @@ func (m model) act(guards []Guard, a Act) []next {
 			m.active, m.last = m.op.from, m.op.from
 			m.moved()
 		}
+	case ActPreempt:
+		return m.preempt(guards)
 	case ActFence:
+		if m.run != 0 {
+			return []next{{m: m, broken: "FENCE while a run goes on"}}
+		}
 		if m.active != 0 {
 			m.last, m.active = m.active, 0
 			m.moved()
@@ -186,6 +191,9 @@ func (m model) endLinks() []next {
 		return []next{{m: m}}
 	}
 	m.running[m.op.to] = false
+	if m.scheduled {
+		return []next{{m: m}}
+	}
 	z := m
 	z.zombie[m.op.to] = true
 	return []next{{m: m}, {m: z}}
@@ -373,6 +381,9 @@ func (m model) wrong() string {
 	}
 	if m.open[1] && m.open[2] && m.protected && !m.forced[1] && !m.forced[2] && m.active != 0 {
 		return "both sides are open to writers"
+	}
+	if broken := m.wrongRun(); broken != "" {
+		return broken
 	}
 	for s := side(1); s <= 2; s++ {
 		if m.active == s && m.open[s] && (m.running[s] || m.zombie[s]) {

@@ -43,7 +43,9 @@ func isTakeover(v understudy.Verb) bool {
 }
 
 // exclusive says whether at most one such operation is open in a plan.
-func exclusive(v understudy.Verb) bool { return v != understudy.Verify && v != understudy.Duty }
+func exclusive(v understudy.Verb) bool {
+	return v != understudy.Verify && v != understudy.Duty && v != understudy.Replicate
+}
 
 // part gives the operation's record of a workload; nil when it takes no part.
 func (op *Operation) part(n understudy.WorkloadName) *Part {

@@ -72,7 +72,8 @@ which the engine walks; do not edit it. ` + "`go test ./control -update`" + ` wr
 	}
 	b.WriteString(`
 After PROMOTE an operation takes no abort. A paused operation waits for ` + "`understudy retry`, `skip` or `abort`" + `; nothing is
-undone behind anyone's back. A failover may supersede any operation that is not final.
+undone behind anyone's back. A failover may supersede any operation that is not final. Every takeover ends the open runs
+of replication of its workloads (pre-empt), and so does the next run with one that failed.
 
 ## Stages
 
@@ -87,6 +88,7 @@ the steps of the workloads in the order of the plan, then control's acts after, 
 	writeTable(&b, "abort of a takeover", control.Backwards(understudy.Switchover))
 	writeTable(&b, "abort of protect", control.Backwards(understudy.Protect))
 	writeTable(&b, "abort of reprotect", control.Backwards(understudy.Reprotect))
+	writeTable(&b, "abort of replicate", control.Backwards(understudy.Replicate))
 	b.WriteString("## Guards\n\nEach gate is passed only if all its guards hold. There is no switch that leaves one out.\n\n| gate | guard | refuses with | because |\n|---|---|---|---|\n")
 	for _, g := range control.Guards() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", g.Gate, g.Name, g.Code, g.Refusal)
@@ -97,7 +99,7 @@ the steps of the workloads in the order of the plan, then control's acts after, 
 func verbs() []understudy.Verb {
 	return []understudy.Verb{
 		understudy.Protect, understudy.Switchover, understudy.Failover, understudy.Commit, understudy.Reprotect,
-		understudy.Verify, understudy.Unprotect, understudy.Duty,
+		understudy.Replicate, understudy.Verify, understudy.Unprotect, understudy.Duty,
 	}
 }
 
@@ -134,7 +136,7 @@ func meaning(s control.State) string {
 		control.Committed:        "done, for good",
 		control.RolledBack:       "undone by a rollback",
 		control.Aborted:          "gone back before PROMOTE",
-		control.Superseded:       "a failover took its place",
+		control.Superseded:       "another operation took its place",
 	}[s]
 }
 

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -62,6 +63,9 @@ func (w *walk) openRoles(ctx context.Context) error {
 
 // await waits until the links into the target have come as far as wanted, and stops where a shard is broken.
 func (w *walk) await(ctx context.Context, p workload.Planned, want understudy.Protection) error {
+	if w.s.scheduled(p) {
+		return w.copied(ctx, p)
+	}
 	for {
 		woken := w.s.changed.wait()
 		arrived, err := w.arrived(ctx, p, want)
@@ -137,6 +141,10 @@ func (w *walk) forget(ctx context.Context) error {
 		err = w.amend(func(op *Operation, t *change) ([]Event, error) {
 			for _, e := range entries {
 				t.drop(e.Key)
+				// What was proven of the copy ends with it: nobody guards it any more.
+				of := strings.TrimPrefix(e.Key, prefixLinks)
+				t.drop("/schedule/" + of)
+				t.drop("/progress/" + of)
 			}
 			return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: p.Name, Text: "no longer protected"}}, nil
 		})

@@ -29,6 +29,8 @@ type Documents struct {
 type StartRequest struct {
 	Verb understudy.Verb     `json:"verb"`
 	Plan understudy.PlanName `json:"plan"`
+	// Workload names the one to replicate; it may be empty when the plan has only one that is replicated by schedule.
+	Workload understudy.WorkloadName `json:"workload,omitempty"`
 	// To is the site that is to take over; empty means the only other one, and home for a failback.
 	To understudy.Site `json:"to,omitempty"`
 	// Confirm must be the plan's name for verbs that move a role.
@@ -162,6 +164,8 @@ type WorkloadStatus struct {
 	Links     []LinkStatus        `json:"links,omitempty"`
 	// Old says of every inactive site that no link writes into what is known of its fence.
 	Old []OldSite `json:"old,omitempty"`
+	// Clusters are those that are made when they are needed.
+	Clusters []ClusterStatus `json:"clusters,omitempty"`
 	// Ledgers counts the saved ledgers that nobody has discarded.
 	Ledgers  int                `json:"ledgers,omitempty"`
 	Findings []workload.Finding `json:"findings,omitempty"`
@@ -182,6 +186,8 @@ type LinkStatus struct {
 	Progress *understudy.Progress `json:"progress,omitempty"`
 	// Error is why the mover stopped; it is started again by itself.
 	Error *understudy.Error `json:"error,omitempty"`
+	// Schedule is set in architectures without a mover.
+	Schedule *ScheduleStatus `json:"schedule,omitempty"`
 	// AcrossWAN means that this member does not stand at the link's target, so that it produces over the wire.
 	AcrossWAN bool `json:"acrossWAN,omitempty"`
 }

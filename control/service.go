@@ -127,7 +127,8 @@ func (s *session) mayApply(ctx context.Context, next Plans) error {
 		return err
 	}
 	for _, op := range ops {
-		if op.State.Final() || op.State == CommitWindow || op.Verb == understudy.Duty {
+		resting := op.Verb == understudy.Replicate && op.State.Resting()
+		if op.State.Final() || op.State == CommitWindow || op.Verb == understudy.Duty || resting {
 			continue
 		}
 		if paused := op.State == PausedByOperator || op.State == PausedByStep; paused && onlyEndpoints(now, next, op.Plan) {
@@ -148,7 +149,7 @@ func (s *session) mayApply(ctx context.Context, next Plans) error {
 			}
 			to, _ := next.Find(plan.Name)
 			q, ok := to.Workload(p.Name)
-			if !ok || q.Kind != p.Kind || !slices.Equal(q.Sites, p.Sites) || to.Home != plan.Home {
+			if !ok || q.Kind != p.Kind || s.scheduled(q) != s.scheduled(p) || !slices.Equal(q.Sites, p.Sites) || to.Home != plan.Home {
 				return refused("US258", objectOf(p), "the workload is protected: it can be neither dropped nor moved", "understudy unprotect "+string(plan.Name))
 			}
 		}
@@ -243,11 +244,16 @@ func (c *Controller) Doctor(ctx context.Context, plan understudy.PlanName) (Find
 func (c *Controller) examine(ctx context.Context, p workload.Planned, id string, f *WorkloadFindings) error {
 	ctx, cancel := context.WithTimeout(ctx, probeBudget)
 	defer cancel()
-	_, w, err := c.open(ctx, p, id)
+	var gone absences
+	if err := c.absent(ctx, p, &gone); err != nil {
+		return err
+	}
+	_, w, err := c.open(ctx, p, id, &gone)
 	if err != nil {
 		return err
 	}
 	obs, err := w.Observe(ctx)
+	markAbsent(p, &gone, obs)
 	f.Sites, f.Findings = obs.Sites, obs.Findings
 	if err == nil {
 		f.Findings, err = recognised(ctx, c.opt.Journal, w, p, obs)

@@ -35,6 +35,8 @@ type session struct {
 	patience patience
 	// facts are the newest observations, for status.
 	seen seen
+	// absent are the clusters that the plans want absent now.
+	absent absences
 	// changed wakes those who wait for progress.
 	changed signal
 	// parts are the values that are too large for their entries.
@@ -83,6 +85,7 @@ func (s *session) run() (clean bool, err error) {
 	defer cancel()
 	var duties sync.WaitGroup
 	duties.Go(func() { s.standingDuty(quiet) })
+	duties.Go(func() { s.schedules(quiet) })
 	if err := s.recover(); err != nil {
 		s.fail(err)
 	}
@@ -203,9 +206,10 @@ func (s *session) role(ctx context.Context, o understudy.Object) (understudy.Rol
 }
 
 // observe asks a workload what is there, and keeps the answer for status.
-func (s *session) observe(ctx context.Context, w workload.Workload, o understudy.Object) (workload.Observation, error) {
+func (s *session) observe(ctx context.Context, w *handle, o understudy.Object) (workload.Observation, error) {
 	obs, err := w.Observe(ctx)
 	if err == nil {
+		markAbsent(w.p, &s.absent, obs)
 		s.seen.put(o, obs)
 	}
 	return obs, err

@@ -47,6 +47,14 @@ const (
 	// ActForget ends the protection, ActSettle ends the takeover that a commit or rollback is about.
 	ActForget Act = "forget"
 	ActSettle Act = "settle"
+	// ActPreempt ends the runs of replication that are open, ActNeedStaged and ActNeedPublished demand what a run
+	// has to show.
+	ActPreempt       Act = "pre-empt"
+	ActNeedStaged    Act = "need-staged"
+	ActNeedPublished Act = "need-published"
+	// ActProvision makes the target's cluster exist, and ActDismiss removes clusters that the plan wants absent.
+	ActProvision Act = "provision"
+	ActDismiss   Act = "dismiss"
 	// ActCompare runs a verification by content, and ActJudge keeps its verdict.
 	ActCompare Act = "compare"
 	ActJudge   Act = "judge"
@@ -79,7 +87,9 @@ func Stages(v understudy.Verb) []Row {
 	case understudy.Failover:
 		return failoverRows()
 	case understudy.Commit:
-		return []Row{{Stage: understudy.StageRelease, Steps: true, After: acts(ActSettle)}}
+		return []Row{{Stage: understudy.StageRelease, Steps: true, After: acts(ActSettle, ActDismiss)}}
+	case understudy.Replicate:
+		return replicateRows()
 	case understudy.Reprotect:
 		return reprotectRows()
 	case understudy.Unprotect:
@@ -108,22 +118,22 @@ func TableVerb(v understudy.Verb) understudy.Verb {
 
 func protectRows() []Row {
 	return []Row{
-		{Stage: understudy.StageCheck, Before: acts(ActOwn), Steps: true, Quarantine: false},
-		{Stage: understudy.StageProvision, Steps: true},
+		{Stage: understudy.StageCheck, Before: acts(ActPreempt, ActOwn), Steps: true},
+		{Stage: understudy.StageProvision, Before: acts(ActProvision), Steps: true, After: acts(ActOwn)},
 		{Stage: understudy.StageCreate, Before: acts(ActOpenRole), Steps: true},
 		{Stage: understudy.StageGuard, Steps: true},
 		{Stage: understudy.StageBootstrap, Steps: true, After: acts(ActStartLinks, ActAwaitCopied)},
 		{Stage: understudy.StageFollow, After: acts(ActAwaitProtected)},
-		{Stage: understudy.StageProve, Steps: true, Continue: true},
+		{Stage: understudy.StageProve, Steps: true, After: acts(ActDismiss), Continue: true},
 	}
 }
 
 func switchoverRows() []Row {
 	rows := []Row{
-		{Stage: understudy.StageCheck, Before: acts(ActOwn, ActHealthy), Steps: true, Quarantine: true},
+		{Stage: understudy.StageCheck, Before: acts(ActPreempt, ActOwn, ActHealthy), Steps: true, Quarantine: true},
 		{Stage: understudy.StageBound, After: acts(ActBound)},
 		{Stage: understudy.StageApprove, After: acts(ActApprove)},
-		{Stage: understudy.StageProvision, Steps: true, Quarantine: true},
+		{Stage: understudy.StageProvision, Before: acts(ActPreempt, ActProvision), Steps: true, Quarantine: true},
 		{Stage: understudy.StageFreeze, Before: acts(ActFreeze), Steps: true, Quarantine: true},
 		{Stage: understudy.StageFence, Before: acts(ActFence), Steps: true, After: acts(ActNeedFence), Quarantine: true},
 		{Stage: understudy.StageDrain, Steps: true, After: acts(ActNeedDrain), Quarantine: true},
@@ -139,10 +149,10 @@ func switchoverRows() []Row {
 
 func failoverRows() []Row {
 	rows := []Row{
-		{Stage: understudy.StageConfirm, After: acts(ActConfirm)},
+		{Stage: understudy.StageConfirm, Before: acts(ActPreempt), After: acts(ActConfirm)},
 		{Stage: understudy.StageBound, After: acts(ActBound)},
 		{Stage: understudy.StageApprove, After: acts(ActApprove)},
-		{Stage: understudy.StageProvision, Steps: true, Quarantine: true},
+		{Stage: understudy.StageProvision, Before: acts(ActPreempt, ActProvision), Steps: true, Quarantine: true},
 		{Stage: understudy.StageFreeze, Before: acts(ActFreeze), Steps: true, Quarantine: true},
 		{Stage: understudy.StageFence, Before: acts(ActFence), Steps: true, After: acts(ActNeedFence), Quarantine: true},
 		{Stage: understudy.StageSalvage, Steps: true, Quarantine: true},
@@ -170,21 +180,21 @@ func reprotectRows() []Row {
 	return []Row{
 		// A link may run already, into a side that took foreign writes: it ends, so that it starts anew on what
 		// resolve leaves there.
-		{Stage: understudy.StageFence, Before: acts(ActOwn, ActEndLinks), Steps: true, After: acts(ActNeedFence)},
+		{Stage: understudy.StageFence, Before: acts(ActPreempt, ActProvision, ActOwn, ActEndLinks), Steps: true, After: acts(ActNeedFence)},
 		{Stage: understudy.StageScan, Steps: true},
 		{Stage: understudy.StageLedger, Steps: true, After: acts(ActNeedLedger)},
 		{Stage: understudy.StageGuard, Steps: true},
 		{Stage: understudy.StageResolve, Before: acts(ActForgetCopy), Steps: true},
 		{Stage: understudy.StageReverse, Steps: true, After: acts(ActStartLinks, ActAwaitProtected)},
-		{Stage: understudy.StageProve, Steps: true, Continue: true},
+		{Stage: understudy.StageProve, Steps: true, After: acts(ActDismiss), Continue: true},
 	}
 }
 
 func unprotectRows() []Row {
 	return []Row{
-		{Stage: understudy.StageHalt, Before: acts(ActEndLinks), Steps: true},
+		{Stage: understudy.StageHalt, Before: acts(ActPreempt, ActProvision, ActEndLinks), Steps: true},
 		{Stage: understudy.StageUnguard, Steps: true},
-		{Stage: understudy.StageRelease, Steps: true, After: acts(ActForget)},
+		{Stage: understudy.StageRelease, Steps: true, After: acts(ActDismiss, ActForget)},
 	}
 }
 
@@ -197,12 +207,14 @@ func Backwards(v understudy.Verb) []Row {
 			{Stage: understudy.StageRestore, Steps: true, After: acts(ActRestore)},
 			{Stage: understudy.StageUnfence, Steps: true},
 			{Stage: understudy.StageFollow, Steps: true, After: acts(ActStartLinks)},
-			{Stage: understudy.StageUnfreeze, Before: acts(ActUnfreeze), Steps: true, Continue: true},
+			{Stage: understudy.StageUnfreeze, Before: acts(ActUnfreeze), Steps: true, After: acts(ActDismiss), Continue: true},
 		}
 	case understudy.Protect:
 		return unprotectRows()
+	case understudy.Replicate:
+		return []Row{{Stage: understudy.StageRelease, Steps: true, After: acts(ActDismiss)}}
 	case understudy.Reprotect:
-		return []Row{{Stage: understudy.StageHalt, Before: acts(ActEndLinks)}}
+		return []Row{{Stage: understudy.StageHalt, Before: acts(ActPreempt, ActEndLinks)}}
 	default:
 		return nil
 	}

@@ -36,24 +36,30 @@ func (c *Controller) Start(ctx context.Context, req StartRequest) (Started, erro
 		return Started{DryRun: d}, err
 	}
 	defer s.locks.lock(string(req.Plan))()
+	op, err := s.begin(ctx, plan, req)
+	return Started{Operation: op}, err
+}
+
+// begin begins an operation, under the plan's lock.
+func (s *session) begin(ctx context.Context, plan workload.Plan, req StartRequest) (*Operation, error) {
 	a, err := s.admit(ctx, plan, req)
 	if err != nil {
-		return Started{}, err
+		return nil, err
 	}
 	op := a.operation(s)
 	var t change
 	if err := s.enlist(ctx, a, op, &t); err != nil {
-		return Started{}, err
+		return nil, err
 	}
 	if err := s.commit(&t); err != nil {
-		return Started{}, err
+		return nil, err
 	}
-	if a.current != nil {
+	if a.current != nil && exclusive(req.Verb) {
 		s.supplant(a.current)
 	}
 	s.links.freeze(op)
 	s.runs.kick(op.ID)
-	return Started{Operation: op}, nil
+	return op, nil
 }
 
 // supplant stops the walk of an operation whose place another has taken.
@@ -75,6 +81,11 @@ func (s *session) admit(ctx context.Context, plan workload.Plan, req StartReques
 		return nil, err
 	}
 	var err error
+	if req.Verb == understudy.Replicate {
+		if err := a.narrow(s); err != nil {
+			return nil, err
+		}
+	}
 	if a.rec, a.version, err = read[planRecord](ctx, s.opt.Journal, keyPlan(plan.Name)); err != nil {
 		return nil, err
 	}
@@ -84,7 +95,7 @@ func (s *session) admit(ctx context.Context, plan workload.Plan, req StartReques
 	if a.takeover, err = s.named(ctx, a.rec.Takeover); err != nil {
 		return nil, err
 	}
-	for _, p := range plan.Workloads {
+	for _, p := range a.plan.Workloads {
 		role, version, err := s.role(ctx, objectOf(p))
 		if err != nil {
 			return nil, err
@@ -96,7 +107,10 @@ func (s *session) admit(ctx context.Context, plan workload.Plan, req StartReques
 	if err := a.direct(); err != nil {
 		return nil, err
 	}
-	return a, a.guard()
+	if err := a.guard(); err != nil || req.Verb != understudy.Replicate {
+		return a, err
+	}
+	return a, s.guardRun(ctx, a)
 }
 
 func (s *session) named(ctx context.Context, id understudy.OperationID) (*Operation, error) {
@@ -285,7 +299,7 @@ func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *ch
 			if err != nil {
 				return err
 			}
-			if ok && (op.Marks.LastGood.IsZero() || progress.LastPoll.Before(op.Marks.LastGood)) {
+			if ok && progress.Published == nil && (op.Marks.LastGood.IsZero() || progress.LastPoll.Before(op.Marks.LastGood)) {
 				op.Marks.LastGood = progress.LastPoll
 			}
 		}
@@ -299,6 +313,9 @@ func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *ch
 		t.put(keyPlan(a.plan.Name), a.version, a.rec)
 	}
 	s.writeOp(t, op, 0, []Event{began})
+	if op.Verb == understudy.Replicate {
+		return s.enlistRun(ctx, a, op, t)
+	}
 	return nil
 }
 

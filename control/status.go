@@ -108,6 +108,9 @@ func (v view) workload(ctx context.Context, p workload.Planned) (WorkloadStatus,
 	if err := v.links(ctx, p, role, &out); err != nil {
 		return out, err
 	}
+	if out.Clusters, err = v.clusters(ctx, p); err != nil {
+		return out, err
+	}
 	if out.Old, err = v.old(ctx, p, role); err != nil {
 		return out, err
 	}
@@ -146,6 +149,10 @@ func (v view) links(ctx context.Context, p workload.Planned, role understudy.Rol
 		if err != nil {
 			return err
 		}
+		if l.Schedule, err = v.schedule(ctx, rec.Link); err != nil {
+			return err
+		}
+		l.Running = l.Schedule != nil && l.Schedule.State == Running
 		if ok {
 			l.Progress = &progress
 			out.Notes = append(out.Notes, progress.Notes...)
@@ -225,12 +232,15 @@ func judgement(w WorkloadStatus) string {
 	case w.Role == nil, w.Protection == understudy.Broken, w.Protection == understudy.Diverged, w.Protection == understudy.AtRisk,
 		w.Protection == understudy.LinkDown, w.Protection == understudy.Unprotected:
 		return "breach"
-	case w.Protection != understudy.Protected, slices.ContainsFunc(w.Old, func(o OldSite) bool { return o.State != "fenced" }):
+	case w.Protection != understudy.Protected, slices.ContainsFunc(w.Links, LinkStatus.failing), slices.ContainsFunc(w.Old, func(o OldSite) bool { return o.State != "fenced" }):
 		return "warning"
 	default:
 		return "ok"
 	}
 }
+
+// failing says whether the last scheduled run of the link failed.
+func (l LinkStatus) failing() bool { return l.Schedule != nil && l.Schedule.Error != nil }
 
 func worse(a, b string) string {
 	order := []string{"ok", "warning", "breach"}

@@ -206,6 +206,9 @@ func (w *walk) result(entry Event, p workload.Planned, r understudy.Receipt) err
 		if err := w.s.remember(t, op, objectOf(p), r); err != nil {
 			return nil, err
 		}
+		if err := w.s.published(t, op, p, r); err != nil {
+			return nil, err
+		}
 		for _, proof := range r.Proofs {
 			if proof.Kind == understudy.ProofOpen && proof.Site == op.To && proof.Complete && op.Marks.Verified.Before(op.Marks.Promoted) {
 				op.Marks.Verified = proof.At
@@ -227,8 +230,10 @@ func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Pl
 		return understudy.Receipt{}, err
 	}
 	run := w.lend(stage, p, now, attempt)
+	// The budget is asked here too: at its very end the policy would try again without any delay.
+	until := time.Now().Add(w.s.opt.StepBudget)
 	policy := retrypolicy.NewBuilder[understudy.Receipt]().
-		HandleIf(func(_ understudy.Receipt, err error) bool { return retriable(err) }).
+		HandleIf(func(_ understudy.Receipt, err error) bool { return retriable(err) && time.Now().Before(until) }).
 		WithBackoff(50*time.Millisecond, 5*time.Second).
 		WithMaxDuration(w.s.opt.StepBudget).WithMaxRetries(-1).
 		ReturnLastFailure().Build()
@@ -320,7 +325,7 @@ func (s *session) ledgerDir(o understudy.Object, id understudy.OperationID) stri
 
 // verb is what workloads see.
 func (w *walk) verb() understudy.Verb {
-	if w.op.Aborting {
+	if w.op.Aborting && w.op.Verb != understudy.Replicate {
 		return understudy.Abort
 	}
 	return TableVerb(w.op.Verb)

@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/provision"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/workloadtest"
 )
@@ -29,6 +30,8 @@ type sweptStory struct {
 	orderIn func(p *controltest.Plane, w *workloadtest.World) error
 	find    func(p *controltest.Plane) (control.Operation, bool)
 	answer  func(p *controltest.Plane, op control.Operation) bool
+	// plan is another plan than the toy's own; on demand, its west is made when it is needed.
+	plan func() workload.Plan
 }
 
 func write(w *workloadtest.World, site understudy.Site, ids ...string) {
@@ -189,7 +192,7 @@ func (s sweptStory) aborting(v understudy.Verb) sweptStory {
 }
 
 func sweptStories() []sweptStory {
-	return []sweptStory{
+	return append(sweptRuns(), []sweptStory{
 		{name: "protect", verb: understudy.Protect, prepare: func(_ *controltest.Plane, w *workloadtest.World) { write(w, "east", "a", "b") }},
 		{name: "switchover", verb: understudy.Switchover, prepare: protectedEstate},
 		{name: "failover of a silent region", verb: understudy.Failover, prepare: lostEast,
@@ -207,7 +210,7 @@ func sweptStories() []sweptStory {
 		sweptStory{name: "standing duty", prepare: silentEast}.onReturn(),
 		{name: "commit while the standing duty fences", verb: understudy.Commit, prepare: returning},
 		{name: "failover that supersedes a stuck switchover", verb: understudy.Failover, prepare: stuckAtCut},
-	}
+	}...)
 }
 
 // The engine is stopped just before and just after every append to its journal, in every operation, and must come
@@ -232,9 +235,17 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 	w := workloadtest.NewWorld("east", "west")
 	req := s.req
 	req.Verb = s.verb
+	plan, options := toyPlan(), (func(*control.Options))(nil)
+	if s.plan != nil {
+		plan = s.plan()
+	}
+	if len(plan.Workloads[0].Provisioners) > 0 {
+		made := newLake(w)
+		options = func(o *control.Options) { o.Provisioners = provision.Registry{"start-lake": made} }
+	}
 	e := controltest.Estate{
 		Setup: controltest.Setup{
-			Registry: workload.NewRegistry(workloadtest.Toy(w)), Plan: toyPlan(), DataDir: t.TempDir(),
+			Registry: workload.NewRegistry(workloadtest.Toy(w)), Plan: plan, DataDir: t.TempDir(), Options: options,
 		},
 		Prepare: func(p *controltest.Plane) { s.prepare(p, w) },
 		Answer:  s.answer,
@@ -290,6 +301,9 @@ func fingerprint(op control.Operation, s control.PlanStatus, w *workloadtest.Wor
 		fmt.Fprintf(&b, "%s role=%v protection=%s", x.Workload, x.Role, x.Protection)
 		for _, l := range x.Links {
 			fmt.Fprintf(&b, " link=%s epoch=%d", l.Link, l.Epoch)
+		}
+		for _, c := range x.Clusters {
+			fmt.Fprintf(&b, " cluster=%s:%s", c.Site, c.State)
 		}
 		for _, o := range x.Old {
 			fmt.Fprintf(&b, " old=%s:%s", o.Site, o.State)

@@ -27,8 +27,9 @@ const (
 	// Settle is a commit, Undo the end of a rollback.
 	Settle Trigger = "commit"
 	Undo   Trigger = "rolled back"
-	// Supersede is a failover that takes the place of the operation.
-	Supersede Trigger = "superseded by failover"
+	// Supersede is an operation that takes the place of this one: a failover, or for a run of replication any
+	// takeover, and the next run when this one failed.
+	Supersede Trigger = "superseded"
 )
 
 // Transition is one edge of the state table.

@@ -24,6 +24,9 @@ func Audit(reg workload.Registry) []string {
 		faults = append(faults, auditType(name, own, "")...)
 		at := reflect.TypeOf(k.NewEndpoint())
 		faults = append(faults, auditType(name+", endpoint "+k.Endpoint, at, "")...)
+		if k.Endpoint == provisionKey {
+			faults = append(faults, name+": the endpoint cannot be called "+provisionKey)
+		}
 		if other, taken := endpoints[k.Endpoint]; taken && other != at {
 			faults = append(faults, fmt.Sprintf("%s: the endpoint %q has another type in another kind", name, k.Endpoint))
 		}

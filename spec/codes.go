@@ -43,4 +43,7 @@ const (
 	codeHookName     understudy.Code = "US436"
 	codeSecretSource understudy.Code = "US437"
 	codeAddress      understudy.Code = "US439"
+	codeSchedule     understudy.Code = "US440"
+	codeNoSchedule   understudy.Code = "US441"
+	codeProvisioner  understudy.Code = "US442"
 )

@@ -50,7 +50,7 @@ func compile(reg workload.Registry, docs []*document, problems *Problems) (Set, 
 func (c compiler) site(f *siteFile) Site {
 	s := Site{Name: f.Site}
 	for _, name := range slices.Sorted(maps.Keys(f.Clusters)) {
-		s.Clusters = append(s.Clusters, Cluster{Name: name, Endpoints: f.Clusters[name].endpoints})
+		s.Clusters = append(s.Clusters, Cluster{Name: name, Endpoints: f.Clusters[name].endpoints, Provisioner: f.Clusters[name].provisioner})
 	}
 	return s
 }
@@ -134,7 +134,7 @@ func (c compiler) checkNames(f *planFile, r *reader) {
 
 func (c compiler) workload(f *planFile, r *reader, i int, w *workloadFile) workload.Planned {
 	path := fmt.Sprintf("workloads[%d]", i)
-	p := workload.Planned{Cluster: w.Cluster, OnFailure: w.OnFailure, After: w.After, Spec: workload.Spec{
+	p := workload.Planned{Cluster: w.Cluster, OnFailure: w.OnFailure, Schedule: w.Schedule, After: w.After, Provisioners: c.provisioners(f, w), Spec: workload.Spec{
 		Plan: f.Plan, Name: w.Name, Kind: w.Kind, Architecture: w.Architecture, Engine: w.Engine,
 		Home: f.Home, Sites: f.Sites, RPO: w.Objective.RPO, RTO: w.Objective.RTO, Directions: w.Links,
 		Config: w.config, Clusters: map[understudy.Site]any{},
@@ -144,6 +144,7 @@ func (c compiler) workload(f *planFile, r *reader, i int, w *workloadFile) workl
 		return p
 	}
 	c.checkOffer(r, path, w)
+	c.checkSchedule(r, path, w)
 	c.checkLinks(f, r, path, w)
 	c.endpoints(f, r, path, w, p.Clusters)
 	if w.kind.Validate != nil {
@@ -213,6 +214,39 @@ func (c compiler) checkOffer(r *reader, path string, w *workloadFile) {
 	}
 	r.on(at, Problem{Code: codeOffer, Summary: fmt.Sprintf("kind %s does not offer %s", w.Kind, short(string(w.Architecture))),
 		Suggestion: nearest(string(w.Architecture), names), Fix: "write " + listed(names)})
+}
+
+// checkSchedule wants a schedule where replication runs by one, and refuses one that nobody would read.
+func (c compiler) checkSchedule(r *reader, path string, w *workloadFile) {
+	at := join(path, "schedule")
+	i := slices.IndexFunc(w.kind.Offers, func(o workload.Offer) bool { return o.Architecture == w.Architecture })
+	if i < 0 || !r.fine(at) || !r.fine(join(path, "architecture")) {
+		return
+	}
+	switch scheduled := w.kind.Offers[i].Scheduled; {
+	case scheduled && w.Schedule.IsZero():
+		r.at(r.find(path), at, Problem{Code: codeMissing, Summary: at + " is missing", Why: fmt.Sprintf("%s is replicated by runs, and nothing says when", w.Architecture),
+			Fix: `add ` + "`schedule: every 4h`" + `, or a cron expression such as "0 2 * * *"`})
+	case !scheduled && !w.Schedule.IsZero():
+		r.onKey(at, Problem{Code: codeNoSchedule, Summary: fmt.Sprintf("kind %s takes no schedule for %s", w.Kind, w.Architecture),
+			Why: "its links are followed all the time", Fix: "remove schedule"})
+	}
+}
+
+// provisioners gives what makes the workload's cluster at each site of the plan, where the site's file names something.
+func (c compiler) provisioners(f *planFile, w *workloadFile) map[understudy.Site]understudy.ProvisionerName {
+	var out map[understudy.Site]understudy.ProvisionerName
+	for _, s := range f.Sites {
+		d, known := c.sites[s]
+		if !known || d.site.Clusters[w.Cluster] == nil || d.site.Clusters[w.Cluster].provisioner == "" {
+			continue
+		}
+		if out == nil {
+			out = map[understudy.Site]understudy.ProvisionerName{}
+		}
+		out[s] = d.site.Clusters[w.Cluster].provisioner
+	}
+	return out
 }
 
 func (c compiler) checkLinks(f *planFile, r *reader, path string, w *workloadFile) {

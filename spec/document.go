@@ -18,7 +18,16 @@ type siteFile struct {
 }
 
 // clusterFile is one cluster: endpoints by the key of their kind.
-type clusterFile struct{ endpoints map[string]any }
+type clusterFile struct {
+	endpoints   map[string]any
+	provisioner understudy.ProvisionerName
+}
+
+// provisionKey stands beside a cluster's endpoints.
+const provisionKey = "provision"
+
+// provisionDoc explains it.
+const provisionDoc = "what makes and removes the cluster, by the name that serve's configuration gives it; static, or none, means that the cluster is always there"
 
 // planFile is a `plan:` document.
 type planFile struct {
@@ -39,6 +48,7 @@ type workloadFile struct {
 	Cluster      understudy.ClusterName    `yaml:"cluster" doc:"the cluster, by the name it has at each site of the plan"`
 	Objective    objectiveFile             `yaml:"objective" doc:"what the business can bear"`
 	OnFailure    understudy.OnFailure      `yaml:"onFailure" doc:"what happens when a step of this workload fails; there is no default, because each choice is wrong for someone" enum:"stop,quarantine,continue"`
+	Schedule     workload.Schedule         `yaml:"schedule,omitempty" doc:"when replication runs, where it runs by schedule: every 4h, or a cron expression of five fields in UTC, or in another time zone with CRON_TZ=Europe/Berlin before it"`
 	After        []understudy.WorkloadName `yaml:"after,omitempty" doc:"workloads of this plan that come before this one"`
 	Links        []workload.Direction      `yaml:"links,omitempty" doc:"the directions of replication, where they do not follow from the architecture"`
 
@@ -215,10 +225,14 @@ func (r *reader) readEndpoints(reg workload.Registry, n *yaml.Node, path string)
 	for _, e := range entries {
 		p := join(path, e.name)
 		r.keys[p] = e.key
+		if e.name == provisionKey {
+			r.value(e.node, reflect.ValueOf(&c.provisioner).Elem(), p, field{name: e.name})
+			continue
+		}
 		made := endpoint(reg, e.name)
 		if made == nil {
 			r.at(e.key, p, Problem{Code: codeUnknownKey, Summary: fmt.Sprintf("unknown endpoint %q in %s", e.name, path),
-				Suggestion: nearest(e.name, names), Fix: "the endpoints are " + listed(names)})
+				Suggestion: nearest(e.name, append(names, provisionKey)), Fix: "the endpoints are " + listed(names) + "; beside them may stand " + provisionKey})
 			continue
 		}
 		r.value(e.node, reflect.ValueOf(made).Elem(), p, field{name: e.name, required: true})

@@ -56,6 +56,9 @@ func (d *document) tree() tree {
 				e := reflect.ValueOf(endpoints[key])
 				c.set(key, structTree(e.Elem(), d.defaults(key).Elem(), ""))
 			}
+			if by := d.site.Clusters[name].provisioner; by != "" {
+				c.set(provisionKey, text(string(by)))
+			}
 			clusters.set(string(name), c)
 		}
 		t.set("clusters", clusters)

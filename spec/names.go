@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/provision"
 )
 
 // Use is one place where a document names a secret or a hook.
@@ -48,6 +49,19 @@ func (s Set) HookUses() []Use {
 	return orderUses(uses)
 }
 
+// ProvisionerUses lists where the sites name provisioners, by document and path.
+func (s Set) ProvisionerUses() []Use {
+	var uses []Use
+	for _, site := range s.Sites {
+		for _, c := range site.Clusters {
+			if c.Provisioner != "" {
+				uses = append(uses, Use{Document: Ref{"site", string(site.Name)}, Path: join(join("clusters", string(c.Name)), provisionKey), Name: string(c.Provisioner)})
+			}
+		}
+	}
+	return orderUses(uses)
+}
+
 func orderUses(uses []Use) []Use {
 	slices.SortFunc(uses, func(a, b Use) int {
 		return cmp.Or(strings.Compare(a.Document.String(), b.Document.String()), strings.Compare(a.Path, b.Path))
@@ -81,7 +95,7 @@ func secretsIn(v reflect.Value, path, key string, found func(path, name string))
 	}
 }
 
-// Check says which secrets and hooks of the set this configuration does not know. The error is Problems, each at its
+// Check says which secrets, hooks and provisioners of the set this configuration does not know. The error is Problems, each at its
 // place in the set's files.
 func (s Serve) Check(set Set) error {
 	var problems Problems
@@ -96,6 +110,13 @@ func (s Serve) Check(set Set) error {
 		if !slices.Contains(hooks, u.Name) {
 			set.on(&problems, u, Problem{Code: codeHookName, Summary: fmt.Sprintf("serve knows no hook called %q", u.Name),
 				Suggestion: nearest(u.Name, hooks), Fix: "add its command under `hooks:` in serve's configuration"})
+		}
+	}
+	makers := append(texts(slices.Sorted(maps.Keys(s.Provisioners))), string(provision.Static))
+	for _, u := range set.ProvisionerUses() {
+		if !slices.Contains(makers, u.Name) {
+			set.on(&problems, u, Problem{Code: codeProvisioner, Summary: fmt.Sprintf("serve knows no provisioner called %q", u.Name),
+				Suggestion: nearest(u.Name, makers), Fix: "add its command under `provisioners:` in serve's configuration"})
 		}
 	}
 	return problems.sorted()

@@ -190,7 +190,8 @@ func nameProblem(s string) string {
 // isName lists the types whose values are names.
 func isName(v any) bool {
 	switch v.(type) {
-	case understudy.Site, understudy.PlanName, understudy.WorkloadName, understudy.ClusterName, understudy.HookName:
+	case understudy.Site, understudy.PlanName, understudy.WorkloadName, understudy.ClusterName, understudy.HookName,
+		understudy.ProvisionerName:
 		return true
 	}
 	return false

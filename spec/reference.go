@@ -14,6 +14,7 @@ import (
 func Reference(reg workload.Registry) string {
 	var b strings.Builder
 	table(&b, "A site", "", reflect.TypeFor[siteFile]())
+	fmt.Fprintf(&b, "Beside its endpoints a cluster may have `%s: NAME`: %s.\n\n", provisionKey, provisionDoc)
 	for _, k := range reg.Kinds() {
 		table(&b, fmt.Sprintf("`clusters.NAME.%s`", k.Endpoint), "", reflect.TypeOf(k.NewEndpoint()).Elem())
 	}
@@ -99,6 +100,10 @@ func valueName(t reflect.Type, enum []string) string {
 		return "name of a secret"
 	case reflect.TypeFor[understudy.HookName]():
 		return "name of a hook"
+	case reflect.TypeFor[understudy.ProvisionerName]():
+		return "name of a provisioner"
+	case reflect.TypeFor[workload.Schedule]():
+		return "schedule"
 	case reflect.TypeFor[Etcd]():
 		return "`embedded`, or a mapping"
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
 )
 
 // scalar fills v when it is of a scalar type; false when it is not.
@@ -101,6 +103,12 @@ func (r *reader) word(n *yaml.Node, v reflect.Value, path string, f field) {
 // own reports what a type's own reading refused.
 func (r *reader) own(err error, text, path string) {
 	if err == nil {
+		return
+	}
+	var se *workload.ScheduleError
+	if errors.As(err, &se) {
+		r.on(path, Problem{Code: codeSchedule, Summary: fmt.Sprintf("%q is not a schedule: %s", short(text), se.Why),
+			Fix: `write "every 4h", or a cron expression of five fields such as "0 2 * * *"`})
 		return
 	}
 	pe, ok := patternOf(err)

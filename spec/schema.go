@@ -69,6 +69,8 @@ func clustersSchema(reg workload.Registry) *jsonschema.Schema {
 		}
 		endpoints.Properties[k.Endpoint] = object(reflect.TypeOf(k.NewEndpoint()).Elem(), nil)
 	}
+	endpoints.Properties[provisionKey] = &jsonschema.Schema{Type: "string", Pattern: namePattern, Description: provisionDoc}
+	endpoints.PropertyOrder = append(endpoints.PropertyOrder, provisionKey)
 	return &jsonschema.Schema{
 		Type: "object", Description: "the site's clusters, each under the name it has at every site",
 		PropertyNames: &jsonschema.Schema{Pattern: namePattern}, AdditionalProperties: endpoints,

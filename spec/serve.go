@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/provision"
 )
 
 // Serve is the configuration of `understudy serve`. It alone says where secrets are and which commands hooks run,
@@ -24,8 +25,10 @@ type Serve struct {
 	Tokens  notYet                        `yaml:"tokens,omitempty" doc:"who may call over TCP; not available yet"`
 	Secrets Secrets                       `yaml:"secrets,omitempty" doc:"where the secrets are that sites and plans name"`
 	Hooks   map[understudy.HookName]*Hook `yaml:"hooks,omitempty" doc:"the commands that plans may name"`
-	Limits  Limits                        `yaml:"limits,omitempty" doc:"bounds of memory and time"`
-	Log     Log                           `yaml:"log,omitempty" doc:"what is logged, to standard error"`
+	// Provisioners make and remove clusters.
+	Provisioners map[understudy.ProvisionerName]*ProvisionerCommand `yaml:"provisioners,omitempty" doc:"the commands that make and remove clusters, by the names that sites use"`
+	Limits       Limits                                             `yaml:"limits,omitempty" doc:"bounds of memory and time"`
+	Log          Log                                                `yaml:"log,omitempty" doc:"what is logged, to standard error"`
 }
 
 // Journal says where the control plane remembers.
@@ -63,6 +66,12 @@ type Listen struct {
 type Hook struct {
 	Exec    []string      `yaml:"exec" doc:"the command, by its absolute path, and its arguments"`
 	Timeout time.Duration `yaml:"timeout,omitempty" doc:"how long it may take" default:"1m"`
+}
+
+// ProvisionerCommand is a command that makes and removes clusters: it reads one JSON document and answers with one.
+type ProvisionerCommand struct {
+	Exec    []string      `yaml:"exec" doc:"the command, by its absolute path, and its arguments"`
+	Timeout time.Duration `yaml:"timeout,omitempty" doc:"how long one call may take" default:"15m"`
 }
 
 // Limits bounds memory and time.
@@ -167,12 +176,28 @@ func (s *Serve) check(r *reader) {
 			absolute(r, path+".exec[0]", h.Exec[0])
 		}
 	}
+	s.checkProvisioners(r)
 	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
 		s.Secrets[name].check(r, join("secrets", string(name)))
 	}
 	between(r, "limits.lease", s.Limits.Lease, time.Second, time.Minute, FormatDuration)
 	between(r, "limits.request", s.Limits.Request, time.Second, 5*time.Minute, FormatDuration)
 	between(r, "limits.fetch", s.Limits.Fetch, 1<<20, 64<<30, understudy.Size.String)
+}
+
+func (s *Serve) checkProvisioners(r *reader) {
+	for _, name := range slices.Sorted(maps.Keys(s.Provisioners)) {
+		p, path := s.Provisioners[name], join("provisioners", string(name))
+		if p.Timeout == 0 {
+			p.Timeout = 15 * time.Minute
+		}
+		if len(p.Exec) > 0 {
+			absolute(r, path+".exec[0]", p.Exec[0])
+		}
+		if name == provision.Static {
+			r.onKey(path, Problem{Code: codeValue, Summary: "static is the name of clusters that are always there", Fix: "give the command another name"})
+		}
+	}
 }
 
 func (s *Serve) endpoint(r *reader, path, text string) {

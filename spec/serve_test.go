@@ -37,6 +37,9 @@ func TestServeFull(t *testing.T) {
 	if s.Site != "west" || s.Hooks["flip-dns"].Timeout != 2*time.Minute || s.Hooks["flip-dns"].Exec[1] != "--now" {
 		t.Errorf("it is %+v", s)
 	}
+	if p := s.Provisioners["start-lake"]; p == nil || p.Timeout != 30*time.Minute || len(p.Exec) != 3 {
+		t.Errorf("provisioners %+v", s.Provisioners)
+	}
 	if got := strings.Join(s.Secrets.Names(), " "); got != "east-ca mq-east mq-west" {
 		t.Errorf("secrets: %s", got)
 	}
@@ -48,15 +51,15 @@ func TestServeFull(t *testing.T) {
 
 func TestServeKnowsWhatPlansName(t *testing.T) {
 	set := contoso(t)
-	s := serveOf(t, "site: west\ndata: /d\nsecrets: { mq-east: { env: A }, mq-wst: { env: B } }\nhooks: { smoke: { exec: [/bin/true] } }\n")
+	s := serveOf(t, "site: west\ndata: /d\nsecrets: { mq-east: { env: A }, mq-wst: { env: B } }\nhooks: { smoke: { exec: [/bin/true] } }\nprovisioners: { start-lakes: { exec: [/bin/true] } }\n")
 	err := s.Check(set)
 	var ps Problems
-	if !errors.As(err, &ps) || len(ps) != 4 {
+	if !errors.As(err, &ps) || len(ps) != 5 {
 		t.Fatalf("the answer is %v", err)
 	}
 	golden(t, "testdata/serve-check.txt", ps.Render())
 	s = serveOf(t, "site: west\ndata: /d\nsecrets: { mq-east: { env: A }, mq-west: { env: B }, east-ca: { env: C } }\n"+
-		"hooks: { smoke: { exec: [/bin/true] }, flip-dns: { exec: [/bin/true] }, stop-oozie: { exec: [/bin/true] } }\n")
+		"hooks: { smoke: { exec: [/bin/true] }, flip-dns: { exec: [/bin/true] }, stop-oozie: { exec: [/bin/true] } }\nprovisioners: { start-lake: { exec: [/bin/true] } }\n")
 	if err := s.Check(set); err != nil {
 		t.Errorf("everything is known, and the answer is %v", err)
 	}

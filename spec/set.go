@@ -32,6 +32,8 @@ type Cluster struct {
 	Name understudy.ClusterName
 	// Endpoints gives, by the kind's endpoint key, the pointer that Kind.NewEndpoint made, filled.
 	Endpoints map[string]any
+	// Provisioner names what makes and removes the cluster; empty when it is always there.
+	Provisioner understudy.ProvisionerName
 }
 
 // Parse reads the sources and checks them together with what base already holds. A document of the sources replaces

@@ -88,7 +88,7 @@ func toys() workload.Registry {
 	}
 	store := workload.Kind{
 		Name: "store", Doc: "Directory trees.", Endpoint: "hdfs", ExplicitLinks: true,
-		Offers:      []workload.Offer{{Architecture: understudy.OnDemandSecondary, Engines: []understudy.Engine{understudy.Native, understudy.DistCp}}},
+		Offers:      []workload.Offer{{Architecture: understudy.OnDemandSecondary, Engines: []understudy.Engine{understudy.Native, understudy.DistCp}, Scheduled: true}},
 		NewEndpoint: func() any { return &storeEndpoint{} },
 		NewConfig:   func() any { return &storeConfig{} },
 	}

@@ -33,6 +33,11 @@ type Planned struct {
 	Cluster understudy.ClusterName
 	// OnFailure is the plan's choice; it is never empty.
 	OnFailure understudy.OnFailure
+	// Schedule says when replication runs; it is zero unless the kind's architecture is scheduled.
+	Schedule Schedule
+	// Provisioners name what makes and removes the workload's cluster at a site; a site without an entry has one
+	// that is always there.
+	Provisioners map[understudy.Site]understudy.ProvisionerName
 	// After names the workloads of the same plan that come before this one.
 	After []understudy.WorkloadName
 }

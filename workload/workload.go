@@ -133,7 +133,13 @@ type Opening struct {
 	FetchBudget int64
 	// ControlPlane is the identity that stamps carry.
 	ControlPlane string
+	// Absent says, whenever asked, whether the workload's cluster at the site is absent by plan now. Observe then
+	// answers Absent for it and dials nothing there. Nil means that no cluster ever is.
+	Absent func(understudy.Site) bool
 }
+
+// AbsentByPlan asks Absent, which may be nil.
+func (o Opening) AbsentByPlan(s understudy.Site) bool { return o.Absent != nil && o.Absent(s) }
 
 // Kind describes an engine to control, the command line, the schema and the documentation.
 type Kind struct {
@@ -177,6 +183,19 @@ type Offer struct {
 	Architecture understudy.Architecture
 	Engines      []understudy.Engine
 	Doc          string
+	// Scheduled says that no mover follows its links: control runs the operation replicate by the plan's
+	// schedule, and what a run publishes is the link's progress. Replicate is never called.
+	Scheduled bool
+}
+
+// Scheduled says whether the architecture is one whose links are replicated by scheduled runs.
+func (k Kind) Scheduled(a understudy.Architecture) bool {
+	for _, o := range k.Offers {
+		if o.Architecture == a {
+			return o.Scheduled
+		}
+	}
+	return false
 }
 
 // FieldError is a bad value at a YAML path, such as "topics[0]".

@@ -35,6 +35,7 @@ type operateFlags struct {
 	timeout     time.Duration
 	shards      []string
 	quick       bool
+	workload    string
 }
 
 // verbs lists the operations that the command line starts, with what help says of each.
@@ -54,6 +55,7 @@ func verbs() []struct {
 		{understudy.Reprotect, "Bring the old primary back as the new secondary: fence, scan, ledger, resolve, follow"},
 		{understudy.Failback, "Switch home, after reprotect"},
 		{understudy.Unprotect, "End replication and remove what understudy put in place"},
+		{understudy.Replicate, "Copy and publish now what is otherwise replicated by schedule"},
 		{understudy.Verify, "Compare the sites by content"},
 	}
 }
@@ -82,6 +84,11 @@ func (a *app) operateCommands() []*cobra.Command {
 				return a.failover(c.Context(), given, f)
 			}
 		}
+		if v.verb == understudy.Replicate {
+			c.RunE = func(c *cobra.Command, given []string) error {
+				return a.replicate(c.Context(), understudy.PlanName(given[0]), f)
+			}
+		}
 		f.bind(c, v.verb)
 		out = append(out, c)
 	}
@@ -101,6 +108,8 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 	case understudy.Switchover, understudy.Failover:
 		fl.StringVar(&f.to, "to", "", "the site that takes over (default: the only other one)")
 		fl.StringVar(&f.fenceFloor, "fence-floor", "", "the lowest fence level that is enough, F2 to F5 (default F2)")
+	case understudy.Replicate:
+		fl.StringVar(&f.workload, "workload", "", "the workload (default: every one of the plan that is replicated by schedule)")
 	case understudy.Verify:
 		fl.StringSliceVar(&f.shards, "shard", nil, "compare only shards that match this anchored pattern (repeatable)")
 		fl.BoolVar(&f.quick, "quick", false, "compare only the newest part of each shard")
@@ -120,7 +129,7 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 
 // request builds the body that starts the verb.
 func (f *operateFlags) request(v understudy.Verb, p understudy.PlanName) api.StartRequest {
-	r := api.StartRequest{Verb: v, Plan: p, To: understudy.Site(f.to), FenceFloor: understudy.FenceLevel(f.fenceFloor),
+	r := api.StartRequest{Verb: v, Plan: p, Workload: understudy.WorkloadName(f.workload), To: understudy.Site(f.to), FenceFloor: understudy.FenceLevel(f.fenceFloor),
 		Supersede: understudy.OperationID(f.supersede), Shards: f.shards, Quick: f.quick, Reason: f.reason, DryRun: f.dryRun, As: f.as}
 	if f.bounded {
 		r.MaxLoss = &f.maxLoss

@@ -18,6 +18,9 @@ import (
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/journal"
 	"github.com/understudy-dr/understudy/journal/etcd"
+	"github.com/understudy-dr/understudy/provision"
+	makers "github.com/understudy-dr/understudy/provision/all"
+	"github.com/understudy-dr/understudy/provision/script"
 	"github.com/understudy-dr/understudy/spec"
 	"github.com/understudy-dr/understudy/workload/all"
 )
@@ -163,7 +166,7 @@ func controlOptions(cfg spec.Serve, j journal.Journal, log *slog.Logger) control
 			set, err := spec.Parse(reg, spec.Set{}, spec.Source{Name: "documents", Text: []byte(text)})
 			return set.Plans, err
 		},
-		Secret: cfg.Secrets.Read, Hooks: hooks(cfg.Hooks),
+		Secret: cfg.Secrets.Read, Hooks: hooks(cfg.Hooks), Provisioners: provisioners(cfg.Provisioners),
 		Exclusive: cfg.Journal.Etcd.Embedded(),
 		Lease:     cfg.Limits.Lease, RequestTimeout: cfg.Limits.Request, FetchBudget: int64(cfg.Limits.Fetch),
 		Log: log,
@@ -176,6 +179,14 @@ func hooks(configured map[understudy.HookName]*spec.Hook) control.HookRunner {
 		out[name] = control.Hook{Exec: h.Exec, Timeout: h.Timeout}
 	}
 	return out
+}
+
+func provisioners(configured map[understudy.ProvisionerName]*spec.ProvisionerCommand) provision.Registry {
+	commands := script.Commands{}
+	for name, p := range configured {
+		commands[name] = script.Command{Exec: p.Exec, Timeout: p.Timeout}
+	}
+	return makers.Registry(commands)
 }
 
 func openJournal(ctx context.Context, cfg spec.Serve, log *slog.Logger) (journal.Journal, error) {

@@ -121,9 +121,9 @@ func statusRow(p control.PlanStatus, x control.WorkloadStatus) []string {
 		backlog(x.Exposure), verified}
 }
 
-// backlog estimates what is not copied yet. Behind a source that does not answer nobody can know.
+// backlog estimates what is not copied yet. Behind a source that does not answer nobody can know, nor between two runs.
 func backlog(e understudy.Exposure) string {
-	if !e.SourceReachable {
+	if !e.SourceReachable || e.Set != "" {
 		return "unknown"
 	}
 	return fmt.Sprintf("~%d records", e.Records)
@@ -134,8 +134,11 @@ func (p *printer) status(s control.PlanStatus) {
 		for _, o := range x.Old {
 			p.line("%s/%s: %s %s", s.Plan, x.Workload, o.Site, o.Text)
 		}
+		for _, c := range x.Clusters {
+			p.line("%s/%s: %s: cluster %s is %s (%s)", s.Plan, x.Workload, c.Site, c.Cluster, c.State, c.Provisioner)
+		}
 		for _, l := range x.Links {
-			p.link(s.Plan, x.Workload, l)
+			p.link(s.Plan, x.Workload, l, s.At)
 		}
 		for _, f := range x.Findings {
 			if f.Level != "ok" {
@@ -154,13 +157,14 @@ func (p *printer) status(s control.PlanStatus) {
 	}
 }
 
-func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l control.LinkStatus) {
+func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l control.LinkStatus, at time.Time) {
 	if l.AcrossWAN {
 		p.line("%s/%s: %s>%s is produced across the wire: run serve at %s", plan, name, l.Link.From, l.Link.To, l.Link.To)
 	}
 	if l.Error != nil {
 		p.line("%s/%s: %s>%s: %s", plan, name, l.Link.From, l.Link.To, l.Error.Error())
 	}
+	p.schedule(plan, name, l, at)
 	if l.Progress == nil {
 		return
 	}
@@ -168,5 +172,23 @@ func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l
 		if s.Error != nil {
 			p.line("%s/%s: %s %s: %s", plan, name, s.Shard, s.State, s.Error.Error())
 		}
+	}
+}
+
+// schedule tells when a link is replicated next, what waits, and why the last run failed.
+func (p *printer) schedule(plan understudy.PlanName, name understudy.WorkloadName, l control.LinkStatus, at time.Time) {
+	r := l.Schedule
+	if r == nil {
+		return
+	}
+	p.line("%s/%s: %s>%s is replicated %s: next in %s", plan, name, l.Link.From, l.Link.To, r.Schedule, short(r.Next.Sub(at)))
+	if !r.Due.IsZero() {
+		p.line("%s/%s: a run has been due for %s (%d later ones are merged into it)", plan, name, short(at.Sub(r.Due)), r.Merged)
+	}
+	if r.Run != "" && !r.State.Final() {
+		p.line("%s/%s: run %s is %s", plan, name, r.Run, r.State)
+	}
+	if r.Error != nil {
+		p.line("%s/%s: the last run failed: %s", plan, name, r.Error.Error())
 	}
 }

@@ -34,6 +34,10 @@ func Toy(w *World) workload.Kind {
 		Name: ToyName, Doc: "A toy engine in memory, for tests.",
 		Offers: []workload.Offer{{
 			Architecture: understudy.ActivePassive, Engines: []understudy.Engine{understudy.Native}, Doc: "One site takes writes; the other follows.",
+		}, {
+			Architecture: understudy.StandbySecondary, Engines: []understudy.Engine{understudy.Native}, Doc: "One site takes writes; runs copy to the other.", Scheduled: true,
+		}, {
+			Architecture: understudy.OnDemandSecondary, Engines: []understudy.Engine{understudy.Native}, Doc: "The same, and the other exists while it is needed.", Scheduled: true,
 		}},
 		Endpoint: "toy", NewEndpoint: func() any { return &ToyEndpoint{} }, NewConfig: func() any { return &ToyConfig{} },
 		Validate: func(workload.Spec) []workload.FieldError { return nil },
@@ -81,6 +85,8 @@ type toyFacts struct {
 	Token   map[understudy.Site]understudy.RoleEpoch `json:"token"`
 	End     map[understudy.Site]int                  `json:"end"`
 	Setting map[understudy.Site]string               `json:"setting"`
+	// Proven says that a whole set is staged.
+	Proven map[understudy.Site]bool `json:"proven"`
 }
 
 // Observe reads both servers.
@@ -90,7 +96,7 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 	}
 	w, heard := t.world, map[understudy.Site]bool{}
 	for _, site := range t.spec.Sites {
-		heard[site] = w.hear(ctx, site)
+		heard[site] = !t.opening.AbsentByPlan(site) && w.hear(ctx, site)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,9 +106,14 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 	facts := &toyFacts{
 		Limit: map[understudy.Site]string{}, Token: map[understudy.Site]understudy.RoleEpoch{},
 		End: map[understudy.Site]int{}, Setting: map[understudy.Site]string{},
+		Proven: map[understudy.Site]bool{},
 	}
 	for _, site := range t.spec.Sites {
 		s := w.servers[site]
+		if t.opening.AbsentByPlan(site) {
+			obs.Sites[site] = workload.SiteFacts{Presence: workload.Absent}
+			continue
+		}
 		if !heard[site] || !s.up {
 			obs.Sites[site] = workload.SiteFacts{Presence: workload.Unreachable, Error: unreachable("observe", site)}
 			continue
@@ -118,7 +129,7 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 			obs.Stamp[site] = &stamp
 		}
 		facts.Limit[site], facts.Token[site], facts.End[site] = s.limit, s.token, len(s.records)
-		facts.Setting[site] = s.settings["retention"]
+		facts.Setting[site], facts.Proven[site] = s.settings["retention"], s.proven
 	}
 	obs.Facts = facts
 	return obs, nil
@@ -126,6 +137,9 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 
 // Replicate copies records in order, each at its position, under the assignment's epoch.
 func (t *toy) Replicate(ctx context.Context, a understudy.Assignment, report func(understudy.Progress)) error {
+	if t.scheduled() {
+		return &understudy.Error{Code: "US999", Kind: understudy.KindBug, Op: "toy.replicate", Summary: "no mover follows a link that is replicated by schedule"}
+	}
 	m := &mover{toy: t, a: a}
 	for {
 		woken := t.world.Changed()

@@ -68,6 +68,9 @@ func (t *toy) Decide(stage understudy.Stage, seen workload.Observation) ([]under
 			return nil, err
 		}
 	}
+	if t.scheduled() && p.decideRun() {
+		return p.steps, nil
+	}
 	switch stage.Verb {
 	case understudy.Protect:
 		p.protect()
@@ -179,6 +182,9 @@ func (p *plan) back() {
 func (p *plan) unprotect() {
 	switch p.stage.Name {
 	case understudy.StageUnguard:
+		if p.seen.Sites[p.stage.To].Presence == workload.Absent {
+			return // it was never made, so nothing there was ever closed
+		}
 		p.add("enable", understudy.ProbeFirst, "open the former target", stepArgs{Site: p.stage.To, Value: limitOpen, Epoch: p.stage.Now.Epoch}, p.facts.Limit[p.stage.To])
 	case understudy.StageRelease:
 		for _, s := range []understudy.Site{p.stage.Old, p.stage.To} {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -39,6 +40,9 @@ func (t *toy) Do(ctx context.Context, step understudy.Step, run understudy.Run) 
 		if a.Epoch != 0 && role.Epoch != a.Epoch {
 			return understudy.Receipt{}, &understudy.Error{Code: "US003", Kind: understudy.KindFenced, Op: "toy.do", Summary: "the role moved on"}
 		}
+	}
+	if strings.HasPrefix(string(step.Kind), "run.") {
+		return t.doRun(ctx, step, a, run)
 	}
 	switch step.Kind {
 	case "drain", "salvage":

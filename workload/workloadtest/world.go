@@ -34,6 +34,8 @@ type World struct {
 	delay time.Duration
 	// hastened is closed and replaced when the delay changes.
 	hastened chan struct{}
+	// blocks are steps that are to wait in their middle.
+	blocks map[understudy.StepKind]*block
 }
 
 // Record is one record of the toy engine; its position is its place in the log.
@@ -56,6 +58,7 @@ type server struct {
 	own      int // acknowledged probe writes in our own place
 	effects  map[string]int
 	denied   int // late mover writes that were refused
+	staging
 }
 
 // The values of the setting that opens a server to ordinary writers.
@@ -69,6 +72,7 @@ func NewWorld(sites ...understudy.Site) *World {
 	w := &World{
 		servers: map[understudy.Site]*server{}, changed: make(chan struct{}),
 		failing: map[understudy.StepKind][]error{}, stalled: map[understudy.StepKind]chan struct{}{}, delay: 10 * time.Millisecond, hastened: make(chan struct{}),
+		blocks: map[understudy.StepKind]*block{},
 	}
 	for _, s := range sites {
 		w.servers[s] = &server{identity: "toy-" + string(s), up: true, limit: limitOpen, settings: map[string]string{"retention": "7d"}, effects: map[string]int{}}
@@ -307,7 +311,7 @@ func (w *World) Fingerprint() string {
 		if s.stamp != nil {
 			fmt.Fprintf(&b, " stamp=%s", s.stamp.Role)
 		}
-		fmt.Fprintf(&b, " effects=%v records=", s.effects)
+		fmt.Fprintf(&b, " effects=%v staged=%d records=", s.effects, len(s.staged))
 		for _, r := range s.records {
 			fmt.Fprintf(&b, " %s=%s", r.ID, r.Value)
 		}
