@@ -124,6 +124,7 @@ func (s *scene) cluster() string {
 }
 
 func TestOnDemandTheClusterIsThereForRunsOnly(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s, l := onDemandScene(t, nil)
 		if s.cluster() != "absent by plan" {
@@ -150,6 +151,7 @@ func TestOnDemandTheClusterIsThereForRunsOnly(t *testing.T) {
 }
 
 func TestOnDemandTheClusterStaysAfterAFailoverUntilFailback(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s, l := onDemandScene(t, nil)
 		s.write("east", "a", 3)
@@ -189,6 +191,7 @@ func TestOnDemandTheClusterStaysAfterAFailoverUntilFailback(t *testing.T) {
 }
 
 func TestAnAbortedFailoverRemovesTheClusterAgain(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s, l := onDemandScene(t, nil)
 		s.write("east", "a", 3)
@@ -205,6 +208,7 @@ func TestAnAbortedFailoverRemovesTheClusterAgain(t *testing.T) {
 }
 
 func TestAProvisionerThatFailsIsShownAndTriedAgain(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s, l := onDemandScene(t, nil)
 		s.write("east", "a", 3)
@@ -228,6 +232,7 @@ func TestAProvisionerThatFailsIsShownAndTriedAgain(t *testing.T) {
 }
 
 func TestAProvisionerThatServeDoesNotKnowIsRefused(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s, _ := onDemandScene(t, func(c *controltest.Setup) { c.Options = nil })
 		op := s.do(understudy.Protect, control.PausedByStep)
@@ -239,6 +244,7 @@ func TestAProvisionerThatServeDoesNotKnowIsRefused(t *testing.T) {
 
 // A cluster that two workloads share stays while one of them needs it.
 func TestASharedClusterIsRemovedByTheLast(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s, l := onDemandScene(t, func(c *controltest.Setup) {
 			one := onDemand().Workloads[0]

@@ -66,6 +66,7 @@ func count(events []control.Event, kind control.EventKind, step string) int {
 // An operation that starts does not wait for a step of the duty: that is cut off as a crash would, with its intent
 // open, and goes on as it was journaled when nothing stands in its way.
 func TestAnOperationCutsOffTheStandingDutyWhichGoesOnLater(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := returned(t, false)
 		began := time.Now()
@@ -92,6 +93,7 @@ func TestAnOperationCutsOffTheStandingDutyWhichGoesOnLater(t *testing.T) {
 
 // A duty about a site that an operation has in hand does nothing more, and ends when the role has moved on.
 func TestTheStandingDutyEndsWhenThereIsNothingToFenceAnyMore(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := returned(t, true)
 		began := time.Now()
@@ -116,6 +118,7 @@ func TestTheStandingDutyEndsWhenThereIsNothingToFenceAnyMore(t *testing.T) {
 
 // Documents are applied although a step of the duty does not come to an end.
 func TestApplyCutsOffTheStandingDuty(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := returned(t, true)
 		docs, err := s.Documents(t.Context())
@@ -133,6 +136,7 @@ func TestApplyCutsOffTheStandingDuty(t *testing.T) {
 
 // A duty that fails is tried again, each time after a longer wait, and its journal does not grow without end.
 func TestAFailingDutyIsTriedSeldom(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.protected()

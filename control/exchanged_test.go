@@ -13,6 +13,7 @@ import (
 // A switchover between clusters that are each other's is refused before it begins, by doctor too; its abort has nothing
 // to undo and asks no workload for anything; the link refuses, and what goes on afterwards is as if nothing had been.
 func TestExchangedClustersAreRefusedAndAbortGetsPast(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.protected()

@@ -127,6 +127,7 @@ func trace(parent map[model]model, via map[model]string, m model, last edge) []s
 
 // Every state that tables and guards allow keeps the invariants, and every open operation has a way out.
 func TestExploreEveryState(t *testing.T) {
+	t.Parallel()
 	limit := most
 	if raced {
 		limit = 2_000
@@ -157,6 +158,7 @@ func wantSafe(t *testing.T, e explored) {
 
 // Each guard carries weight: without it, the exploration finds the harm.
 func TestEveryGuardIsNeeded(t *testing.T) {
+	t.Parallel()
 	for i, g := range Guards() {
 		t.Run(string(g.Gate)+" "+g.Name, func(t *testing.T) {
 			if raced {

@@ -75,6 +75,7 @@ func wordySetup(t *testing.T) (controltest.Setup, *workloadtest.World) {
 // TestValuesLargerThanATransaction takes a workload over and home again whose lists of steps, receipts and memory are
 // larger than any transaction, and lets people read all the while.
 func TestValuesLargerThanATransaction(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		setup, world := wordySetup(t)
 		p := controltest.Start(t, setup)
@@ -118,6 +119,7 @@ var errSeen = fmt.Errorf("seen")
 // TestCrashSweepOfLargeValues stops the engine around the writes of parts as well: nothing is half there, nothing is
 // left behind, and what was decided, received and kept is what is found.
 func TestCrashSweepOfLargeValues(t *testing.T) {
+	t.Parallel()
 	stride := 29
 	if raced || testing.Short() {
 		stride = 1000 // it runs once more without the race detector
@@ -142,6 +144,7 @@ func TestCrashSweepOfLargeValues(t *testing.T) {
 
 // TestADamagedValueIsNotDecidedOn removes one part of a value behind the control plane's back.
 func TestADamagedValueIsNotDecidedOn(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		setup, world := wordySetup(t)
 		p := controltest.Start(t, setup)
@@ -166,6 +169,7 @@ func TestADamagedValueIsNotDecidedOn(t *testing.T) {
 
 // TestAsManyWorkloadsAsOneTransactionMoves holds the limit of a plan's workloads: what is let in can be taken over.
 func TestAsManyWorkloadsAsOneTransactionMoves(t *testing.T) {
+	t.Parallel()
 	crowd := func(n int) func(*controltest.Setup) {
 		return func(s *controltest.Setup) {
 			s.Plan.Workloads = nil

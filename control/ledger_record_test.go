@@ -10,6 +10,7 @@ import (
 // TestLedgerCounts replaces what the scan told by what was saved, and counts another file of the same offsets, of a
 // topic that was made anew meanwhile, beside it.
 func TestLedgerCounts(t *testing.T) {
+	t.Parallel()
 	var l control.LedgerRecord
 	e := understudy.LedgerEntry{Shard: "orders-0", Site: "east", Records: 3, Bytes: 30}
 	l.Add(e)

@@ -29,6 +29,7 @@ func onStage(c *controltest.Setup, stage understudy.StageName, f func()) {
 }
 
 func TestAnOldSideThatAnswersBeforeTheHaltIsFencedAfterAll(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		var s *scene
 		s = protectedScene(t, func(c *controltest.Setup) {
@@ -53,6 +54,7 @@ func TestAnOldSideThatAnswersBeforeTheHaltIsFencedAfterAll(t *testing.T) {
 }
 
 func TestAnOldSideThatAnswersAfterTheHaltIsFencedAndAPersonDecides(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		var s *scene
 		s = protectedScene(t, func(c *controltest.Setup) {
@@ -70,6 +72,7 @@ func TestAnOldSideThatAnswersAfterTheHaltIsFencedAndAPersonDecides(t *testing.T)
 }
 
 func TestTheBoundRefusesAboveTheHighestLoss(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.SetUp("east", false)
@@ -86,6 +89,7 @@ func TestTheBoundRefusesAboveTheHighestLoss(t *testing.T) {
 }
 
 func TestAFirstCopyThatWasNeverCompleteHasNoBound(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		s.world.SetDelay(time.Hour)
@@ -104,6 +108,7 @@ func TestAFirstCopyThatWasNeverCompleteHasNoBound(t *testing.T) {
 }
 
 func TestAFailoverBackIsBoundedByThePromotion(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.SetUp("east", false)
@@ -130,6 +135,7 @@ func TestAFailoverBackIsBoundedByThePromotion(t *testing.T) {
 }
 
 func TestASiteOfAnotherControlPlaneIsRefused(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		s.world.SetStamp("west", &understudy.Stamp{ControlPlane: "cp-other", Plan: "fabrikam"})
@@ -144,6 +150,7 @@ func TestASiteOfAnotherControlPlaneIsRefused(t *testing.T) {
 }
 
 func TestAHigherEpochInTheEngineRaisesTheRole(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.SeeToken("west", 50)
@@ -158,6 +165,7 @@ func TestAHigherEpochInTheEngineRaisesTheRole(t *testing.T) {
 }
 
 func TestAStaleLeaderStopsAndItsSuccessorWaits(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		shared := func(c *controltest.Setup) {
 			c.Options = func(o *control.Options) { o.Exclusive = false }
@@ -204,6 +212,7 @@ func TestAStaleLeaderStopsAndItsSuccessorWaits(t *testing.T) {
 }
 
 func TestALeaderThatLeavesCleanlyIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, func(c *controltest.Setup) { c.Options = func(o *control.Options) { o.Exclusive = false } })
 		s.Plane.Stop()
@@ -218,6 +227,7 @@ func TestALeaderThatLeavesCleanlyIsNotWaitedFor(t *testing.T) {
 }
 
 func TestDrainingEndsAtABoundaryAndTheNextOneGoesOn(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		var s *scene
 		stopped := make(chan struct{})

@@ -76,6 +76,7 @@ func (m model) wrongRun() string {
 
 // Operations must end the runs that they meet: if they did not, the exploration would find the harm.
 func TestPreemptionIsNeeded(t *testing.T) {
+	t.Parallel()
 	if raced {
 		return
 	}

@@ -16,6 +16,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // docs/operations.md is generated from the tables that the engine walks; -update writes it.
 func TestOperationsDocument(t *testing.T) {
+	t.Parallel()
 	golden(t, "../docs/operations.md", operationsDocument())
 }
 
@@ -169,6 +170,7 @@ func words(list []control.Act) string {
 
 // The table has no dead ends and no edge from a state that is over.
 func TestTransitionsAreWhole(t *testing.T) {
+	t.Parallel()
 	for _, s := range control.States() {
 		out := slices.DeleteFunc(control.Transitions(), func(e control.Transition) bool { return e.From != s })
 		switch {

@@ -42,6 +42,7 @@ func protectedScene(t *testing.T, change func(*controltest.Setup)) *scene {
 }
 
 func TestAFailedStepPausesAndIsRetriedAsItWas(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.Fail("fence.close", planned(understudy.KindBroken))
@@ -73,6 +74,7 @@ func TestAFailedStepPausesAndIsRetriedAsItWas(t *testing.T) {
 }
 
 func TestWhatMayGoAwayIsTriedAgainFirst(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.Fail("halt", planned(understudy.KindRetry), planned(understudy.KindUnreachable))
@@ -81,6 +83,7 @@ func TestWhatMayGoAwayIsTriedAgainFirst(t *testing.T) {
 }
 
 func TestSkipNeedsAReasonAndAStepThatAllowsIt(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.Fail("route", planned(understudy.KindBroken))
@@ -105,6 +108,7 @@ func TestSkipNeedsAReasonAndAStepThatAllowsIt(t *testing.T) {
 }
 
 func TestAbortInterruptsARunningStepAndGoesHome(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.SetDelay(time.Hour)
@@ -128,6 +132,7 @@ func TestAbortInterruptsARunningStepAndGoesHome(t *testing.T) {
 
 // Protecting a plan again is how a workload that was added to it gets protected. Its way back leaves the others alone.
 func TestAbortOfAnotherProtectLeavesWhatWasProtected(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.protected()
@@ -143,6 +148,7 @@ func TestAbortOfAnotherProtectLeavesWhatWasProtected(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.SetDelay(time.Hour)
@@ -167,6 +173,7 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestApprovalBindsAnEnvelopeAndNeedsASecondPerson(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, func(c *controltest.Setup) { c.Plan.Approvals = []understudy.Verb{understudy.Switchover} })
 		op := s.do(understudy.Switchover, control.AwaitingApproval)
@@ -181,6 +188,7 @@ func TestApprovalBindsAnEnvelopeAndNeedsASecondPerson(t *testing.T) {
 
 // A word may be given in another's name, and never makes the caller another person.
 func TestAWordDoesNotChangeWhoCalls(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, func(c *controltest.Setup) { c.Plan.Approvals = []understudy.Verb{understudy.Failover} })
 		s.world.SetUp("east", false)
@@ -199,6 +207,7 @@ func TestAWordDoesNotChangeWhoCalls(t *testing.T) {
 }
 
 func TestOrdersAreRefusedWithAReason(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		refusedWith(t, s.order(control.StartRequest{Verb: understudy.Switchover, Confirm: "contoso"}), "US206")
@@ -221,6 +230,7 @@ func TestOrdersAreRefusedWithAReason(t *testing.T) {
 }
 
 func TestOneRoleChangingOperationPerPlan(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.world.Fail("drain", planned(understudy.KindBroken))
@@ -239,6 +249,7 @@ func TestOneRoleChangingOperationPerPlan(t *testing.T) {
 }
 
 func TestARollbackOfAFailoverIsRefused(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.do(understudy.Failover, control.CommitWindow)
@@ -247,6 +258,7 @@ func TestARollbackOfAFailoverIsRefused(t *testing.T) {
 }
 
 func TestARollbackOfASwitchoverSwitchesBack(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		first := s.do(understudy.Switchover, control.CommitWindow)
@@ -285,6 +297,7 @@ func twoWorkloads(onFailure understudy.OnFailure) (workload.Plan, workload.Regis
 }
 
 func TestAQuarantinedWorkloadFollowsLater(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		plan, registry, worlds := twoWorkloads(understudy.Quarantine)
 		s := newScene(t, func(c *controltest.Setup) { c.Plan, c.Registry = plan, registry })
@@ -313,6 +326,7 @@ func TestAQuarantinedWorkloadFollowsLater(t *testing.T) {
 }
 
 func TestAQuarantinedWorkloadIsLetGo(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		plan, registry, worlds := twoWorkloads(understudy.Quarantine)
 		s := newScene(t, func(c *controltest.Setup) { c.Plan, c.Registry = plan, registry })
@@ -337,6 +351,7 @@ func TestAQuarantinedWorkloadIsLetGo(t *testing.T) {
 }
 
 func TestStopPausesAllAndContinueGoesOn(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		plan, registry, worlds := twoWorkloads(understudy.Continue)
 		s := newScene(t, func(c *controltest.Setup) { c.Plan, c.Registry = plan, registry })

@@ -37,6 +37,14 @@ func scheduledScene(t *testing.T, change func(*controltest.Setup)) *scene {
 		if change != nil {
 			change(c)
 		}
+		// Hours pass here, and nobody has to see each half second of them.
+		options := c.Options
+		c.Options = func(o *control.Options) {
+			o.ProbeEvery = 10 * time.Second
+			if options != nil {
+				options(o)
+			}
+		}
 	})
 	s.write("east", "a", 3)
 	s.do(understudy.Protect, control.Committed)
@@ -84,6 +92,7 @@ func (s *scene) notes(id understudy.OperationID) string {
 }
 
 func TestRunsPublishBySchedule(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		w := s.status()
@@ -119,6 +128,7 @@ func TestRunsPublishBySchedule(t *testing.T) {
 }
 
 func TestAFailingRunIsShownAndTriedAgainAtTheNextTime(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		s.world.SetUp("east", false)
@@ -142,6 +152,7 @@ func TestAFailingRunIsShownAndTriedAgainAtTheNextTime(t *testing.T) {
 }
 
 func TestReplicateNow(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		s.write("east", "b", 1)
@@ -160,6 +171,7 @@ func TestReplicateNow(t *testing.T) {
 }
 
 func TestReplicateIsRefusedWhereAMoverFollows(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, func(c *controltest.Setup) {
 			c.Plan = scheduledPlan(understudy.StandbySecondary)
@@ -174,6 +186,7 @@ func TestReplicateIsRefusedWhereAMoverFollows(t *testing.T) {
 }
 
 func TestRunsArePausedResumedAndAborted(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		s.write("east", "b", 1)
@@ -214,6 +227,7 @@ func TestRunsArePausedResumedAndAborted(t *testing.T) {
 }
 
 func TestMissedRunsAreCaughtUpOnce(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		s.write("east", "b", 1)
@@ -230,6 +244,7 @@ func TestMissedRunsAreCaughtUpOnce(t *testing.T) {
 }
 
 func TestAClockSetBackRunsAtOnce(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		var back atomic.Int64
 		s := scheduledScene(t, func(c *controltest.Setup) {
@@ -257,6 +272,7 @@ func TestAClockSetBackRunsAtOnce(t *testing.T) {
 }
 
 func TestATakeoverEndsRunsBeforeItFences(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		verb understudy.Verb
 		step understudy.StepKind
@@ -293,6 +309,7 @@ func TestATakeoverEndsRunsBeforeItFences(t *testing.T) {
 }
 
 func TestAFailoverRollsForwardWhatIsStagedAndProved(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		<-time.After(time.Hour)
@@ -318,6 +335,7 @@ func TestAFailoverRollsForwardWhatIsStagedAndProved(t *testing.T) {
 }
 
 func TestTheReverseLinkIsScheduledToo(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		s.write("east", "b", 2)
@@ -346,6 +364,7 @@ func TestTheReverseLinkIsScheduledToo(t *testing.T) {
 }
 
 func TestAnAbortedTakeoverLeavesTheScheduleAsItWas(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		before := s.status()
@@ -367,6 +386,7 @@ func TestAnAbortedTakeoverLeavesTheScheduleAsItWas(t *testing.T) {
 }
 
 func TestARunGoesOnBesideATakeoverThatAwaitsApproval(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, func(c *controltest.Setup) { c.Plan.Approvals = []understudy.Verb{understudy.Switchover} })
 		op := s.do(understudy.Switchover, control.AwaitingApproval)
@@ -388,6 +408,7 @@ func TestARunGoesOnBesideATakeoverThatAwaitsApproval(t *testing.T) {
 }
 
 func TestWhatWasNotProvedOrPublishedDoesNotCount(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := scheduledScene(t, nil)
 		s.write("east", "b", 2)

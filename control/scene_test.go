@@ -96,6 +96,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 }
 
 func TestSwitchoverAndBackLosesNothing(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		s.write("east", "a", 5)
@@ -122,6 +123,7 @@ func TestSwitchoverAndBackLosesNothing(t *testing.T) {
 }
 
 func TestFailoverLedgerReprotectFailback(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		s.write("east", "a", 5)

@@ -20,6 +20,7 @@ const full = 3 * time.Second
 // A side that accepts connections and answers nothing gets its full time when it is confirmed and at the two dials, and
 // a short one at every other look of the failover.
 func TestABlackHoleCostsItsFullTimeAtTheDialsOnly(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		s.protected()
@@ -51,6 +52,7 @@ func (c *comeback) RunHook(context.Context, understudy.HookName, []string) (stri
 // A side that answers again is met at the next dial, however short the looks before it were: before the halt it is
 // fenced, and behind it too.
 func TestASideThatAnswersAgainIsMetAtTheDials(t *testing.T) {
+	t.Parallel()
 	for stage, told := range map[understudy.StageName]string{
 		understudy.StageProvision: "answers again: it is fenced instead of accepted",
 		understudy.StageCut:       "the old side answered after the halt",

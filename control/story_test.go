@@ -18,6 +18,7 @@ import (
 // Each story in testdata/stories is the transcript of one operation on the toy: stages, steps, roles and notes in
 // the order of the journal. They read as what an operator would be told.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	if err := os.MkdirAll("testdata/stories", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +130,7 @@ func stampless(s string) string {
 
 // A kind is one folder and one line in the list of kinds: here the line is the second argument.
 func TestAddingAKindIsOneLine(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		world := workloadtest.NewWorld("east", "west")
 		pebble := workloadtest.Toy(world)

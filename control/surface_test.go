@@ -21,6 +21,7 @@ import (
 func registryOf(kinds ...workload.Kind) workload.Registry { return workload.NewRegistry(kinds...) }
 
 func TestADryRunShowsEveryStageAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		before := s.world.Fingerprint()
@@ -45,6 +46,7 @@ func TestADryRunShowsEveryStageAndChangesNothing(t *testing.T) {
 }
 
 func TestStatusAnswersTheFourQuestions(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		st, err := s.Status(t.Context(), "contoso")
@@ -77,6 +79,7 @@ func TestStatusAnswersTheFourQuestions(t *testing.T) {
 }
 
 func TestAnIdleSourceIsNotStale(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		<-time.After(time.Hour)
@@ -88,6 +91,7 @@ func TestAnIdleSourceIsNotStale(t *testing.T) {
 }
 
 func TestVerifyTurnsRed(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		op := s.do(understudy.Verify, control.Committed)
@@ -107,6 +111,7 @@ func TestVerifyTurnsRed(t *testing.T) {
 }
 
 func TestApplyKeepsWhatIsProtected(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		plan := toyPlan()
 		var compiled control.Plans
@@ -159,6 +164,7 @@ func TestApplyKeepsWhatIsProtected(t *testing.T) {
 }
 
 func TestTheLedgerIsExportedAndDiscardedByName(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		failedOver(s.Plane, s.world)
@@ -189,6 +195,7 @@ func TestTheLedgerIsExportedAndDiscardedByName(t *testing.T) {
 }
 
 func TestWatchersSeeEveryEntryOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, nil)
 		op := s.Begin(control.StartRequest{Verb: understudy.Verify})
@@ -215,6 +222,7 @@ func TestWatchersSeeEveryEntryOnceAndInOrder(t *testing.T) {
 }
 
 func TestDoctorLooksAtAllSites(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
 		s.world.SetUp("west", false)
@@ -226,6 +234,7 @@ func TestDoctorLooksAtAllSites(t *testing.T) {
 }
 
 func TestHooksRunAsProcesses(t *testing.T) {
+	t.Parallel()
 	hooks := control.ExecHooks{
 		"say":  {Exec: []string{"/bin/sh", "-c", "echo $UNDERSTUDY_STAGE; env | wc -l"}},
 		"fail": {Exec: []string{"/bin/sh", "-c", "echo no; exit 3"}},
@@ -277,6 +286,7 @@ func zombie(pid int) bool {
 }
 
 func TestAFailedHookPausesAndMayBeSkipped(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, func(c *controltest.Setup) {
 			c.Plan.Hooks = map[understudy.StageName]understudy.HookName{understudy.StageRoute: "flip-dns"}
@@ -297,6 +307,7 @@ func TestAFailedHookPausesAndMayBeSkipped(t *testing.T) {
 
 // However roles are moved, and whatever the engines have seen, the role epoch grows with every change.
 func TestRoleEpochsOnlyGrow(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := understudy.Role{}
 		for range rapid.IntRange(1, 20).Draw(t, "changes") {

@@ -10,6 +10,7 @@ import (
 
 // Every case is one look of the scheduler at a link.
 func TestTurn(t *testing.T) {
+	t.Parallel()
 	begun := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	hour := func(n float64) time.Time { return begun.Add(time.Duration(n * float64(time.Hour))) }
 	every, err := workload.ParseSchedule("every 4h")

@@ -26,7 +26,7 @@ import (
 // stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one. Its runs
 // wait for their movers most of the time, so width of them go at once.
 var (
-	stride = flag.Int("stride", 30, "appends between two crashes of a sweep")
+	stride = flag.Int("stride", ordinary, "appends between two crashes of a sweep")
 	width  = flag.Int("width", 6, "crashes of a sweep that are tried at once")
 )
 
@@ -245,6 +245,7 @@ func TestCrashSweep(t *testing.T) {
 	for name, raise := range map[string]func(*testing.T) theatre{"append limit": simulated, "denied": simulatedDenied} {
 		for _, s := range append(stories(), laterStories()...) {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
+				t.Parallel()
 				n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: *stride, Width: *width},
 					func(t *testing.T) controltest.Estate { return s.estate(t, raise(t)) })
 				t.Logf("%d crashes", n)
