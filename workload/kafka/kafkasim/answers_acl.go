@@ -14,6 +14,31 @@ func askStaleID(a *asker) {
 	a.say("end", a.end())
 }
 
+// askStaleIDs sends records for two topics that are not there beside those for one that is.
+func askStaleIDs(a *asker) {
+	stale := [][16]byte{{1: 1, 15: 1}, {1: 1, 15: 2}}
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = -1, 10_000
+	for _, id := range append(stale, a.id) {
+		t := kmsg.NewProduceRequestTopic()
+		t.Topic, t.TopicID = a.topic, id
+		p := kmsg.NewProduceRequestTopicPartition()
+		p.Records = craft{pid: -1, epoch: -1, seq: -1, n: 1}.bytes()
+		t.Partitions = append(t.Partitions, p)
+		req.Topics = append(req.Topics, t)
+	}
+	codes := map[[16]byte]int16{}
+	for _, t := range a.request(req).(*kmsg.ProduceResponse).Topics {
+		for _, p := range t.Partitions {
+			codes[t.TopicID] = p.ErrorCode
+		}
+	}
+	a.say("stale", codes[stale[0]])
+	a.say("stale", codes[stale[1]])
+	a.say("ours", codes[a.id])
+	a.say("end", a.end())
+}
+
 func askNoACLs(a *asker) {
 	a.say("describe", a.describeACLs("", 0))
 	a.say("create", a.acl("writer", kmsg.ACLResourceTypeTopic, a.topic, kmsg.ACLOperationWrite, kmsg.ACLPermissionTypeDeny))

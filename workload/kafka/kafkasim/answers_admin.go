@@ -29,6 +29,7 @@ func adminAnswers() []Case {
 			Want: "empty=0 committed=3 beyond-the-end=0 committed=99 backwards=0 committed=3 no-topic=3 text=0 committed-text=4096 longer-text=12 committed-text=4096 active=25 committed=3",
 		},
 		{Name: "a write under the id of a deleted topic", TopicIDs: true, ask: askStaleID, Want: "stale=100 end=0"},
+		{Name: "one write under the ids of several topics that are gone", TopicIDs: true, ask: askStaleIDs, Want: "stale=100 stale=100 ours=0 end=1"},
 		{Name: "ACLs without an authorizer", Open: true, ask: askNoACLs, Want: "describe=54 create=54 delete=54 authorizer=/DEFAULT_CONFIG super=none rights=1111110100000"},
 		{
 			Name: "ACLs", Authorizer: true, ask: askACLs,

@@ -27,12 +27,12 @@ func (cl *client) produce(in inbound, req *kmsg.ProduceRequest) ([]byte, error) 
 	c := cl.cluster
 	c.log.Lock()
 	defer c.log.Unlock()
+	names, strangers, err := c.strangers(req)
+	if err != nil {
+		return nil, err
+	}
 	rulings := make([][]ruling, len(req.Topics))
-	for i := range req.Topics {
-		name, err := c.topicName(req.Topics[i].Topic, req.Topics[i].TopicID)
-		if err != nil {
-			return nil, err
-		}
+	for i, name := range names {
 		for j := range req.Topics[i].Partitions {
 			p := &req.Topics[i].Partitions[j]
 			r, err := c.rule(shard{name, p.Partition}, p)
@@ -46,11 +46,15 @@ func (cl *client) produce(in inbound, req *kmsg.ProduceRequest) ([]byte, error) 
 	if silent {
 		req.Acks = 1
 	}
-	answer, err := cl.exchange(in)
-	if err != nil {
-		return nil, err
+	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	if len(req.Topics) > 0 {
+		answer, err := cl.exchange(in)
+		if err != nil {
+			return nil, err
+		}
+		resp = answer.(*kmsg.ProduceResponse)
 	}
-	resp := answer.(*kmsg.ProduceResponse)
+	resp.Topics = append(resp.Topics, strangers...)
 	for i := range req.Topics {
 		if err := c.settle(resp, &req.Topics[i], rulings[i]); err != nil {
 			return nil, err
@@ -60,6 +64,33 @@ func (cl *client) produce(in inbound, req *kmsg.ProduceRequest) ([]byte, error) 
 		return nil, nil
 	}
 	return encode(resp, in.corr), nil
+}
+
+// strangers takes the topics out of a request whose ids are those of no topic, and gives what a broker answers for them,
+// and the names of the others. kfake itself ends the process when a request has two of them; topics cannot go meanwhile,
+// since they are deleted under the same lock.
+func (c *Cluster) strangers(req *kmsg.ProduceRequest) (names []string, answers []kmsg.ProduceResponseTopic, err error) {
+	var known []kmsg.ProduceRequestTopic
+	for _, t := range req.Topics {
+		name, err := c.topicName(t.Topic, t.TopicID)
+		if err != nil {
+			return nil, nil, err
+		}
+		if name != "" || t.TopicID == ([16]byte{}) {
+			known, names = append(known, t), append(names, name)
+			continue
+		}
+		answer := kmsg.NewProduceResponseTopic()
+		answer.TopicID = t.TopicID
+		for _, p := range t.Partitions {
+			refused := kmsg.NewProduceResponseTopicPartition()
+			refused.Partition, refused.ErrorCode, refused.BaseOffset = p.Partition, kerr.UnknownTopicID.Code, -1
+			answer.Partitions = append(answer.Partitions, refused)
+		}
+		answers = append(answers, answer)
+	}
+	req.Topics = known
+	return names, answers, nil
 }
 
 // rule decides about the records of one partition and prepares them for kfake.
