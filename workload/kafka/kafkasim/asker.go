@@ -101,7 +101,7 @@ var errNever = errors.New("the broker never got there")
 // until asks again until ok, or the time is up: brokers take changes of configuration and rights over
 // asynchronously.
 func (a *asker) until(ok func() bool) {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for a.err == nil && !ok() {
 		if time.Now().After(deadline) {
 			a.fail(errNever)
