@@ -78,8 +78,9 @@ func (g *Gate) Count(key int16) int {
 	return n
 }
 
-// Release lets what is held back through, in the order in which it came, each once the one before is answered. It gives
-// the requests to each of which take is told the broker's answer, without its length and correlation id.
+// Release lets what is held back through, in the order in which it came, each once the one before is answered, and all
+// that comes later. It calls take with each request and the broker's answer, without its length and correlation id. The
+// error says that the broker did not answer one of them.
 func (g *Gate) Release(take func(h *Held, answer []byte)) error {
 	g.mu.Lock()
 	held := g.held
@@ -216,17 +217,27 @@ func (p *passing) back() {
 		if err != nil || len(frame) < 8 {
 			return
 		}
-		p.mu.Lock()
-		mine, waits := p.waits && p.held == binary.BigEndian.Uint32(frame[4:]), p.waits
-		p.mu.Unlock()
-		if mine {
+		if p.isHeld(binary.BigEndian.Uint32(frame[4:])) {
 			p.answers <- frame[8:]
 			return
 		}
-		if _, err := p.client.Write(frame); err != nil && !waits {
+		if _, err := p.client.Write(frame); err != nil && !p.holds() {
 			return
 		}
 	}
+}
+
+// holds says whether a request was held back: then the client is gone, and the broker's answer still wanted.
+func (p *passing) holds() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waits
+}
+
+func (p *passing) isHeld(id uint32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waits && p.held == id
 }
 
 // readFrame reads a request or an answer with its length before it.

@@ -176,18 +176,7 @@ func lateMover(t *testing.T, version string) {
 	h.unlink()
 	old := h.oldMover(&kafka.Endpoint{Brokers: []string{gate.Addr()}})
 	h.followed(east)
-	for key := range lateKinds() {
-		gate.Hold(key)
-	}
-	stir(t, th.east)
-	h.await("one of each is under way", func() bool {
-		for key := range lateKinds() {
-			if gate.Count(key) == 0 {
-				return false
-			}
-		}
-		return true
-	})
+	h.holdOneOfEach(t, th.east, gate)
 	old.lease.Store(0)
 	if err := <-old.ended; err == nil || understudy.AsError(err).Code != "US003" {
 		t.Fatalf("the old mover ended with %v", err)
@@ -212,6 +201,9 @@ func lateMover(t *testing.T, version string) {
 			t.Errorf("late %s was answered %v, not %s", kmsg.NameForKey(key), answers[key], want)
 		}
 	}
+	h.await("it was seen", func() bool {
+		return slices.ContainsFunc(h.progress.Notes, func(n string) bool { return strings.Contains(n, "as the halted mover kept it") })
+	})
 	h.await("all is as it was", func() bool {
 		return cmp.Equal(settings(t, th.west, "orders"), was) && standing(t, th.west, "readers") == stood
 	})
@@ -225,6 +217,48 @@ func lateMover(t *testing.T, version string) {
 	aborted := func(r row) bool { return r.value == "aborted" } // it is read in the east by who reads what is not committed
 	if home := slices.DeleteFunc(rows(t, th.east, "orders"), aborted); !slices.Equal(home, before) {
 		t.Errorf("%d records in the west, and %d in the east", len(before), len(home))
+	}
+	h.haltGrowsOld(t, th.west)
+}
+
+// holdOneOfEach gives the mover one of each to do, and waits until the gate has them.
+func (h *house) holdOneOfEach(t *testing.T, source string, gate *lab.Gate) {
+	t.Helper()
+	for key := range lateKinds() {
+		gate.Hold(key)
+	}
+	stir(t, source)
+	h.await("one of each is under way", func() bool {
+		for key := range lateKinds() {
+			if gate.Count(key) == 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// haltGrowsOld makes the brokers of the west forget producers soon: then the halt is not proven any more, and no probe is
+// sent that they could take for a record.
+func (h *house) haltGrowsOld(t *testing.T, addr string) {
+	t.Helper()
+	adm := kadm.NewClient(client(t, addr))
+	if _, err := adm.AlterBrokerConfigs(t.Context(), []kadm.AlterConfig{{Name: "producer.id.expiration.ms", Value: kadm.StringPtr("10000")}}); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(h.steps, func(s understudy.Step) bool { return s.Kind == "halt.prove" })
+	run := understudy.Run{
+		Operation: "op-1", Attempt: 1, ControlPlane: h.plane, Now: h.role, Lease: lease(),
+		Role: func(context.Context) (understudy.Role, error) { return h.role, nil }, Report: func(understudy.StepProgress) {},
+	}
+	before := rows(t, addr, "orders")
+	h.await("too old", func() bool {
+		run.Lease = lease()
+		_, err := h.w.Do(h.ctx, h.steps[i], run)
+		return err != nil && strings.Contains(understudy.AsError(err).Why, "forgets it after 10s")
+	})
+	if after := rows(t, addr, "orders"); !slices.Equal(after, before) {
+		t.Errorf("the halt probe left a record")
 	}
 }
 
@@ -264,11 +298,7 @@ func lateCodes(resp kmsg.Response) []string {
 		}
 	case *kmsg.WriteTxnMarkersResponse:
 		for _, m := range r.Markers {
-			for _, x := range m.Topics {
-				for _, p := range x.Partitions {
-					say(p.ErrorCode)
-				}
-			}
+			out = append(out, markerCodes(m)...)
 		}
 	case *kmsg.OffsetCommitResponse:
 		for _, x := range r.Topics {
@@ -285,6 +315,16 @@ func lateCodes(resp kmsg.Response) []string {
 	case *kmsg.IncrementalAlterConfigsResponse:
 		for _, x := range r.Resources {
 			say(x.ErrorCode)
+		}
+	}
+	return out
+}
+
+func markerCodes(m kmsg.WriteTxnMarkersResponseMarker) []string {
+	var out []string
+	for _, x := range m.Topics {
+		for _, p := range x.Partitions {
+			out = append(out, fmt.Sprint(p.ErrorCode))
 		}
 	}
 	return out
