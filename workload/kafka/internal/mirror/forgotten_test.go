@@ -82,11 +82,11 @@ func (f *forgetful) forgets() {
 	})
 }
 
-// last is the producer of the log's last batch.
-func (f *forgetful) last() batch.Producer {
+// wroteAt is the producer of the batch at an offset.
+func (f *forgetful) wroteAt(offset int64) batch.Producer {
 	f.t.Helper()
 	p := f.partition()
-	got, err := f.c.Fetch(f.t.Context(), understudy.Lease{}, p, f.ends(f.t, f.topic)[0]-1, 1<<20)
+	got, err := f.c.Fetch(f.t.Context(), understudy.Lease{}, p, offset, 1<<20)
 	if err != nil || got.Code != 0 {
 		f.t.Fatal(got.Code, err)
 	}
@@ -171,9 +171,10 @@ func TestAMoverThatWasForgotten(t *testing.T) {
 			t.Helper()
 			r.caughtUp(from, to.end, topic)
 			to.forgets()
+			end := to.ends(t, topic)[0]
 			from.writeOld(t, topic, 20)
 			r.caughtUp(from, to.end, topic)
-			if p := to.last(); p.Epoch != 4 || p.Sequence != 0 {
+			if p := to.wroteAt(end); p.Epoch != 4 || p.Sequence != 0 {
 				t.Fatalf("after it was forgotten, it went on as %+v", p)
 			}
 		}
