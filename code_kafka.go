@@ -28,7 +28,7 @@ func kafkaFenceCodes() []Explanation {
 		{"US111", "Transactions stay open", "The old primary's topics were closed to new records, but transactions are still open after the broker's transaction.max.timeout.ms. Closing the topics completely now would leave them hanging for good. End the named transactional ids (stop their producers, or `kafka-transactions.sh --abort`) and retry."},
 		{"US112", "Fence not proven", "A write probe with an ordinary writer's credentials was not refused on every partition. The secondary stays closed."},
 		{"US113", "Source and target end differently", "After the fence, the secondary does not end where the primary ends. Nothing is promoted until they do."},
-		{"US114", "Halt not proven", "A partition of the secondary does not show the halt marker of the current role epoch, or an old-epoch probe was not refused with 47."},
+		{"US114", "Halt not proven", "A partition of the secondary does not show the halt marker of the current role epoch, an old-epoch probe was not refused with 47, or the marker is older than half the time for which the brokers remember a producer (producer.id.expiration.ms): then abort the takeover and begin it anew."},
 		{"US115", "Role changed", "The workload's role is no longer the one under which this step was decided. Nothing was changed."},
 		{"US116", "New side not open", "The write probe on the new side did not find every partition open, or the acknowledged write failed."},
 		{"US117", "Not at one common cut", "The role epoch is used up or not above what the log has seen. Control chooses a higher one."},

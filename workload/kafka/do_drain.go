@@ -15,8 +15,8 @@ import (
 // salvageFor is how long a failover waits for what the old side still gives while nothing moves.
 const salvageFor = 10 * time.Second
 
-// awaitDrain waits until the target ends where the source ends, on every partition, and proves it. It changes
-// nothing: the mover does the copying. For a salvage it waits as long as something still arrives, and promises
+// awaitDrain waits until the target ends where the source ends, on every partition, and proves it. The mover does the
+// copying; what the source has removed at its start is removed here, which is harmless to repeat. For a salvage it waits as long as something still arrives, and promises
 // nothing.
 func awaitDrain(ctx context.Context, j *job) (understudy.Receipt, error) {
 	a, err := args[linkArgs](j.step)
@@ -36,10 +36,13 @@ func awaitDrain(ctx context.Context, j *job) (understudy.Receipt, error) {
 			}
 			return understudy.Receipt{}, err
 		}
-		if left == 0 && a.Salvage {
-			return understudy.Receipt{Summary: fmt.Sprintf("%s has nothing that %s lacks", a.From, a.To)}, nil
-		}
 		if left == 0 {
+			if err := j.trimAlike(ctx, source); err != nil && !(a.Salvage && understudy.KindOf(err) == understudy.KindUnreachable) {
+				return understudy.Receipt{}, err
+			}
+			if a.Salvage {
+				return understudy.Receipt{Summary: fmt.Sprintf("%s has nothing that %s lacks", a.From, a.To)}, nil
+			}
 			return j.drained(a, ends), nil
 		}
 		if best < 0 || left < best {
@@ -53,6 +56,36 @@ func awaitDrain(ctx context.Context, j *job) (understudy.Receipt, error) {
 			return understudy.Receipt{}, err
 		}
 	}
+}
+
+// trimAlike lets the target begin where the source begins, so that a trim that a late mover sent finds nothing to do:
+// it cannot ask for more than the source had removed.
+func (j *job) trimAlike(ctx context.Context, source *site) error {
+	_, parts, err := j.matched(ctx, source)
+	if err != nil {
+		return err
+	}
+	want, err := source.admin.ListOffsets(ctx, j.run.Lease, cluster.Start, parts)
+	if err != nil {
+		return err
+	}
+	_, there, err := j.matched(ctx, j.site)
+	if err != nil {
+		return err
+	}
+	have, err := j.site.admin.ListOffsets(ctx, j.run.Lease, cluster.Start, there)
+	if err != nil {
+		return err
+	}
+	for _, p := range there {
+		if want[p.TP] <= have[p.TP] {
+			continue
+		}
+		if _, err := j.site.admin.DeleteRecords(ctx, j.run.Lease, p, want[p.TP]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // behind counts the offsets that the target lacks. A partition of the target that is ahead is a conflict, except

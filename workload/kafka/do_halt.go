@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,9 +19,12 @@ import (
 )
 
 const (
-	// haltValid is how long a halt may be relied on without looking again: less than the time for which a
-	// broker remembers a producer (producer.id.expiration.ms, a day).
+	// haltValid is how long a halt may be relied on without looking again, where brokers remember a producer for
+	// at least twice as long.
 	haltValid = time.Hour
+	// rememberedFor is how long a broker remembers a producer that wrote nothing more, where it does not say
+	// (producer.id.expiration.ms).
+	rememberedFor = 24 * time.Hour
 	// absurdSequence is one that no batch of ours can have next, so that the halt probe is never appended.
 	absurdSequence = 1<<30 + 7
 )
@@ -205,24 +209,66 @@ func isMarker(b batch.Batch, pid int64, epoch int16) bool {
 
 // halted proves the halt and writes the receipt.
 func (h halting) halted(ctx context.Context, a linkArgs, parts []cluster.Partition, markers map[cluster.TP]int64) (understudy.Receipt, error) {
-	if err := h.refusesOld(ctx, parts); err != nil {
+	remembered, err := h.site.remembered(ctx, h.run.Lease, parts)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
+	if err := h.refusesOld(ctx, parts, remembered); err != nil {
 		return understudy.Receipt{}, err
 	}
 	link := understudy.Link{Plan: h.w.spec.Plan, Workload: h.w.spec.Name, From: a.From, To: a.To}
-	proof := h.proof(understudy.ProofHalt, haltValid)
+	proof := h.proof(understudy.ProofHalt, min(haltValid, remembered/2))
 	proof.Link, proof.Complete = &link, true
 	proof.Means = fmt.Sprintf("a batch of the mover's epoch is refused with 47 on %d of %d partitions", len(parts), len(parts))
 	r := understudy.Receipt{Summary: proof.Means, Proofs: []understudy.Proof{proof}}
 	return detailed(r, haltDetail{h.pid, understudy.RoleEpoch(h.epoch), vector(markers)}), nil
 }
 
+// remembered is how long the leaders of some partitions remember a producer: the shortest time that one of them says.
+func (s *site) remembered(ctx context.Context, lease understudy.Lease, parts []cluster.Partition) (time.Duration, error) {
+	shortest, asked := rememberedFor, map[int32]bool{}
+	for _, p := range parts {
+		if asked[p.Leader] {
+			continue
+		}
+		asked[p.Leader] = true
+		conf, err := s.admin.DescribeBrokerConfigs(ctx, lease, p.Leader)
+		switch {
+		case understudy.KindOf(err) == understudy.KindDenied:
+			return shortest, nil // they stay with the default, as far as we may know
+		case err != nil:
+			return 0, err
+		}
+		shortest = min(shortest, remembers(conf))
+	}
+	return shortest, nil
+}
+
+// remembers is how long a broker with these settings remembers a producer.
+func remembers(conf map[string]cluster.ConfigValue) time.Duration {
+	n, err := strconv.ParseInt(conf["producer.id.expiration.ms"].Value, 10, 64)
+	if err != nil || n > rememberedFor.Milliseconds() {
+		return rememberedFor
+	}
+	return time.Duration(n) * time.Millisecond
+}
+
 // refusesOld sends the harmless halt probe to every partition: a batch of the epoch before, with an absurd
-// sequence. 47 means halted, 45 not. It is sent only where the leader remembers our epoch, because a partition
-// that has forgotten the producer would accept it.
-func (h halting) refusesOld(ctx context.Context, parts []cluster.Partition) error {
+// sequence. 47 means halted, 45 not. It is sent only where the leader remembers our epoch, and will for as long again
+// as the marker is old: a partition that has forgotten the producer would accept it.
+func (h halting) refusesOld(ctx context.Context, parts []cluster.Partition, remembered time.Duration) error {
 	producers, err := h.site.admin.DescribeProducers(ctx, h.run.Lease, parts)
 	if err != nil {
 		return err
+	}
+	for _, p := range parts {
+		i := slices.IndexFunc(producers[p.TP], func(k cluster.Producer) bool { return k.ID == h.pid && k.Epoch == int32(h.epoch) })
+		if i < 0 {
+			return h.unproven(p, "the leader does not remember the marker's epoch")
+		}
+		if age := time.Since(time.UnixMilli(producers[p.TP][i].LastMillis)); age > remembered/2 {
+			return h.unproven(p, fmt.Sprintf("the marker is %s old, and the leader forgets it after %s: a probe that came late would be taken", age.Round(time.Second), remembered))
+		}
 	}
 	coder, err := batch.NewCoder(decodeLimit)
 	if err != nil {
@@ -231,9 +277,6 @@ func (h halting) refusesOld(ctx context.Context, parts []cluster.Partition) erro
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(probeParallel)
 	for _, p := range parts {
-		if !slices.ContainsFunc(producers[p.TP], func(k cluster.Producer) bool { return k.ID == h.pid && k.Epoch == int32(h.epoch) }) {
-			return h.unproven(p, "the leader does not remember the marker's epoch")
-		}
 		g.Go(func() error { return h.refusesOldAt(ctx, coder, p) })
 	}
 	return g.Wait()
@@ -261,7 +304,7 @@ func (h halting) refusesOldAt(ctx context.Context, coder *batch.Coder, p cluster
 func (h halting) unproven(p cluster.Partition, why string) error {
 	return &understudy.Error{
 		Code: "US114", Kind: understudy.KindRefused, Op: "kafka.halt", Object: h.object(p.TP.String()),
-		Summary: "the halt is not proven", Why: why, Fix: "retry",
+		Summary: "the halt is not proven", Why: why, Fix: "retry; if the halt is too old, abort and begin anew",
 	}
 }
 

@@ -304,6 +304,10 @@ func (o *observer) broker(ctx context.Context) error {
 		if n, err := strconv.ParseInt(conf["transaction.max.timeout.ms"].Value, 10, 64); err == nil {
 			o.facts.MaxTransaction = time.Duration(n) * time.Millisecond
 		}
+		if d := remembers(conf); d < 2*haltValid {
+			o.find("warning", "", fmt.Sprintf("the brokers of %s forget a producer after %s: the proof that a mover is halted there holds for half of that", o.s.name, d),
+				"set producer.id.expiration.ms to a day, its default")
+		}
 		o.facts.AutoCreate = conf["auto.create.topics.enable"].Value == "true"
 		break
 	}

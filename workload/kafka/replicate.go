@@ -20,11 +20,13 @@ func (w *Workload) Replicate(ctx context.Context, a understudy.Assignment, repor
 	if err != nil {
 		return err
 	}
+	cut, taken := cutOf(a.Kept)
 	m, err := mirror.New(mirror.Options{
 		Link: a.Link, Epoch: a.Epoch, Lease: a.Lease, Frozen: a.Frozen, Reverse: a.Reverse, Kept: a.Kept, Unsettled: a.Unsettled,
 		Source: from.admin, Target: to.admin, SourceID: clusterOf(a.Kept, a.Link.From), TargetID: clusterOf(a.Kept, a.Link.To),
 		Topic: w.match.topic, Group: w.match.group, Fence: keepFence(a.Link.To), Guard: w.guardNew(to, a.Lease),
 		Replication: w.cfg.Replication, Budget: w.opening.FetchBudget, Report: report,
+		Late: taken && cut.From == a.Link.To && cut.To == a.Link.From,
 	})
 	if err != nil {
 		return err

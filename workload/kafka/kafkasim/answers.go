@@ -15,6 +15,9 @@ type Target struct {
 	SASLAddr string
 	// Restart kills the broker and starts it again. Nil where a case that needs it is to be left out.
 	Restart func(context.Context) error
+	// Refusals counts how often a transaction's coordinator has been refused a marker. A broker answers a commit before
+	// it sends the markers, and no request tells when they came back. Nil where they are sent before the answer.
+	Refusals func() int
 	// NoTopicIDs says that the broker knows no topic ids in Produce, as before Kafka 4.
 	NoTopicIDs bool
 }

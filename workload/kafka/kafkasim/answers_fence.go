@@ -62,7 +62,7 @@ func askHung(a *asker) {
 	pid, epoch := a.begin("answers-limit-0")
 	a.say("wrote", a.produceTo(a.id, "answers-limit-0", craft{pid: pid, epoch: epoch, n: 2, attributes: bitTransactional}.bytes()))
 	a.limit("0", "10")
-	a.say("commit", a.finish("answers-limit-0", pid, epoch, true))
+	a.say("commit", a.finishRefused("answers-limit-0", pid, epoch))
 	a.limit("", "2")
 	a.say("reopened", a.probe())
 	a.say("lso", a.lso())

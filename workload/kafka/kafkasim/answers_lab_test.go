@@ -1,7 +1,9 @@
 package kafkasim
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"testing"
 
 	"github.com/understudy-dr/understudy/lab/kafka"
@@ -23,7 +25,14 @@ func TestAnswersOfRealBrokers(t *testing.T) {
 
 func targetOf(t *testing.T, b *kafka.Broker) Target {
 	t.Helper()
-	return Target{Addr: b.Addr(), SASLAddr: b.SASLAddr(), NoTopicIDs: b.Version() == kafka.V39, Restart: func(ctx context.Context) error {
+	refusals := func() int {
+		log, err := os.ReadFile(b.Log())
+		if err != nil {
+			t.Error(err)
+		}
+		return bytes.Count(log, []byte("Received fatal error "))
+	}
+	return Target{Addr: b.Addr(), SASLAddr: b.SASLAddr(), NoTopicIDs: b.Version() == kafka.V39, Refusals: refusals, Restart: func(ctx context.Context) error {
 		if err := b.Kill(); err != nil {
 			return err
 		}

@@ -1,6 +1,10 @@
 package kafkasim
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 func markerAnswers() []Case {
 	return []Case{
@@ -21,6 +25,10 @@ func markerAnswers() []Case {
 			Want: "absurd=0@0 end=1",
 		},
 		{
+			Name: "the time a producer is known by", ask: askTimes,
+			Want: "wrote=0@0 old=true marker=0 old=false",
+		},
+		{
 			Name: "coordinator epochs", ask: askCoordinator,
 			Want: "first=0 lower=52 equal=0 higher=0 data=0@3 producer={epoch 0 seq 0 coordinator 6 txn -1}",
 		},
@@ -33,6 +41,16 @@ func markerAnswers() []Case {
 			Want: "thousand=0 end=1000",
 		},
 	}
+}
+
+// askTimes asks whose time decides when a producer is forgotten: the records' own, and the broker's for a marker.
+func askTimes(a *asker) {
+	const hour = int64(time.Hour / time.Millisecond)
+	old := func() bool { return a.lastTime(crafted) < time.Now().UnixMilli()-hour }
+	a.say("wrote", a.produce(craft{pid: crafted, n: 1, ahead: -2 * hour}.bytes()))
+	a.say("old", old())
+	a.say("marker", a.markers(crafted, 0, 0, 1))
+	a.say("old", old())
 }
 
 func askMarkers(a *asker) {

@@ -44,7 +44,7 @@ func askAddedHung(a *asker) {
 	const txn = "answers-added-hung"
 	pid, epoch := a.begin(txn)
 	a.limit("0", "10")
-	a.say("commit", a.finish(txn, pid, epoch, true))
+	a.say("commit", a.finishRefused(txn, pid, epoch))
 	a.say("listed", a.listed(txn))
 	a.say("described", a.described(txn))
 	a.limit("", "2")

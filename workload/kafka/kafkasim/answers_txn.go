@@ -69,3 +69,16 @@ func (a *asker) finish(txn string, pid int64, epoch int16, commit bool) int16 {
 	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = txn, pid, epoch, commit
 	return a.request(req).(*kmsg.EndTxnResponse).ErrorCode
 }
+
+// finishRefused commits, and waits until the coordinator has been refused the marker: a marker on its way would still
+// pass once the topic is open again.
+func (a *asker) finishRefused(txn string, pid int64, epoch int16) int16 {
+	refusals := a.to.Refusals
+	if refusals == nil {
+		return a.finish(txn, pid, epoch, true)
+	}
+	before := refusals()
+	code := a.finish(txn, pid, epoch, true)
+	a.until(func() bool { return refusals() > before })
+	return code
+}

@@ -101,7 +101,7 @@ var errNever = errors.New("the broker never got there")
 // until asks again until ok, or the time is up: brokers take changes of configuration and rights over
 // asynchronously.
 func (a *asker) until(ok func() bool) {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for a.err == nil && !ok() {
 		if time.Now().After(deadline) {
 			a.fail(errNever)
@@ -265,16 +265,37 @@ func (a *asker) lso() int64   { return a.offset(-1, true) }
 
 // producers gives what DescribeProducers says about one producer of partition 0.
 func (a *asker) producers(pid int64) string {
+	if p := a.describeProducers(); p != nil {
+		return describe(*p, pid)
+	}
+	return "nothing"
+}
+
+// lastTime is the time of the newest batch of a producer of partition 0, in milliseconds since 1970; 0 when there is none.
+func (a *asker) lastTime(pid int64) int64 {
+	p := a.describeProducers()
+	if p == nil {
+		return 0
+	}
+	for _, got := range p.ActiveProducers {
+		if got.ProducerID == pid {
+			return got.LastTimestamp
+		}
+	}
+	return 0
+}
+
+func (a *asker) describeProducers() *kmsg.DescribeProducersResponseTopicPartition {
 	req := kmsg.NewPtrDescribeProducersRequest()
 	t := kmsg.NewDescribeProducersRequestTopic()
 	t.Topic, t.Partitions = a.topic, []int32{0}
 	req.Topics = append(req.Topics, t)
 	for _, t := range a.request(req).(*kmsg.DescribeProducersResponse).Topics {
-		for _, p := range t.Partitions {
-			return describe(p, pid)
+		for i := range t.Partitions {
+			return &t.Partitions[i]
 		}
 	}
-	return "nothing"
+	return nil
 }
 
 func describe(p kmsg.DescribeProducersResponseTopicPartition, pid int64) string {

@@ -3,6 +3,7 @@ package kafkasim
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -136,6 +137,7 @@ func (m *marking) accept(at shard, e *kmsg.WriteTxnMarkersRequestMarker) {
 	p := m.cluster.parts[at]
 	p.fold(batchView{
 		base: p.next, pid: e.ProducerID, epoch: e.ProducerEpoch, control: true, commit: e.Committed, coordinator: e.CoordinatorEpoch,
+		maxTime: time.Now().UnixMilli(),
 	})
 	one := *e
 	t := kmsg.NewWriteTxnMarkersRequestMarkerTopic()

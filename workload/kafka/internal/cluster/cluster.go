@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/conn"
 )
 
 // RequestTimeout is the longest any single request may take. A successor of a lease waits at least this
@@ -173,20 +174,21 @@ func (cfg Config) options(ctx context.Context) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID("understudy"),
-		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(RequestTimeout),
 		kgo.RequestTimeoutOverhead(RequestTimeout),
 		kgo.MetadataMinAge(50 * time.Millisecond),
 		kgo.BrokerMaxReadBytes(256 << 20),
 		kgo.BrokerMaxWriteBytes(256 << 20),
 	}
+	dial := conn.TCP(dialTimeout)
 	if cfg.TLS != nil {
 		conf, err := cfg.tls(ctx)
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, kgo.DialTLSConfig(conf))
+		dial = conn.TLS(dialTimeout, conf)
 	}
+	opts = append(opts, kgo.Dialer(dial))
 	if cfg.SASL != nil {
 		m, err := cfg.mechanism()
 		if err != nil {

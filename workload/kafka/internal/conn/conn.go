@@ -102,31 +102,12 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	return c, nil
 }
 
-// TCP dials plain TCP and gives up after the limit.
-func TCP(limit time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: limit}).DialContext
-}
-
 func open(ctx context.Context, o Options) (net.Conn, error) {
 	nc, err := o.Dial(ctx, "tcp", o.Addr)
 	if err != nil || o.TLS == nil {
 		return nc, err
 	}
-	conf := o.TLS.Clone()
-	if conf.ServerName == "" {
-		host, _, err := net.SplitHostPort(o.Addr)
-		if err != nil {
-			_ = nc.Close()
-			return nil, err
-		}
-		conf.ServerName = host
-	}
-	tc := tls.Client(nc, conf)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		_ = nc.Close()
-		return nil, err
-	}
-	return tc, nil
+	return secure(ctx, nc, o.Addr, o.TLS)
 }
 
 // Version is the version in which requests of a key leave, and false when the broker does not know the key.
@@ -203,6 +184,9 @@ func (c *Conn) failLocked(err error) error {
 	if c.err == nil {
 		c.err = fmt.Errorf("%s: %w", c.o.Addr, err)
 		close(c.gone)
+		if len(c.waiting) > 0 || !errors.Is(err, ErrClosed) {
+			abandon(c.nc)
+		}
 		_ = c.nc.Close()
 		for _, k := range c.waiting {
 			k.finish(nil, c.err)

@@ -86,11 +86,42 @@ func TestVersionCaps(t *testing.T) {
 	}
 }
 
-// counting counts what is written to a socket.
+// counting counts what is written to a socket, and notes that it is to be dropped.
 type counting struct {
 	net.Conn
 	mu      sync.Mutex
 	written int
+	dropped bool
+}
+
+func (c *counting) SetLinger(sec int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropped = sec == 0
+	return nil
+}
+
+// TestWhatHasNoAnswerIsDropped closes with and without a call in flight: only then nothing may be sent after.
+func TestWhatHasNoAnswerIsDropped(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		var sock *counting
+		c := dial(t, Options{Addr: fake(t), Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+			sock = &counting{Conn: nc}
+			return sock, err
+		}})
+		if asked {
+			if _, err := c.Send(t.Context(), kmsg.NewPtrMetadataRequest()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if sock.dropped != asked {
+			t.Errorf("with a call in flight: %v, dropped: %v", asked, sock.dropped)
+		}
+	}
 }
 
 func (c *counting) Write(b []byte) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
@@ -23,6 +24,8 @@ type alignment struct {
 	seq  int32
 	// fresh says that the target's leader knows nothing of our producer, so that it takes any sequence.
 	fresh bool
+	// newest is the time of the newest thing it remembers of us, in milliseconds since 1970; now where it is fresh.
+	newest int64
 	// leader is the source's leader epoch of the offset before end; −1 when unknown.
 	leader int32
 }
@@ -45,8 +48,8 @@ func (s *shard) align(ctx context.Context) (alignment, error) {
 	if err != nil {
 		return alignment{}, err
 	}
-	at := alignment{target: e.target, end: e.targetEnd, leader: -1, fresh: true}
-	if err := s.recall(ctx, e, &at); err != nil {
+	at := alignment{target: e.target, end: e.targetEnd, leader: -1}
+	if err := s.recall(ctx, &at); err != nil {
 		return at, err
 	}
 	// The end must still be the one the leader's memory belongs to.
@@ -123,22 +126,23 @@ func (s *shard) ends(ctx context.Context) (ends, error) {
 }
 
 // recall asks the target's leader what it remembers of our producer.
-func (s *shard) recall(ctx context.Context, e ends, at *alignment) error {
-	known, err := s.m.target.c.DescribeProducers(ctx, s.m.o.Lease, []cluster.Partition{e.target})
+func (s *shard) recall(ctx context.Context, at *alignment) error {
+	known, err := s.m.target.c.DescribeProducers(ctx, s.m.o.Lease, []cluster.Partition{at.target})
 	if err != nil {
 		return err
 	}
+	at.seq, at.fresh, at.newest = 0, true, time.Now().UnixMilli()
 	for _, p := range known[s.tp] {
 		if p.ID != s.m.pid {
 			continue
 		}
+		at.fresh, at.newest = false, p.LastMillis
 		switch {
 		case p.Epoch > int32(s.m.epoch):
 			return s.fenced(understudy.RoleEpoch(p.Epoch), "the target has seen a higher role epoch")
 		case p.Epoch == int32(s.m.epoch) && p.LastSequence >= 0:
-			at.seq, at.fresh = batch.AddSequence(p.LastSequence, 1), false
-		default:
-			at.seq, at.fresh = 0, false // another epoch, or markers only: data begins at 0
+			at.seq = batch.AddSequence(p.LastSequence, 1)
+		default: // another epoch, or markers only: data begins at 0
 		}
 	}
 	return nil

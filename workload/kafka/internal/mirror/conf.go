@@ -24,6 +24,7 @@ type conf struct {
 	m       *Mirror
 	round   int
 	missing map[string]int // listings in a row that lacked a followed topic
+	late    lateSettings
 
 	mu   sync.Mutex
 	said map[string][]string // notes by topic
@@ -35,7 +36,7 @@ func newConf(m *Mirror) *conf {
 	for k, v := range m.o.Kept {
 		kept[k] = v
 	}
-	return &conf{m: m, missing: map[string]int{}, said: map[string][]string{}, kept: kept}
+	return &conf{m: m, missing: map[string]int{}, said: map[string][]string{}, kept: kept, late: newLateSettings(m.o)}
 }
 
 func (c *conf) notes() []string {
@@ -342,6 +343,9 @@ func (c *conf) align(ctx context.Context, names []string, from, to cluster.Metad
 	if err != nil {
 		return err
 	}
+	if err := c.putRight(ctx, names, from, intended, source); err != nil {
+		return err
+	}
 	for _, n := range names {
 		in, have := intended[n], topicconf.Values(target[n])
 		rf := max(to.Topics[n].Replication(), 1)
@@ -366,7 +370,7 @@ func (c *conf) align(ctx context.Context, names []string, from, to cluster.Metad
 
 // explain notes what is not as the owner has it on the source.
 func (c *conf) explain(topic string, in topicconf.Intended, source, target topicconf.Values, rf int16) {
-	var notes []string
+	notes := slices.Clone(c.late.undone[topic])
 	for _, n := range topicconf.NotCopied(in, source, target, rf) {
 		notes = append(notes, fmt.Sprintf("topic %s: %s is not copied: %s", topic, n.Setting, n.Why))
 	}

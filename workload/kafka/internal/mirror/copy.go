@@ -72,13 +72,10 @@ func (s *shard) producer() batch.Producer {
 
 // put hands one dense batch to the writer of the partition's leader.
 func (s *shard) put(ctx context.Context, b batch.Batch, c *chunk) error {
-	if s.inFlight == 0 && time.Since(s.lastAck) > idleLong {
-		// The leader may have forgotten us: then it takes any first sequence, so the end decides, and one
-		// batch at a time.
-		if err := s.stillThere(ctx); err != nil {
+	if s.inFlight == 0 {
+		if err := s.recalled(ctx); err != nil {
 			return err
 		}
-		s.width = 1
 	}
 	for s.inFlight >= s.width {
 		if err := s.takeOne(ctx); err != nil {
@@ -89,7 +86,7 @@ func (s *shard) put(ctx context.Context, b batch.Batch, c *chunk) error {
 	if err := batch.Rewrite(b, s.producer()); err != nil {
 		return s.unusable(s.m.source, s.next, err)
 	}
-	it := &item{part: s.target, batch: b, base: s.next, next: s.next + n, spoiled: s.spoiled, acks: s.acks}
+	it := &item{part: s.target, batch: b, base: s.next, next: s.next + n, newest: b.MaxTimestamp(), spoiled: s.spoiled, acks: s.acks}
 	if c != nil {
 		it.chunk = c.hold()
 	}
@@ -105,19 +102,6 @@ func (s *shard) put(ctx context.Context, b batch.Batch, c *chunk) error {
 	return nil
 }
 
-// stillThere re-reads the target's end when nothing is in flight.
-func (s *shard) stillThere(ctx context.Context) error {
-	ends, err := s.m.target.c.ListOffsets(ctx, s.m.o.Lease, cluster.End, []cluster.Partition{s.target})
-	if err != nil {
-		return err
-	}
-	if ends[s.tp] != s.next {
-		return errMoved
-	}
-	s.lastAck = time.Now()
-	return nil
-}
-
 // fill writes markers up to an offset, when nothing else is in flight.
 func (s *shard) fill(ctx context.Context, to int64) error {
 	if to <= s.next {
@@ -126,9 +110,11 @@ func (s *shard) fill(ctx context.Context, to int64) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	if wait := time.Until(s.unsure); wait > 0 {
-		sleep(ctx, wait)
-		return errMoved
+	if err := s.undoubted(ctx); err != nil {
+		return err
+	}
+	if err := s.recalled(ctx); err != nil {
+		return err
 	}
 	job := &filling{part: s.target, from: s.next, to: to, answer: make(chan error, 1)}
 	s.track.sending(to)
@@ -145,7 +131,8 @@ func (s *shard) fill(ctx context.Context, to int64) error {
 	if err != nil {
 		return err
 	}
-	s.next, s.lastAck, s.boot = to, time.Now(), false
+	s.next, s.boot = to, false
+	s.appended(time.Now().UnixMilli())
 	s.track.hold(to)
 	s.m.filled.Add(to - job.from)
 	return nil

@@ -18,6 +18,8 @@ type GroupOptions struct {
 	Topic, Group   func(string) bool
 	// Exact sets each group exactly as on the source the first time it is seen, also backwards.
 	Exact bool
+	// Late says that a halted mover may still commit positions on the source.
+	Late bool
 }
 
 // Groups copies the positions of consumer groups. What it saw on the source is written beside each position on the
@@ -80,6 +82,11 @@ func (g *Groups) Sync(ctx context.Context) (GroupReport, error) {
 	from, err := g.o.Source.FetchGroupOffsets(ctx, g.o.Lease, names)
 	if err != nil {
 		return rep, err
+	}
+	if g.o.Late {
+		if err := g.putRight(ctx, from); err != nil {
+			return rep, err
+		}
 	}
 	moved := g.moved(from)
 	if len(moved) == 0 {

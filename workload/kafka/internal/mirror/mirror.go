@@ -39,6 +39,9 @@ type Options struct {
 	Frozen func() bool
 	// Reverse sets the groups' positions exactly once, also backwards.
 	Reverse bool
+	// Late says that the source was the target of the link the other way until a takeover halted that link's mover, of
+	// which requests may still be under way: what they change on the source is put right.
+	Late bool
 	// Unsettled is until when an earlier mover's requests may still be applied: no marker is written before it.
 	Unsettled time.Time
 	// Kept is the workload's memory as the assignment began.
@@ -129,7 +132,7 @@ func New(o Options) (*Mirror, error) {
 	}
 	m.conf = newConf(m)
 	m.groups = NewGroups(GroupOptions{
-		Lease: o.Lease, Source: o.Source, Target: o.Target, Topic: o.Topic, Group: o.Group, Exact: o.Reverse,
+		Lease: o.Lease, Source: o.Source, Target: o.Target, Topic: o.Topic, Group: o.Group, Exact: o.Reverse, Late: o.Late,
 	})
 	return m, nil
 }

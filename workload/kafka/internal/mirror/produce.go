@@ -24,7 +24,9 @@ type item struct {
 	batch []byte
 	// base is the offset at which the broker has to store it, and next the one after it.
 	base, next int64
-	chunk      *chunk
+	// newest is the time of its newest record, in milliseconds since 1970.
+	newest int64
+	chunk  *chunk
 	// spoiled is shared by the items of one run of a partition: once one of them failed, none after it may be
 	// sent, because a broker that knows nothing of our producer takes any first sequence.
 	spoiled *atomic.Bool

@@ -17,8 +17,6 @@ const (
 	// window is how many batches of one partition may be unanswered: as many as a broker remembers, to tell
 	// a batch that it has already from one that is out of order.
 	window = 5
-	// idleLong is how long nothing was appended before the leader's memory of us is no longer relied upon.
-	idleLong = time.Minute
 	// retryMin and retryMax bound the pause before a partition is tried again.
 	retryMin = 100 * time.Millisecond
 	retryMax = 3 * time.Second
@@ -44,6 +42,7 @@ type shard struct {
 	spoiled  *atomic.Bool
 	acks     chan ack
 	lastAck  time.Time
+	newest   int64 // the time of the newest thing the leader has of us, in milliseconds since 1970
 	leader   int32 // the source's leader epoch of the offset before next
 	boot     bool  // nothing but a filled head has been copied
 	empties  int
@@ -162,12 +161,14 @@ func (s *shard) follow(ctx context.Context) error {
 		return err
 	}
 	s.target, s.next, s.seq, s.leader = at.target, at.end, at.seq, at.leader
-	s.spoiled, s.empties, s.lastAck = &atomic.Bool{}, 0, time.Now()
-	s.width = window
-	if at.fresh {
-		s.width = 1
-	}
+	s.spoiled, s.empties, s.width = &atomic.Bool{}, 0, window
+	s.appended(at.newest)
 	s.track.align(at.end)
+	if at.fresh {
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
+	}
 	if at.head > at.end {
 		s.boot = true
 		if err := s.fillHead(ctx, at.head); err != nil {
@@ -303,8 +304,8 @@ func (s *shard) take(a ack) error {
 	if err := s.judge(a); err != nil {
 		return err
 	}
-	s.width, s.lastAck = window, time.Now()
-	s.boot = false
+	s.width, s.boot = window, false
+	s.appended(a.it.newest)
 	s.track.hold(a.it.next)
 	s.m.copied(a.it)
 	return nil
