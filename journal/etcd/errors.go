@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -85,6 +86,7 @@ func ending(op string, cause error) error {
 
 // stopped is the error of everything after the embedded etcd met one that it cannot go on from.
 func stopped(cause error) error {
+	cause = fmt.Errorf("%w: %w", journal.ErrStopped, cause)
 	if full(cause) {
 		return noRoom("journal.etcd", cause, false)
 	}
