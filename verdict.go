@@ -21,6 +21,9 @@ type Scope struct {
 	Shards []string
 	// Quick compares the newest part of each shard only, and says so in the verdict.
 	Quick bool
+	// Kept is the workload's memory in the journal, by which it recognises the clusters: where another one answers than
+	// was protected, nothing is compared, and Verify returns the refusal.
+	Kept Keep
 	// Lease bounds its requests.
 	Lease Lease
 	// Report tells how far it is.

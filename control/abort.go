@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
 )
 
 // turned sends the operation backwards, as an operator asked while it ran. If PROMOTE came first, it goes on.
@@ -82,4 +83,27 @@ func (w *walk) restore(ctx context.Context) error {
 // haltBegan says whether links into the new side were ended on this operation's way.
 func (w *walk) haltBegan() bool {
 	return w.happened(func(e Event) bool { return e.Kind == EventStage && e.Stage == understudy.StageHalt })
+}
+
+// startsAgain says whether an operation may start links at its end. The way back of an unprotect starts again only what
+// the unprotect ended itself, and only while nothing was taken back of what protects the target: a mover must not write
+// beside others.
+func (w *walk) startsAgain(p workload.Planned) (bool, error) {
+	if !w.op.Aborting || w.op.Verb != understudy.Unprotect {
+		return true, nil
+	}
+	ended := w.happened(func(e Event) bool {
+		return e.Kind == EventNote && e.Workload == p.Name && e.Text == linksEndedNote
+	})
+	if !ended || !w.tookApart(p.Name) {
+		return ended, nil
+	}
+	return false, w.note(p.Name, "the links stay ended, since part of the protection was taken back: `understudy protect "+string(p.Plan)+"` puts it in place again")
+}
+
+// tookApart says whether a step of an unprotect may have changed something at a site.
+func (w *walk) tookApart(n understudy.WorkloadName) bool {
+	return w.happened(func(e Event) bool {
+		return e.Kind == EventIntent && e.Workload == n && (e.Stage == understudy.StageHalt || e.Stage == understudy.StageUnguard || e.Stage == understudy.StageRelease)
+	})
 }

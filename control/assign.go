@@ -420,6 +420,9 @@ func (op *Operation) freezes() bool {
 
 // startLinks assigns the links of the role, at its epoch.
 func (w *walk) startLinks(ctx context.Context, p workload.Planned) error {
+	if again, err := w.startsAgain(p); !again {
+		return err
+	}
 	role, _, err := w.s.role(ctx, objectOf(p))
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ const leadership = "control"
 // Run takes part until drain ends. It waits for the leadership, recovers what a former leader left, and then
 // runs assignments, operations and the standing duty. When drain ends, running steps are finished, links come
 // to rest and the leadership is given up; when stop ends too, everything is cut off at once, which the journal
-// survives. It returns nil after either, and an error when the journal is closed.
+// survives. It returns nil after either, and an error when the journal is closed or has stopped for good.
 func (c *Controller) Run(drain, stop context.Context) error {
 	for drain.Err() == nil && stop.Err() == nil {
 		err := c.lead(drain, stop)
@@ -121,6 +121,9 @@ func (c *Controller) Run(drain, stop context.Context) error {
 			return nil
 		case errors.Is(err, journal.ErrClosed):
 			return err
+		case errors.Is(err, journal.ErrStopped):
+			// Nobody could be answered from here on, and another process could not open the directory.
+			return understudy.AsError(err)
 		case err != nil:
 			c.opt.Log.Warn("no longer leading", "error", err)
 		}

@@ -48,6 +48,23 @@ func TestExchangedClustersAreRefusedAndAbortGetsPast(t *testing.T) {
 	})
 }
 
+// A verification compares nothing with a cluster that is not the one that was protected, and says so.
+func TestVerifyRefusesAnotherCluster(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, nil)
+		s.protected()
+		s.world.Exchange("east", "west")
+		op := s.do(understudy.Verify, control.PausedByStep)
+		if op.Error.Kind != understudy.KindRefused || op.Parts[0].Verdict != nil {
+			t.Fatalf("%v, verdict %+v", op.Error, op.Parts[0].Verdict)
+		}
+		s.world.Exchange("east", "west")
+		if op = s.Act(s.Retry, control.ActRequest{Operation: op.ID}); op.State != control.Committed || op.Parts[0].Verdict.Outcome != understudy.Match {
+			t.Fatalf("%s: %v", op.State, op.Error)
+		}
+	})
+}
+
 // refusals counts what doctor would refuse.
 func refusals(t *testing.T, s *scene) int {
 	t.Helper()

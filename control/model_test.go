@@ -29,6 +29,7 @@ type opModel struct {
 	accepted bool
 	halting  bool // links were ended
 	fenced   bool // the role was fenced on its way
+	again    bool // an unprotect ended a link, and has not begun to take the guard back
 	partial  bool // a workload is quarantined
 	from, to side
 	holds    bool // the role is still the one it wrote last
@@ -231,6 +232,8 @@ func matters(s understudy.StageName, v understudy.Verb) bool {
 		return isTakeover(v)
 	case understudy.StageGuard:
 		return v == understudy.Protect
+	case understudy.StageUnguard:
+		return v == understudy.Unprotect
 	default:
 		return false
 	}

@@ -191,6 +191,7 @@ func (m model) endLinks() []next {
 		return []next{{m: m}}
 	}
 	m.running[m.op.to] = false
+	m.op.again = m.op.verb == understudy.Unprotect
 	if m.scheduled {
 		return []next{{m: m}}
 	}
@@ -210,6 +211,9 @@ func (m model) startLinks(guards []Guard, o opModel) []next {
 		return []next{m.fail()}
 	}
 	if m.running[to] || o.aborting && isTakeover(o.verb) && !m.assigned[to] {
+		return []next{{m: m}}
+	}
+	if o.aborting && o.verb == understudy.Unprotect && !o.again {
 		return []next{{m: m}}
 	}
 	f := Facts{InPlace: !o.gone && m.active == from}
@@ -286,6 +290,9 @@ func (m model) restore(guards []Guard, o opModel) []next {
 
 // steps does the workload's part of a stage: it succeeds, ends without its proof, or fails.
 func (m model) steps(stage understudy.StageName) []next {
+	if stage == understudy.StageUnguard {
+		m.op.again = false // the intent is there, whatever comes of it
+	}
 	op := m.op
 	switch {
 	case stage == understudy.StageFence && op.verb != understudy.Reprotect && !m.up[op.from]:
@@ -342,6 +349,9 @@ func (m model) effect(stage understudy.StageName) (model, side) {
 		m.open[o.to] = false
 	case understudy.StageLedger:
 		o.has.ledger = true
+	case understudy.StageUnguard:
+		// From here on the owner may write there again, and nobody calls it a secondary.
+		m.open[o.to], m.protected = true, false
 	}
 	return m, site
 }

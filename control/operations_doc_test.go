@@ -88,6 +88,7 @@ the steps of the workloads in the order of the plan, then control's acts after, 
 	b.WriteString("Rollback (of a switchover) and failback are switchovers to another site. The way back of an operation:\n\n")
 	writeTable(&b, "abort of a takeover", control.Backwards(understudy.Switchover))
 	writeTable(&b, "abort of protect", control.Backwards(understudy.Protect))
+	writeTable(&b, "abort of unprotect", control.Backwards(understudy.Unprotect))
 	writeTable(&b, "abort of reprotect", control.Backwards(understudy.Reprotect))
 	writeTable(&b, "abort of replicate", control.Backwards(understudy.Replicate))
 	b.WriteString("## Guards\n\nEach gate is passed only if all its guards hold. There is no switch that leaves one out.\n\n| gate | guard | refuses with | because |\n|---|---|---|---|\n")

@@ -100,10 +100,11 @@ func (s *session) guardRun(ctx context.Context, a *admission) error {
 }
 
 // mayRunBeside says whether a run may go on beside an open operation: a takeover that rests before its first effect,
-// for instance until somebody approves it, must not let the exposure grow meanwhile. It ends the run when it goes on.
+// for instance until somebody approves it, must not let the exposure grow meanwhile, nor must an unprotect that was
+// refused. It ends the run when it goes on.
 func mayRunBeside(op *Operation) bool {
 	before := []understudy.StageName{understudy.StageCheck, understudy.StageConfirm, understudy.StageBound, understudy.StageApprove}
-	return op.takeover() && op.State.Resting() && !op.Aborting && op.Inherits == "" && slices.Contains(before, op.Stage)
+	return (op.takeover() || op.Verb == understudy.Unprotect) && op.State.Resting() && !op.Aborting && op.Inherits == "" && slices.Contains(before, op.Stage)
 }
 
 // openRun gives the run of a workload that has not come to its end; nil when there is none.

@@ -190,9 +190,19 @@ func reprotectRows() []Row {
 	}
 }
 
+// unprotectRows has the workloads refuse twice before a link is ended: by what is there, and again when what was
+// made for the operation is there too.
 func unprotectRows() []Row {
+	return append([]Row{
+		{Stage: understudy.StageCheck, Steps: true},
+		{Stage: understudy.StageProvision, Before: acts(ActPreempt, ActProvision), Steps: true},
+	}, letGoRows(ActEndLinks)...)
+}
+
+// letGoRows ends a protection, from the halt on.
+func letGoRows(halt ...Act) []Row {
 	return []Row{
-		{Stage: understudy.StageHalt, Before: acts(ActPreempt, ActProvision, ActEndLinks), Steps: true},
+		{Stage: understudy.StageHalt, Before: halt, Steps: true},
 		{Stage: understudy.StageUnguard, Steps: true},
 		{Stage: understudy.StageRelease, Steps: true, After: acts(ActDismiss, ActForget)},
 	}
@@ -210,7 +220,9 @@ func Backwards(v understudy.Verb) []Row {
 			{Stage: understudy.StageUnfreeze, Before: acts(ActUnfreeze), Steps: true, After: acts(ActDismiss), Continue: true},
 		}
 	case understudy.Protect:
-		return unprotectRows()
+		return letGoRows(ActPreempt, ActProvision, ActEndLinks)
+	case understudy.Unprotect:
+		return []Row{{Stage: understudy.StageFollow, After: acts(ActStartLinks, ActDismiss)}}
 	case understudy.Replicate:
 		return []Row{{Stage: understudy.StageRelease, Steps: true, After: acts(ActDismiss)}}
 	case understudy.Reprotect:

@@ -1,7 +1,9 @@
 package control_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/journal"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/workloadtest"
 )
@@ -231,6 +234,20 @@ func TestDoctorLooksAtAllSites(t *testing.T) {
 			t.Fatalf("%+v, %v", f, err)
 		}
 	})
+}
+
+// stoppedJournal has met an error from which it does not go on.
+type stoppedJournal struct{ journal.Journal }
+
+func (stoppedJournal) Lead(context.Context, string, string, time.Duration) (journal.Leadership, error) {
+	return nil, &understudy.Error{Code: "US309", Kind: understudy.KindBroken, Summary: "planned", Err: fmt.Errorf("%w: planned", journal.ErrStopped)}
+}
+
+func TestRunEndsWithAJournalThatHasStopped(t *testing.T) {
+	err := control.New(control.Options{Journal: stoppedJournal{}}).Run(t.Context(), t.Context())
+	if e := understudy.AsError(err); e == nil || e.Code != "US309" || !errors.Is(err, journal.ErrStopped) {
+		t.Fatalf("%v", err)
+	}
 }
 
 func TestHooksRunAsProcesses(t *testing.T) {

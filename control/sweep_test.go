@@ -30,6 +30,8 @@ type sweptStory struct {
 	orderIn func(p *controltest.Plane, w *workloadtest.World) error
 	find    func(p *controltest.Plane) (control.Operation, bool)
 	answer  func(p *controltest.Plane, op control.Operation) bool
+	// hook runs behind the stage provision of an unprotect.
+	hook func(w *workloadtest.World)
 	// plan is another plan than the toy's own; on demand, its west is made when it is needed.
 	plan func() workload.Plan
 }
@@ -131,6 +133,13 @@ func refusedAtCheck(p *controltest.Plane, w *workloadtest.World) {
 	w.Exchange("east", "west")
 }
 
+// refusedAtHalt is an unprotect that met another cluster when its links had ended.
+func refusedAtHalt(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	run(p, understudy.Unprotect, control.PausedByStep)
+	w.Exchange("east", "west")
+}
+
 // halfProtected is a protect that waits for its first copy.
 func halfProtected(p *controltest.Plane, w *workloadtest.World) {
 	w.SetDelay(time.Hour)
@@ -207,6 +216,7 @@ func sweptStories() []sweptStory {
 		sweptStory{name: "abort after the halt", prepare: stuckAtCut}.aborting(understudy.Switchover),
 		sweptStory{name: "abort of what was refused", prepare: refusedAtCheck}.aborting(understudy.Switchover),
 		sweptStory{name: "abort of protect", prepare: halfProtected}.aborting(understudy.Protect),
+		sweptStory{name: "abort of unprotect", prepare: refusedAtHalt, hook: func(w *workloadtest.World) { w.Exchange("east", "west") }}.aborting(understudy.Unprotect),
 		sweptStory{name: "standing duty", prepare: silentEast}.onReturn(),
 		{name: "commit while the standing duty fences", verb: understudy.Commit, prepare: returning},
 		{name: "failover that supersedes a stuck switchover", verb: understudy.Failover, prepare: stuckAtCut},
@@ -243,6 +253,10 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 	if len(plan.Workloads[0].Provisioners) > 0 {
 		made := newLake(w)
 		options = func(o *control.Options) { o.Provisioners = provision.Registry{"start-lake": made} }
+	}
+	if s.hook != nil {
+		plan.Hooks = map[understudy.StageName]understudy.HookName{understudy.StageProvision: "then"}
+		options = func(o *control.Options) { o.Hooks = unprotectHook(func() { s.hook(w) }) }
 	}
 	e := controltest.Estate{
 		Setup: controltest.Setup{

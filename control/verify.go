@@ -17,8 +17,12 @@ func (w *walk) compare(ctx context.Context, p workload.Planned) error {
 	if err != nil {
 		return err
 	}
+	kept, err := kept(ctx, w.s.opt.Journal, objectOf(p))
+	if err != nil {
+		return err
+	}
 	v, err := h.Verify(ctx, understudy.Scope{
-		From: w.op.From, To: w.op.To, Shards: w.op.Shards, Quick: w.op.Quick, Lease: w.s.lease(),
+		From: w.op.From, To: w.op.To, Shards: w.op.Shards, Quick: w.op.Quick, Kept: kept, Lease: w.s.lease(),
 		Report: func(sp understudy.StepProgress) { w.run.report(sp); w.s.changed.fire() },
 	})
 	if err != nil {

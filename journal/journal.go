@@ -33,6 +33,9 @@ var (
 	ErrDeposed = errors.New("journal: no longer the leader")
 	// ErrClosed means that the journal was closed.
 	ErrClosed = errors.New("journal: closed")
+	// ErrStopped means that the store met an error from which it does not go on, such as a full disk: it must be opened
+	// anew when the cause is gone.
+	ErrStopped = errors.New("journal: it has stopped")
 	// ErrCompacted means that a watch asked for changes that are no longer kept: list again.
 	ErrCompacted = errors.New("journal: the changes asked for are no longer kept")
 	// ErrLocked means that another process uses the same data directory.

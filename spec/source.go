@@ -53,7 +53,7 @@ func unreadable(path string, err error) *Problem {
 	if errors.As(err, &pe) {
 		path, err = pe.Path, pe.Err
 	}
-	return &Problem{Code: codeUnreadable, File: path, Summary: "the file cannot be read: " + err.Error()}
+	return &Problem{Code: codeUnreadable, File: path, Summary: "the file cannot be read: " + err.Error(), Fix: "give a file, or a folder of files, that this user may read"}
 }
 
 func walk(root string) ([]Source, error) {

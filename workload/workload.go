@@ -30,7 +30,8 @@ type Workload interface {
 	// report is given is stored when report returns. It returns nil only when ctx ended; shards that stopped
 	// are reported, and do not end it.
 	Replicate(ctx context.Context, a understudy.Assignment, report func(understudy.Progress)) error
-	// Verify compares the sites by content and says what matches, lags, diverged or cannot be known.
+	// Verify compares the sites by content and says what matches, lags, diverged or cannot be known. It is an error if
+	// what answers at a site is not what the scope's Kept remembers of it.
 	Verify(ctx context.Context, scope understudy.Scope) (understudy.Verdict, error)
 	// Close releases connections. Nothing of the workload runs when it returns.
 	Close() error

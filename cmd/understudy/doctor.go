@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/workload"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -42,11 +45,8 @@ func writeFindings(w io.Writer, f control.Findings) error {
 	p := &printer{w: w}
 	for _, x := range f.Workloads {
 		p.line("%s/%s", x.Plan, x.Workload)
-		for site, s := range x.Sites {
-			p.line("  %-10s %-11s %s %s, clock %+dms, writes: %s", site, s.Presence, s.Identity, s.Version, s.ClockSkew.Milliseconds(), s.Writable)
-			if s.Error != nil {
-				p.line("    %s", s.Error.Error())
-			}
+		for _, site := range slices.Sorted(maps.Keys(x.Sites)) {
+			writeSite(p, site, x.Sites[site])
 		}
 		for _, y := range x.Findings {
 			p.line("  %-7s %s %s", y.Level, y.Code, y.Summary)
@@ -55,10 +55,32 @@ func writeFindings(w io.Writer, f control.Findings) error {
 			}
 		}
 		if x.Error != nil {
-			p.line("  %s", x.Error.Error())
+			writeProblem(p, x.Error)
 		}
 	}
 	return p.err
+}
+
+// writeSite tells what a cluster that answers says of itself, and of another one why it does not.
+func writeSite(p *printer, site understudy.Site, s workload.SiteFacts) {
+	if s.Presence != workload.Present {
+		p.line("  %-10s %s", site, s.Presence)
+	} else {
+		p.line("  %-10s %-11s %s %s, clock %+dms, writes: %s", site, s.Presence, s.Identity, s.Version, s.ClockSkew.Milliseconds(), s.Writable)
+	}
+	if s.Error != nil {
+		writeProblem(p, s.Error)
+	}
+}
+
+func writeProblem(p *printer, e *understudy.Error) {
+	p.line("    %s", e.Error())
+	if e.Why != "" {
+		p.line("          why: %s", e.Why)
+	}
+	if e.Fix != "" {
+		p.line("          fix: %s", e.Fix)
+	}
 }
 
 // findingsOutcome is 8 when a site does not answer, 5 when something would be refused, else 0.

@@ -93,7 +93,8 @@ func (a *app) serve(cfg spec.Serve) error {
 	log := logger(a.errs, cfg.Log)
 
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return err
+		return &understudy.Error{Code: "US512", Kind: understudy.KindInvalid, Summary: "the data directory " + cfg.Data + " cannot be made", Err: err,
+			Fix: "make it and let this user write there, or give another one with --data"}
 	}
 	j, err := openJournal(context.Background(), cfg, log)
 	if err != nil {

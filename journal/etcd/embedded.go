@@ -34,6 +34,15 @@ type Options struct {
 	Timeout time.Duration
 	// Log takes what etcd itself has to say; nothing is logged when nil.
 	Log *slog.Logger
+	// quota is another quota for tests, in bytes.
+	quota int64
+}
+
+func (o Options) quotaBytes() int64 {
+	if o.quota > 0 {
+		return o.quota
+	}
+	return quotaBytes
 }
 
 func (o Options) logger() *slog.Logger {
@@ -54,14 +63,21 @@ func (o Options) timeout() time.Duration {
 //
 // It fails with journal.ErrLocked, naming the process, where another one uses the directory. Who led from this
 // directory before is dead when the lock is free: its leases are revoked, so that the next Lead need not wait.
-// The context bounds the opening only.
+// The file of etcd has a quota of 8 GiB, and what is history is dropped in time. Where the quota is met all the same, room
+// is made by itself, at the start or before the write is tried again; what is left is journal.open or the write failing
+// with US308. The context bounds the opening only.
 func OpenEmbedded(ctx context.Context, o Options) (*Journal, error) {
 	m, err := openMember(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	j := newJournal(v3client.New(m.server.Server), "", m.stop)
+	j.room = newRoom(m, j.client, o)
 	j.background(func() { m.follow(j) })
+	if err := j.room.reopen(ctx); err != nil {
+		return nil, errors.Join(j.wrap(ctx, "journal.open", err), j.Close())
+	}
+	j.background(func() { j.room.keep(j) })
 	if err := j.revokeDead(ctx); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
@@ -101,6 +117,7 @@ func configure(o Options, m *member) *embed.Config {
 	// Alone it elects itself: short intervals only make the start quick.
 	c.TickMs, c.ElectionMs = 10, 100
 	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModeRevision, "10000"
+	c.QuotaBackendBytes = o.quotaBytes()
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(quiet(o.logger(), m.fail))
 	return c
 }

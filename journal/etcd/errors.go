@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -19,11 +20,7 @@ func classify(op string, err error, remote bool) error {
 	isKnown := errors.As(err, &known)
 	switch {
 	case full(err):
-		return &understudy.Error{
-			Code: "US308", Kind: understudy.KindBroken, Op: op, Err: err,
-			Summary: "the journal's disk or quota is full",
-			Fix:     "make room, then start serve again; on an etcd of your own: compact, defragment, disarm NOSPACE",
-		}
+		return noRoom(op, err, remote)
 	case denied(err):
 		return &understudy.Error{
 			Code: "US311", Kind: understudy.KindDenied, Op: op, Err: err,
@@ -41,6 +38,26 @@ func classify(op string, err error, remote bool) error {
 		Code: "US300", Kind: understudy.KindRetry, Op: op, Err: err,
 		Summary: "the journal could not be used",
 	}
+}
+
+// noRoom says what is full: a disk, the quota of somebody's etcd, or, although room was made, that of the embedded one.
+func noRoom(op string, err error, remote bool) error {
+	e := &understudy.Error{
+		Code: "US308", Kind: understudy.KindBroken, Op: op, Err: err,
+		Summary: "the disk of the journal is full",
+		Why:     "what was committed is kept; nothing more can be written",
+		Fix:     "make room on the disk of serve's data directory, then start serve again",
+	}
+	switch {
+	case errors.Is(err, rpctypes.ErrNoSpace) && remote:
+		e.Summary = "the quota of the journal's etcd is full"
+		e.Fix = "on that etcd: compact, defragment, and disarm the alarm NOSPACE; then everything goes on by itself"
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		e.Summary = "the journal is full: what it holds does not fit into its quota"
+		e.Why = "history was dropped already; understudy keeps no such amount, so this is a mistake of the product"
+		e.Fix = "stop serve, keep a copy of its data directory, and report it"
+	}
+	return e
 }
 
 func full(err error) bool {
@@ -69,6 +86,10 @@ func ending(op string, cause error) error {
 
 // stopped is the error of everything after the embedded etcd met one that it cannot go on from.
 func stopped(cause error) error {
+	cause = fmt.Errorf("%w: %w", journal.ErrStopped, cause)
+	if full(cause) {
+		return noRoom("journal.etcd", cause, false)
+	}
 	return &understudy.Error{
 		Code: "US309", Kind: understudy.KindBroken, Op: "journal.etcd", Err: cause,
 		Summary: "the embedded journal has stopped",

@@ -33,6 +33,8 @@ type Journal struct {
 	remote bool
 	// timeout bounds every request to a remote etcd, whose client would wait for it to come back as long as it is let.
 	timeout time.Duration
+	// room makes room in the etcd of this process; nil for a remote one, which belongs to somebody else.
+	room *room
 	// release frees what Open made besides the client.
 	release func()
 
@@ -165,7 +167,11 @@ func (j *Journal) Commit(ctx context.Context, t journal.Txn) (journal.Revision, 
 	ifs, thens, elses := operations(t, leader)
 	bound, cancel := j.request(bound)
 	defer cancel()
-	r, err := j.kv.Txn(bound).If(ifs...).Then(thens...).Else(elses...).Commit()
+	var r *clientv3.TxnResponse
+	err = j.roomy(bound, func() (err error) {
+		r, err = j.kv.Txn(bound).If(ifs...).Then(thens...).Else(elses...).Commit()
+		return err
+	})
 	if err != nil {
 		return 0, j.wrap(ctx, op, err)
 	}

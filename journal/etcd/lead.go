@@ -46,7 +46,11 @@ func (j *Journal) Lead(ctx context.Context, name, holder string, lease time.Dura
 		if err := j.vacant(bound, journal.LeaderKey(name)); err != nil {
 			return nil, j.wrap(ctx, op, err)
 		}
-		l, err := j.elect(bound, name, holder, lease)
+		var l *leadership
+		err := j.roomy(bound, func() (err error) {
+			l, err = j.elect(bound, name, holder, lease)
+			return err
+		})
 		if err != nil {
 			return nil, j.wrap(ctx, op, err)
 		}

@@ -72,6 +72,7 @@ func TestClassify(t *testing.T) {
 		{rpctypes.ErrTimeout, false, "US300"},
 		{rpctypes.ErrTooManyRequests, true, "US300"},
 		{rpctypes.ErrNoSpace, true, "US308"},
+		{rpctypes.ErrNoSpace, false, "US308"},
 		{syscall.ENOSPC, false, "US308"},
 		{rpctypes.ErrPermissionDenied, true, "US311"},
 	} {

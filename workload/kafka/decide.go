@@ -82,15 +82,20 @@ func (d *decision) identities() error {
 			d.facts = rest
 			continue
 		}
-		return &understudy.Error{
-			Code: "US101", Kind: understudy.KindRefused, Op: "kafka.decide", Object: d.w.object(s, ""),
-			Summary: fmt.Sprintf("cluster %s answers there, but %s was protected", f.ClusterID, kept),
-			Why:     "the address leads to another cluster, or the cluster was rebuilt",
-			Fix: fmt.Sprintf("correct the brokers in the site file; after a rebuild, `understudy unprotect %s --let-go %s --as NAME`, and protect again",
-				d.stage.Plan, s),
-		}
+		return d.w.another("kafka.decide", s, f.ClusterID, kept)
 	}
 	return nil
+}
+
+// another is the refusal of a cluster that is not the one that was protected at a site.
+func (w *Workload) another(op string, s understudy.Site, id, kept string) error {
+	return &understudy.Error{
+		Code: "US101", Kind: understudy.KindRefused, Op: op, Object: w.object(s, ""),
+		Summary: fmt.Sprintf("cluster %s answers there, but %s was protected", id, kept),
+		Why:     "the address leads to another cluster, or the cluster was rebuilt",
+		Fix: fmt.Sprintf("correct the brokers in the site file; after a rebuild, `understudy unprotect %s --let-go %s --as NAME`, and protect again",
+			w.spec.Plan, s),
+	}
 }
 
 // findings refuses on the first finding that refuses, of the given sites.

@@ -362,7 +362,7 @@ func (d *decision) remakeArgs(at understudy.Site, source, there *SiteFacts, name
 // unprotect lets go: the guard of the secondaries falls, settings are as intended, stamps are cleared.
 func (d *decision) unprotect() error {
 	switch d.stage.Name {
-	case understudy.StageHalt:
+	case understudy.StageCheck, understudy.StageProvision, understudy.StageHalt:
 		return d.allLetGo()
 	case understudy.StageUnguard:
 		if err := d.allLetGo(); err != nil {

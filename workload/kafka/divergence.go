@@ -128,11 +128,11 @@ type limits struct {
 
 func (j *job) limits(ctx context.Context, s *site, only []string) (limits, error) {
 	var l limits
-	_, parts, err := j.matched(ctx, s)
+	_, parts, err := j.matched(ctx, s, only...)
 	if err != nil {
 		return l, err
 	}
-	l.parts = slices.DeleteFunc(parts, func(p cluster.Partition) bool { return len(only) > 0 && !slices.Contains(only, p.Topic) })
+	l.parts = parts
 	if l.end, err = s.admin.ListOffsets(ctx, j.run.Lease, cluster.End, l.parts); err != nil {
 		return l, err
 	}

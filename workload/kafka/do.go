@@ -89,14 +89,14 @@ func (j *job) sameCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	md, err := j.metadata(ctx, j.site)
+	id, err := j.site.admin.ID(ctx, j.run.Lease)
 	if err != nil {
 		return err
 	}
-	if a.Cluster != "" && md.ClusterID != a.Cluster {
+	if a.Cluster != "" && id != a.Cluster {
 		return &understudy.Error{
 			Code: "US101", Kind: understudy.KindRefused, Op: "kafka." + string(j.step.Kind), Object: j.w.object(j.site.name, ""),
-			Summary: fmt.Sprintf("cluster %s answers there, but the step was decided for %s", md.ClusterID, a.Cluster),
+			Summary: fmt.Sprintf("cluster %s answers there, but the step was decided for %s", id, a.Cluster),
 			Fix:     "correct the brokers in the site file, and retry",
 		}
 	}
@@ -108,9 +108,9 @@ func (j *job) metadata(ctx context.Context, s *site) (cluster.Metadata, error) {
 	return s.admin.Metadata(ctx, j.run.Lease)
 }
 
-// matched lists the workload's topics of a site, and their partitions.
-func (j *job) matched(ctx context.Context, s *site) ([]string, []cluster.Partition, error) {
-	md, err := j.metadata(ctx, s)
+// matched lists the workload's topics of a site, and their partitions; if any are named, of those.
+func (j *job) matched(ctx context.Context, s *site, only ...string) ([]string, []cluster.Partition, error) {
+	md, err := s.admin.Metadata(ctx, j.run.Lease, only...)
 	if err != nil {
 		return nil, nil, err
 	}

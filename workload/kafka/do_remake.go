@@ -45,13 +45,13 @@ func (j *job) remade(ids map[string]string) (understudy.Receipt, error) {
 		r.Keep[keepBroken(name)] = nil
 		r.Keep[keepMade(j.step.Site, name)] = topicconf.Encode(madeMemory{ID: id, Epoch: j.run.Now.Epoch})
 	}
-	saved, err := readManifest(j.run.LedgerDir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return r, damaged(manifestName, err)
+	saved, err := j.rescued()
+	if err != nil {
+		return r, err
 	}
 	for _, e := range saved {
 		topic := e.Shard[:max(strings.LastIndexByte(e.Shard, '-'), 0)]
-		if _, made := ids[topic]; made && isRescued(e.File) {
+		if _, made := ids[topic]; made {
 			r.Ledger = append(r.Ledger, e)
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %d records were written while the topic was made anew; they are in the ledger", e.Shard, e.Records))
 		}
@@ -196,6 +196,23 @@ func rescuedFile(tp cluster.TP, start int64, id string) string {
 }
 
 func isRescued(file string) bool { return strings.HasSuffix(file, ".rescued.batches") }
+
+// rescued lists what was saved while topics were made anew. The manifest, which has an entry for every divergent
+// partition, is read only when there is any: this is asked for every topic.
+func (j *job) rescued() ([]understudy.LedgerEntry, error) {
+	files, err := os.ReadDir(j.run.LedgerDir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, j.ledgerError("", err)
+	}
+	if !slices.ContainsFunc(files, func(f os.DirEntry) bool { return isRescued(f.Name()) }) {
+		return nil, nil
+	}
+	all, err := readManifest(j.run.LedgerDir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, damaged(manifestName, err)
+	}
+	return slices.DeleteFunc(all, func(e understudy.LedgerEntry) bool { return !isRescued(e.File) }), nil
+}
 
 func (j *job) addToManifest(saved []understudy.LedgerEntry) error {
 	all, err := readManifest(j.run.LedgerDir)

@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
 	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/kafka"
 )
 
 // TestExchangedAddressesAreRefused applies sites whose addresses lead to each other's cluster: doctor, a
@@ -61,6 +62,56 @@ func TestExchangedAddressesAreRefused(t *testing.T) {
 	if _, copied := groups["stranger"]; err != nil || copied {
 		t.Errorf("the exchanged link copied a group's position: %v, %v", groups.Groups(), err)
 	}
+}
+
+// TestARebuiltClusterEndsNoLink orders an unprotect while a rebuilt cluster answers at one site: it is refused before a
+// link is ended, and so is a verification. The abort leaves what was there, and the right cluster is followed on.
+func TestARebuiltClusterEndsNoLink(t *testing.T) {
+	th := simulated(t)
+	rebuilt := simulated(t)
+	e := story{}.estate(t, th)
+	right := e.Setup.Plan
+	wrong := right
+	wrong.Workloads = slices.Clone(right.Workloads)
+	wrong.Workloads[0].Clusters = map[understudy.Site]any{
+		east: right.Workloads[0].Clusters[east], west: &kafka.Endpoint{Brokers: []string{rebuilt.east}},
+	}
+	e.Setup.Options = compiling(&right, &wrong)
+	p := controltest.Start(t, e.Setup)
+	hand := &stagehand{t, p, th}
+	applied(t, p, "right")
+	hand.protected()
+
+	applied(t, p, "wrong")
+	op := p.Do(control.StartRequest{Verb: understudy.Verify}, control.PausedByStep)
+	if op.Error.Code != "US101" || op.Parts[0].Verdict != nil {
+		t.Errorf("verify: %v, verdict %+v", op.Error, op.Parts[0].Verdict)
+	}
+	p.Act(p.Abort, control.ActRequest{Operation: op.ID})
+	op = p.Do(control.StartRequest{Verb: understudy.Unprotect}, control.PausedByStep)
+	if op.Stage != understudy.StageCheck || op.Error.Code != "US101" {
+		t.Errorf("paused at %s: %v", op.Stage, op.Error)
+	}
+	if op = p.Act(p.Abort, control.ActRequest{Operation: op.ID}); op.State != control.Aborted {
+		t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
+	}
+	applied(t, p, "right")
+	hand.write(east, "b", 5)
+	hand.rest()
+	if v := p.Do(control.StartRequest{Verb: understudy.Verify}, control.Committed).Parts[0].Verdict; v.Outcome != understudy.Match {
+		t.Errorf("%+v", v)
+	}
+	th.kill(west)
+	op = p.Do(control.StartRequest{Verb: understudy.Unprotect}, control.PausedByStep)
+	if op.Stage != understudy.StageCheck || op.Error.Code != "US132" {
+		t.Errorf("paused at %s: %v", op.Stage, op.Error)
+	}
+	if op = p.Act(p.Abort, control.ActRequest{Operation: op.ID}); op.State != control.Aborted {
+		t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
+	}
+	th.restart(west)
+	hand.write(east, "c", 5)
+	hand.rest()
 }
 
 // strangers has somebody write records and a group's position at a site.

@@ -123,7 +123,7 @@ func deniedSwitchover(t *testing.T, th theatre) {
 	}
 	h.walk(understudy.Commit, west, east, understudy.StageRelease)
 	h.unlink()
-	h.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	h.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	if got := rules(t, th.west); len(got) > 0 || len(h.kept) > 0 {
 		t.Fatalf("left behind: rules %v, memory %v", got, h.kept)
 	}

@@ -106,7 +106,7 @@ func TestANewTopicOfAGuardedSecondaryIsGuarded(t *testing.T) {
 		t.Fatalf("rules on the secondary: %v, want %q", got, want)
 	}
 	h.unlink()
-	h.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	h.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	if got := rules(t, th.west); len(got) > 0 {
 		t.Errorf("rules of ours are left: %v", got)
 	}

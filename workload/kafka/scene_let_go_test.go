@@ -12,6 +12,12 @@ import (
 	"github.com/understudy-dr/understudy/workload/kafka"
 )
 
+func toUnprotect() []understudy.StageName {
+	return []understudy.StageName{
+		understudy.StageCheck, understudy.StageProvision, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease,
+	}
+}
+
 // TestUnprotectWhileASiteIsDown keeps what is remembered of a site until it can be cleaned up, or is let go by name.
 func TestUnprotectWhileASiteIsDown(t *testing.T) {
 	th := simulatedDenied(t)
@@ -19,7 +25,7 @@ func TestUnprotectWhileASiteIsDown(t *testing.T) {
 	h.protect()
 	h.unlink()
 	th.kill(west)
-	for _, s := range []understudy.StageName{understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease} {
+	for _, s := range toUnprotect() {
 		err := h.stage(understudy.Unprotect, s, east, west)
 		wants(t, err, "US132")
 		for _, want := range []string{"west does not answer", "2 DENY rules", "2 topics"} {
@@ -29,7 +35,7 @@ func TestUnprotectWhileASiteIsDown(t *testing.T) {
 		}
 	}
 	th.restart(west)
-	h.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	h.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	if got := rules(t, th.west); len(got) > 0 || len(h.kept) > 0 {
 		t.Fatalf("left behind: rules %v, memory %v", got, h.kept)
 	}
@@ -42,7 +48,7 @@ func TestASiteIsLetGo(t *testing.T) {
 	h.unlink()
 	th.kill(west)
 	h.letGo = west
-	h.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	h.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	if len(h.kept) > 0 {
 		t.Fatalf("memory left: %v", h.kept)
 	}
@@ -63,9 +69,9 @@ func TestARebuiltClusterIsLetGo(t *testing.T) {
 	h.unlink()
 	before := rules(t, th.west)
 	h.kept["site/west/cluster"] = []byte(`"the-one-before"`)
-	wants(t, h.stage(understudy.Unprotect, understudy.StageHalt, east, west), "US101")
+	wants(t, h.stage(understudy.Unprotect, understudy.StageCheck, east, west), "US101")
 	h.letGo = west
-	h.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	h.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	if got := rules(t, th.west); !slices.Equal(got, before) || len(h.kept) > 0 {
 		t.Fatalf("rules on the other cluster %v, memory %v", got, h.kept)
 	}
@@ -103,7 +109,7 @@ func TestATopicOfAnotherWorkload(t *testing.T) {
 	if !strings.Contains(err.Error(), "contoso/orders") {
 		t.Fatalf("%v does not name the owner", err)
 	}
-	first.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	first.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	if err := second.stage(understudy.Protect, understudy.StageCheck, east, west); err != nil {
 		t.Fatalf("after the other was unprotected: %v", err)
 	}
@@ -170,7 +176,7 @@ func ownSettings(t *testing.T, th theatre) {
 	if got := settings(t, th.west, "orders")["segment.bytes"]; got != "20971520" {
 		t.Fatalf("while mirrored, segment.bytes is %s", got)
 	}
-	h.walk(understudy.Unprotect, east, west, understudy.StageHalt, understudy.StageUnguard, understudy.StageRelease)
+	h.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	after := settings(t, th.west, "orders")
 	for name, v := range before {
 		if after[name] != v {

@@ -73,9 +73,10 @@ type verification struct {
 	extra   []string
 }
 
-// unknown says that nothing can be claimed; what ended the caller's context is returned as the error it is.
+// unknown says that nothing can be claimed. What ended the caller's context is returned as the error it is, and so is
+// a refusal: it is not about the data.
 func (v *verification) unknown(ctx context.Context, err error) (understudy.Verdict, error) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || understudy.KindOf(err) == understudy.KindRefused {
 		return v.out, err
 	}
 	e := understudy.AsError(err)
@@ -90,12 +91,29 @@ type sample struct {
 	compacted      bool
 }
 
-func (v *verification) run(ctx context.Context) error {
-	here, err := v.from.Metadata(ctx, v.scope.Lease)
-	if err != nil {
-		return err
+// listed lists what is on both sides, and refuses when another cluster answers at one than was protected there.
+func (v *verification) listed(ctx context.Context) (here, there cluster.Metadata, err error) {
+	if here, err = v.from.Metadata(ctx, v.scope.Lease); err != nil {
+		return here, there, err
 	}
-	there, err := v.to.Metadata(ctx, v.scope.Lease)
+	if there, err = v.to.Metadata(ctx, v.scope.Lease); err != nil {
+		return here, there, err
+	}
+	if err := v.same(v.scope.From, here); err != nil {
+		return here, there, err
+	}
+	return here, there, v.same(v.scope.To, there)
+}
+
+func (v *verification) same(s understudy.Site, seen cluster.Metadata) error {
+	if kept := clusterOf(v.scope.Kept, s); kept != "" && seen.ClusterID != kept {
+		return v.w.another("kafka.verify", s, seen.ClusterID, kept)
+	}
+	return nil
+}
+
+func (v *verification) run(ctx context.Context) error {
+	here, there, err := v.listed(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +141,14 @@ func (v *verification) run(ctx context.Context) error {
 	for _, s := range work {
 		g.Go(func() error { return v.partition(gctx, s) })
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	// What was read for hours must not have come from elsewhere in between; where nobody answers any more, that is doubt.
+	if _, _, err = v.listed(ctx); err == nil || understudy.KindOf(err) == understudy.KindRefused {
+		return err
+	}
+	return v.failed(ctx, "whether the clusters were the same to the end", err)
 }
 
 // names lists the source's topics of the workload, and notes those that only the target has.

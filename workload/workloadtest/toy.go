@@ -294,6 +294,12 @@ func (t *toy) Verify(_ context.Context, scope understudy.Scope) (understudy.Verd
 		v.Outcome, v.Coverage = understudy.Unknown, "a site does not answer"
 		return v, nil
 	}
+	if err := another(scope.Kept, scope.From, from.identity); err != nil {
+		return v, err
+	}
+	if err := another(scope.Kept, scope.To, to.identity); err != nil {
+		return v, err
+	}
 	for i := range max(len(from.records), len(to.records)) {
 		switch {
 		case i >= len(to.records):

@@ -116,6 +116,21 @@ func (c *Cluster) Metadata(ctx context.Context, lease understudy.Lease, topics .
 	return c.readMetadata(resp.(*kmsg.MetadataResponse))
 }
 
+// ID asks the cluster for its id and for nothing else: the lists of topics are long.
+func (c *Cluster) ID(ctx context.Context, lease understudy.Lease) (string, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = false
+	req.Topics = []kmsg.MetadataRequestTopic{} // none, where nil would mean all
+	resp, err := c.Do(ctx, lease, req)
+	if err != nil {
+		return "", err
+	}
+	if id := resp.(*kmsg.MetadataResponse).ClusterID; id != nil {
+		return *id, nil
+	}
+	return "", nil
+}
+
 func (c *Cluster) readMetadata(r *kmsg.MetadataResponse) (Metadata, error) {
 	m := Metadata{Controller: r.ControllerID, Brokers: map[int32]string{}, Topics: map[string]Topic{}, ClusterOps: r.AuthorizedOperations}
 	if r.ClusterID != nil {
