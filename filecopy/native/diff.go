@@ -41,6 +41,8 @@ type places struct {
 	source, kept stream
 	moves        []item
 	shift        layer
+	// seeded says that what is kept is the turned manifest of another job.
+	seeded bool
 }
 
 // read asks for the diff and looks at its places. prefix is where the shifted layer is kept.
