@@ -126,6 +126,9 @@ type Set struct {
 	Entries int64 `json:"entries"`
 	Files   int64 `json:"files"`
 	Bytes   int64 `json:"bytes"`
+	// Copied and CopiedBytes count the files that the run had to stage.
+	Copied      int64 `json:"copied,omitempty"`
+	CopiedBytes int64 `json:"copiedBytes,omitempty"`
 }
 
 // Standing is what the target shows.

@@ -341,6 +341,7 @@ func (r *run) makeReady(ctx context.Context) (ready, error) {
 	s.Set.Entries = r.head.Set.Entries + t.Entries + fix.Entries
 	s.Set.Files = r.head.Set.Files + t.Files + fix.Files
 	s.Set.Bytes = r.head.Set.Bytes + t.Bytes + fix.Bytes
+	s.Set.Copied, s.Set.CopiedBytes = t.Copies, t.CopyBytes
 	s.Set.ID = identity(r.head.Set.ID, s.Moves, s.Shift, items)
 	rd := ready{
 		Format: formatVersion, Set: s.Set, Base: s.Base, Moves: s.Moves, Shift: s.Shift, Items: items, Dirs: s.Dirs,
