@@ -131,31 +131,38 @@ func within(p, dir string) bool {
 func validateEndpoints(s workload.Spec) []workload.FieldError {
 	var out []workload.FieldError
 	for _, site := range s.Sites {
-		bad := func(e workload.FieldError) {
-			e.Site, e.Err.Object.Site = site, site
-			out = append(out, e)
-		}
+		var found []workload.FieldError
 		switch e := s.Clusters[site].(type) {
 		case *HDFS:
-			for i, n := range e.Namenodes {
-				if host, port, ok := strings.Cut(n, ":"); !ok || host == "" || port == "" {
-					bad(invalid(fmt.Sprintf("namenodes[%d]", i), fmt.Sprintf("%q is not host:port", n), "write it as nn-1:8020"))
-				}
-			}
-			if len(e.Namenodes) == 0 {
-				bad(invalid("namenodes", "no NameNode is named", "name host:port of its RPC"))
-			}
-			if e.User != "" && e.Kerberos != nil {
-				bad(invalid("user", "with Kerberos the principal acts", "remove user"))
-			}
-			if e.Writer != nil && (e.Writer.User == "") == (e.Writer.Kerberos == nil) {
-				bad(invalid("writer", "a writer has either a user or a Kerberos login", ""))
-			}
+			found = e.validate()
 		case *Local:
 			if !path.IsAbs(e.Root) || e.Root != path.Clean(e.Root) || e.Root == "/" {
-				bad(invalid("root", fmt.Sprintf("%q is not a plain absolute path", e.Root), "write it as /mnt/lake"))
+				found = append(found, invalid("root", fmt.Sprintf("%q is not a plain absolute path", e.Root), "write it as /mnt/lake"))
 			}
 		}
+		for _, f := range found {
+			f.Site, f.Err.Object.Site = site, site
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (e *HDFS) validate() []workload.FieldError {
+	var out []workload.FieldError
+	for i, n := range e.Namenodes {
+		if host, port, ok := strings.Cut(n, ":"); !ok || host == "" || port == "" {
+			out = append(out, invalid(fmt.Sprintf("namenodes[%d]", i), fmt.Sprintf("%q is not host:port", n), "write it as nn-1:8020"))
+		}
+	}
+	if len(e.Namenodes) == 0 {
+		out = append(out, invalid("namenodes", "no NameNode is named", "name host:port of its RPC"))
+	}
+	if e.User != "" && e.Kerberos != nil {
+		out = append(out, invalid("user", "with Kerberos the principal acts", "remove user"))
+	}
+	if e.Writer != nil && (e.Writer.User == "") == (e.Writer.Kerberos == nil) {
+		out = append(out, invalid("writer", "a writer has either a user or a Kerberos login", ""))
 	}
 	return out
 }

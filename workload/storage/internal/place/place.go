@@ -54,8 +54,9 @@ type Tree interface {
 type Snapshots interface {
 	// Snapshottable says whether the root is.
 	Snapshottable(ctx context.Context) (bool, error)
-	// Allow makes it so, and Disallow ends that, unless snapshots are left.
+	// Allow makes it so.
 	Allow(ctx context.Context) error
+	// Disallow ends that, unless snapshots are left.
 	Disallow(ctx context.Context) error
 }
 
