@@ -120,6 +120,10 @@ type Set struct {
 	Consistent bool `json:"consistent"`
 	// Pin is the snapshot at the source, kept until the next set is published; the zero pin without snapshots.
 	Pin Pin `json:"pin,omitzero"`
+	// Building are files that were being written when the snapshot was made: no diff names what their writers do later, so the next run looks
+	// at them. ManyBuilding says that there were too many to name, and the next run lists the whole source.
+	Building     []Path `json:"building,omitempty"`
+	ManyBuilding bool   `json:"manyBuilding,omitempty"`
 	// Root is the identity of the source's root.
 	Root string `json:"root"`
 	// Entries, Files and Bytes count what the set holds.

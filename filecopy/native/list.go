@@ -81,7 +81,7 @@ func (r *run) temp(name string) string { return filepath.Join(r.runDir(), name+"
 func (r *run) places(ctx context.Context) (places, error) {
 	if from, ok := r.canDiff(ctx); ok {
 		n := &increment{
-			dir: r.runDir(), vault: r.vault, base: r.head.Layers, view: r.view, limit: maxMoves,
+			dir: r.runDir(), vault: r.vault, base: r.head.Layers, view: r.view, limit: maxMoves, building: r.head.Set.Building,
 			target: r.job.Target.Describe().Capabilities,
 		}
 		p, err := n.read(ctx, from, r.head.Set.Pin, r.state.Set.Pin, setName(r.state.Set.Number, "shift"))
@@ -120,7 +120,7 @@ func (r *run) canDiff(ctx context.Context) (filecopy.Snapshotter, bool) {
 	if !ok || !r.job.Source.Describe().Capabilities.Diff || was.Pin.Name == "" || was.Root != r.state.Set.Root {
 		return nil, false
 	}
-	if r.job.Relist || r.looks() || r.job.Origin != "" {
+	if r.job.Relist || was.ManyBuilding || r.looks() || r.job.Origin != "" {
 		return nil, false
 	}
 	pins, err := from.Pins(ctx)

@@ -275,7 +275,29 @@ func (r *run) pin(ctx context.Context, set *filecopy.Set) error {
 	if !p.Time.IsZero() {
 		set.SourceTime = p.Time.UTC()
 	}
+	if err := r.building(ctx, set); err != nil {
+		return err
+	}
 	return r.openView(ctx, p)
+}
+
+// mostBuilding is how many files under construction a set names.
+const mostBuilding = 1000
+
+// building notes the files that a snapshot does not hold still.
+func (r *run) building(ctx context.Context, set *filecopy.Set) error {
+	b, ok := r.job.Source.(filecopy.Builder)
+	if !ok {
+		return nil
+	}
+	return b.Building(ctx, func(p filecopy.Path) error {
+		if len(set.Building) == mostBuilding {
+			set.ManyBuilding = true
+			return nil
+		}
+		set.Building = append(set.Building, p)
+		return nil
+	})
 }
 
 // unpin removes the job's pins but one.

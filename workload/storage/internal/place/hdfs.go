@@ -348,15 +348,13 @@ func (t hdfsTree) Disallow(ctx context.Context) error {
 
 // Building lists files under construction.
 func (t hdfsTree) Building(ctx context.Context) ([]string, error) {
-	c, err := t.site.client(ctx, false)
+	target, err := t.Store(ctx, "", false)
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	err = c.Walk(ctx, t.root, hdfs.ListOptions{Locations: true}, func(f *hdfs.FileInfo) error {
-		if f.Blocks != nil && f.Blocks.UnderConstruction {
-			out = append(out, f.Path)
-		}
+	err = target.(filecopy.Builder).Building(ctx, func(p filecopy.Path) error {
+		out = append(out, t.root+"/"+string(p))
 		return nil
 	})
 	if hdfs.IsNotFound(err) {
