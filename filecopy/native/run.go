@@ -247,6 +247,7 @@ func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 	if err := r.guard(); err != nil {
 		return err
 	}
+	r.state.Set.Copied, r.state.Set.CopiedBytes = r.state.Tally.Copies, r.state.Tally.CopyBytes
 	raw, err := json.Marshal(r.state)
 	if err != nil {
 		return err
@@ -363,7 +364,6 @@ func (r *run) makeReady(ctx context.Context) (ready, error) {
 	s.Set.Entries = r.head.Set.Entries + t.Entries + fix.Entries
 	s.Set.Files = r.head.Set.Files + t.Files + fix.Files
 	s.Set.Bytes = r.head.Set.Bytes + t.Bytes + fix.Bytes
-	s.Set.Copied, s.Set.CopiedBytes = t.Copies, t.CopyBytes
 	s.Set.ID = identity(r.head.Set.ID, s.Moves, s.Shift, items)
 	rd := ready{
 		Format: formatVersion, Set: s.Set, Base: s.Base, Moves: s.Moves, Shift: s.Shift, Items: items, Dirs: s.Dirs,

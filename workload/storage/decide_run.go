@@ -110,6 +110,14 @@ func (p *plan) replicate() {
 
 // checkSource refuses what must not be copied.
 func (p *plan) checkSource() {
+	if !p.there(p.stage.Old) {
+		e := p.w.refuse("US702", p.stage.Old, "", "the source does not answer", "bring it back; a later run begins by schedule")
+		e.Kind = understudy.KindUnreachable
+		if cause := p.seen.Sites[p.stage.Old].Error; cause != nil {
+			e.Err = cause
+		}
+		p.refuse(e)
+	}
 	for _, t := range p.facts.Sites[p.stage.Old].Trees {
 		if !t.There {
 			p.refuse(p.w.refuse("US704", p.stage.Old, t.Path, "the tree is not there", "mount or restore it, or correct the plan"))

@@ -52,11 +52,29 @@ func capture(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, j.failed(j.args.Tree, "capture", err)
 	}
+	if err := j.room(ctx, m, set); err != nil {
+		return understudy.Receipt{}, err
+	}
 	how := "by a listing; each file is held to its version until it is read"
 	if set.Pin.Name != "" {
 		how = "as snapshot " + set.Pin.Name
 	}
 	return understudy.Receipt{Summary: fmt.Sprintf("captured %s of %s, %s", j.args.Tree, set.Asked.UTC().Format(time.RFC3339), how)}, nil
+}
+
+// room refuses a run for which the target has no room: what is staged stands beside what is shown.
+func (j *job) room(ctx context.Context, m filecopy.Job, set filecopy.Set) error {
+	root, err := m.Target.Probe(ctx)
+	if errors.Is(err, filecopy.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return j.failed(j.args.Tree, "look at", err)
+	}
+	if root.Free < 0 || set.CopiedBytes <= root.Free {
+		return nil
+	}
+	return j.w.refuse("US717", j.step.Site, j.args.Tree, fmt.Sprintf("%s are to be copied, and %s are free", amount(set.CopiedBytes), amount(root.Free)), "make room, then retry")
 }
 
 // stage copies what changed of one tree beside what is shown, and resumes what an earlier pass began.

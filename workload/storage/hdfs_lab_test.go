@@ -1,9 +1,11 @@
 package storage_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
 // root is the tree of the lab.
@@ -173,6 +176,7 @@ func TestLifeOnHDFS(t *testing.T) {
 		name string
 		do   func()
 	}{
+		{"know who answers", c.knows},
 		{"protect", c.isProtected},
 		{"replicate by the difference", c.replicates},
 		{"switch over from under a writer, and back", c.switches},
@@ -186,6 +190,34 @@ func TestLifeOnHDFS(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("it went wrong at: %s", act.name)
 		}
+	}
+}
+
+// knows wants both clusters to tell who they are, and all DataNodes to be in reach; and one that is out of reach to be named.
+func (c *court) knows() {
+	w, err := storage.Kind().Open(c.Context(), c.spec, workload.Opening{ControlPlane: "cp-1", DataDir: c.TempDir()})
+	c.must(err)
+	defer w.Close()
+	obs, err := w.Observe(c.Context())
+	c.must(err)
+	a, b := obs.Sites[east], obs.Sites[west]
+	if a.Identity == b.Identity || !strings.HasPrefix(a.Identity, "hdfs.CID-") || a.Version == "" || len(obs.Findings) != 0 {
+		c.Errorf("east is %+v, west %+v, findings %+v", a, b, obs.Findings)
+	}
+	data := c.clusters[east].DataAddrs()
+	site := place.HDFS(place.HDFSConfig{Login: place.Login{User: labhdfs.Superuser}, Options: wire.Options{
+		NameNodes: c.clusters[east].Addrs(),
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == data[0] {
+				return nil, errors.New("planned")
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		},
+	}})
+	defer site.Close()
+	id, err := site.Look(c.Context())
+	if err != nil || id.Nodes != 2 || !slices.Equal(id.Unreachable, data[:1]) || !id.Super || id.Skew.Abs() > time.Minute {
+		c.Errorf("east is %+v, %v; its DataNodes are %v", id, err, data)
 	}
 }
 

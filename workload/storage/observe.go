@@ -148,7 +148,7 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	if err != nil {
 		return gone(w.failure(name, "", "reach", errors.Join(place.ErrUnreachable, err)))
 	}
-	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version}, own: siteFacts{Identity: id}}
+	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version, ClockSkew: id.Skew}, own: siteFacts{Identity: id}}
 	closed := 0
 	for _, t := range w.cfg.Trees {
 		tf, err := w.lookAt(ctx, name, t.Path, id)

@@ -39,6 +39,7 @@ type hdfsSite struct {
 	admin  *hdfs.Client
 	writer *hdfs.Client
 	id     Identity
+	health health
 	// keytabs are files that hold secrets while the site is open.
 	keytabs []string
 }
@@ -138,11 +139,12 @@ func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
 	}
 	id := Identity{Name: fmt.Sprintf("hdfs.%s.%d", info.ClusterID, info.NamespaceID), Version: info.Version, CouldPass: s.cfg.SuperUsers}
 	id.User = s.user()
-	_, err = c.DataNodes(ctx, hdfs.LiveDataNodes)
+	h, err := s.checkup(ctx, c)
 	id.Super = err == nil
 	if err != nil && !hdfs.IsPermission(err) {
 		return Identity{}, tell(err)
 	}
+	id.Skew, id.Nodes, id.Unreachable, id.Dead = h.skew, h.nodes, h.unreachable, h.dead
 	if s.cfg.Login.Kerberos == nil {
 		id.CouldPass = append(id.CouldPass[:len(id.CouldPass):len(id.CouldPass)], "whoever claims to be a superuser: the cluster has simple authentication")
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"time"
 
 	"github.com/understudy-dr/understudy/filecopy"
 )
@@ -30,6 +31,12 @@ type Identity struct {
 	Super bool   `json:"super,omitempty"`
 	// CouldPass names those whom no permission stops.
 	CouldPass []string `json:"couldPass,omitempty"`
+	// Skew is about how far the store's clock is before ours, as far as it tells; zero where it runs on ours.
+	Skew time.Duration `json:"skew,omitempty"`
+	// Nodes counts the servers that hold data, Unreachable are those that do not answer us, and Dead those that the store itself misses.
+	Nodes       int      `json:"nodes,omitempty"`
+	Unreachable []string `json:"unreachable,omitempty"`
+	Dead        []string `json:"dead,omitempty"`
 }
 
 // Tree is one tree, and understudy's folder beside it.
