@@ -23,6 +23,7 @@ const (
 	stepCopy      understudy.StepKind = "copy"
 	stepStaged    understudy.StepKind = "staged.prove"
 	stepPublish   understudy.StepKind = "publish"
+	stepForward   understudy.StepKind = "forward"
 	stepShown     understudy.StepKind = "shown"
 	stepDrained   understudy.StepKind = "drained.prove"
 	stepClean     understudy.StepKind = "clean"
@@ -47,6 +48,8 @@ type stepArgs struct {
 	From   understudy.Site `json:"from,omitempty"`
 	Folder string          `json:"folder,omitempty"`
 	Tree   string          `json:"tree,omitempty"`
+	// Repair has the run look at the target too, and put right what is not as the manifest says.
+	Repair bool `json:"repair,omitempty"`
 	// Role is what a stamp says, Images what roots are to look like, by tree.
 	Role   *understudy.Role `json:"role,omitempty"`
 	Images map[string]image `json:"images,omitempty"`
@@ -54,6 +57,8 @@ type stepArgs struct {
 	Epochs []understudy.RoleEpoch `json:"epochs,omitempty"`
 	// Given are the trees that understudy made snapshottable.
 	Given []string `json:"given,omitempty"`
+	// Notes are for people.
+	Notes []string `json:"notes,omitempty"`
 	// Keep and Drop change the memory.
 	Keep map[string]json.RawMessage `json:"keep,omitempty"`
 	Drop []string                   `json:"drop,omitempty"`

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"fmt"
+
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
 )
@@ -54,9 +56,17 @@ func (p *plan) back() {
 // unprotect takes back what was put in place.
 func (p *plan) unprotect() {
 	old, to := p.stage.Old, p.stage.To
-	if p.stage.Verb == understudy.Unprotect && p.seen.Sites[to].Presence == workload.Unreachable {
-		p.refuse(p.w.refuse("US702", to, "", "the site does not answer, and what was put in place there would stay", "bring it back and retry"))
-		return
+	var gone []understudy.Site
+	for _, s := range []understudy.Site{old, to} {
+		_, let := p.stage.Envelope.Accepted(s)
+		if p.stage.Verb != understudy.Unprotect || p.seen.Sites[s].Presence != workload.Unreachable {
+			continue
+		}
+		if gone = append(gone, s); !let {
+			p.refuse(p.w.refuse("US702", s, "", "the site does not answer, and what was put in place there would stay",
+				fmt.Sprintf("bring it back and retry; if it is lost for good, `understudy unprotect %s --let-go %s --as NAME`", p.stage.Plan, s)))
+			return
+		}
 	}
 	switch p.stage.Name {
 	case understudy.StageHalt:
@@ -72,6 +82,11 @@ func (p *plan) unprotect() {
 			if p.there(s) {
 				p.add(stepLeave, understudy.Idempotent, s, "take away snapshots, stamps and understudy's folders", p.leaving(s), nil)
 			}
+		}
+		for _, s := range gone {
+			a := p.leaving(s)
+			a.Notes = append(a.Notes, fmt.Sprintf("%s was let go: its closed roots, stamps, snapshots and understudy's folders stay there", s))
+			p.add(stepRemember, understudy.Idempotent, s, "forget the site that was let go", stepArgs{Drop: a.Drop, Notes: a.Notes}, nil).Site = ""
 		}
 	default: // nothing is to be done at the others
 	}

@@ -34,7 +34,8 @@ func (p *plan) liveFolder(to understudy.Site) string {
 
 // args gives what every step of a run knows.
 func (p *plan) args(tree string) stepArgs {
-	return stepArgs{From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree}
+	// What a reprotect kept as diverged is moved out of the tree, and has to come again.
+	return stepArgs{From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree, Repair: p.stage.Verb == understudy.Reprotect}
 }
 
 // each adds one step for each tree.

@@ -42,25 +42,30 @@ func (p *plan) takeover() {
 	}
 }
 
-// salvage takes what the old side still gives, or rolls forward what is staged and proved.
+// salvage rolls forward what is staged and proved, and then takes what the old side still gives.
 func (p *plan) salvage() {
-	if p.there(p.stage.Old) {
+	old := p.there(p.stage.Old)
+	if run, asked, ok := p.forwardable(); ok {
+		p.forward(run, asked)
+		if !old {
+			p.add(stepShown, understudy.Idempotent, p.stage.To, "say which set is shown", p.args(""), nil)
+		}
+	}
+	if old {
 		p.whole()
 		p.skippable()
-		return
 	}
-	run, asked, ok := p.forwardable()
-	if !ok {
-		return
-	}
+}
+
+// forward shows the set of a run that was cut off.
+func (p *plan) forward(run string, asked time.Time) {
 	for _, t := range p.facts.Sites[p.stage.To].Trees {
 		text := fmt.Sprintf("roll %s forward to the set that run %s captured at %s and staged whole", t.Path, run, asked.UTC().Format(time.RFC3339))
 		if halfShown(t.Standing) {
 			text += "; part of it is shown already"
 		}
-		p.add(stepPublish, understudy.ProbeFirst, p.stage.To, text, p.args(t.Path), nil).Timeout = copyTimeout
+		p.add(stepForward, understudy.ProbeFirst, p.stage.To, text, p.args(t.Path), nil).Timeout = copyTimeout
 	}
-	p.add(stepShown, understudy.Idempotent, p.stage.To, "say which set is shown", p.args(""), nil)
 }
 
 // skippable lets a person leave out the steps so far: what they add is welcome, and nothing depends on it.

@@ -69,6 +69,7 @@ func doers(kind understudy.StepKind) (doer, bool) {
 		stepCopy:      stage,
 		stepStaged:    proveStaged,
 		stepPublish:   publish,
+		stepForward:   publish,
 		stepShown:     tellShown,
 		stepDrained:   proveDrained,
 		stepClean:     clean,
@@ -176,7 +177,7 @@ func (j *job) failed(tree, doing string, err error) error {
 
 // remember puts documents into the journal by way of its receipt, and changes nothing else. Running it twice stores the same documents twice.
 func remember(_ context.Context, j *job) (understudy.Receipt, error) {
-	r := understudy.Receipt{Keep: understudy.Keep{}}
+	r := understudy.Receipt{Keep: understudy.Keep{}, Warnings: j.args.Notes}
 	for name, doc := range j.args.Keep {
 		r.Keep[name] = doc
 	}
@@ -189,6 +190,6 @@ func remember(_ context.Context, j *job) (understudy.Receipt, error) {
 // moverJob makes the mover's job for one tree of the step, under the operation's name.
 func (j *job) moverJob(ctx context.Context, tree string, source bool) (filecopy.Job, filecopy.Mover, error) {
 	m, err := j.w.job(ctx, route{From: j.args.From, To: j.step.Site, Folder: j.args.Folder}, tree, source)
-	m.Run = string(j.run.Operation)
+	m.Run, m.Repair = string(j.run.Operation), j.args.Repair
 	return m, j.w.mover(tree, "run"), err
 }

@@ -87,7 +87,7 @@ func halted(e understudy.RoleEpoch) string { return fmt.Sprintf("halted-e%d", e)
 func folderEpoch(name string) understudy.RoleEpoch {
 	digits, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(name, "halted-"), "e"), ".")
 	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || live(understudy.RoleEpoch(n)) != name && !strings.HasPrefix(name, halted(understudy.RoleEpoch(n))) {
+	if err != nil || n <= 0 || live(understudy.RoleEpoch(n)) != name && !strings.HasPrefix(name, halted(understudy.RoleEpoch(n))) {
 		return 0
 	}
 	return understudy.RoleEpoch(n)
