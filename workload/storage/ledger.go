@@ -200,7 +200,7 @@ func (j *job) list(ctx context.Context, store filecopy.Target, tree, file string
 	if err != nil {
 		return j.ledgerFailed("read the ledger", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return j.failed(tree, "keep the ledger of", store.Keep(ctx, j.listName(), f))
 }
 
@@ -248,7 +248,7 @@ func eachLine(file string, digest hash.Hash, found func(divergent) error) error 
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	in := json.NewDecoder(io.TeeReader(f, digest))
 	for {
 		var d divergent
