@@ -53,9 +53,10 @@ unit: ## the tests that need no server, without the race detector, in about a mi
 e2e: ## the built binary against real clusters, one file per architecture
 	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...
 
-sweep: ## stop the engine at every append of its journal, on simulated Kafka clusters too; a quarter of an hour
+sweep: ## stop the engine at every append of its journal, on simulated Kafka clusters and between trees too; a quarter of an hour
 	$(GO) test -count=1 -timeout 60m -run TestCrashSweep ./control
 	$(GO) test -count=1 -timeout 60m -parallel 6 -run TestCrashSweep ./workload/kafka -stride 1 -width 4
+	$(GO) test -count=1 -timeout 60m -run TestCrashSweep ./workload/storage -stride 1 -width 4
 
 bench: ## benchmarks side by side with what a user would pick instead
 	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench . $(ARGS) ./bench/...

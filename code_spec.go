@@ -52,6 +52,7 @@ func referenceCodes() []Explanation {
 		{"US436", "Unknown hook", "A plan names a hook that serve's configuration does not know. Add its command under `hooks:` there, or correct the name."},
 		{"US441", "Nothing runs by schedule here", "Only architectures whose replication consists of runs take a schedule. In the others a mover follows the source all the time, and a schedule would be ignored."},
 		{"US442", "Unknown provisioner", "A site names a provisioner for a cluster that serve's configuration does not know. Add its command under `provisioners:` there, or correct the name; `static` means a cluster that is always there. Who may apply a site can only name commands that serve was given."},
+		{"US443", "Two endpoints for one kind", "A cluster has two endpoints by which the workload's kind could reach it, such as hdfs and local. They may be two different things, and none is preferred. Make two clusters of it, under names of their own, and name the one that is meant."},
 		{"US437", "A secret needs one source", "Each secret has exactly one of env (an environment variable), file (a path) and exec (a command that prints it)."},
 	}
 }

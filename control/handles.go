@@ -110,7 +110,7 @@ func (c *Controller) open(ctx context.Context, p workload.Planned, id string, go
 		return kind, nil, notFound("kind", string(p.Kind))
 	}
 	w, err := kind.Open(ctx, p.Spec, workload.Opening{
-		Secret: c.opt.Secret, FetchBudget: c.opt.FetchBudget, ControlPlane: id,
+		Secret: c.opt.Secret, FetchBudget: c.opt.FetchBudget, ControlPlane: id, DataDir: c.opt.DataDir,
 		Absent: func(site understudy.Site) bool { return gone.has(objectOf(p), site) },
 	})
 	return kind, w, err

@@ -12,14 +12,20 @@ type Mover interface {
 	// report is called from one goroutine at a time, at most some times a second. Errors: ErrGuard, ErrCorrupt, ErrChanged
 	// (a file that changes faster than it can be read), and those of the stores.
 	Run(ctx context.Context, j Job, report func(Progress)) (Set, error)
+	// Stage makes a set and publishes nothing of it: it stops when the run is planned (PhasePlan: the source is captured) or when the
+	// set is ready (PhaseReady). It resumes as Run does, but only what was begun under the same Job.Run; a set of that run that is ready or
+	// published already is given as it is. ErrGuard while a set of another run is ready: Finish or Drop it first.
+	Stage(ctx context.Context, j Job, to Phase, report func(Progress)) (Set, error)
 	// Standing reads at the target alone which set is published, and whether one is ready or half shown.
 	Standing(ctx context.Context, j Job) (Standing, error)
 	// Finish rolls the ready set forward, from the target alone; ErrNothingReady when there is none. A failover calls it after Standing.
 	Finish(ctx context.Context, j Job, report func(Progress)) (Set, error)
-	// Drop gives up what is staged but not ready, and a ready set of which nothing is shown yet; ErrGuard when it is half shown.
+	// Drop gives up what is staged but not ready, and a ready set of which nothing is shown yet; ErrGuard when it is half shown. With a
+	// source it also removes the job's snapshots there but the one of the published set.
 	Drop(ctx context.Context, j Job) error
 	// Compare holds the target's tree against the published manifest, by version and attributes, or also by reading every byte when
-	// deep. It needs the target alone. found is called for each difference, in the order of paths.
+	// deep. It needs the target alone. found is called for each difference, in the order of paths. When the job has published nothing and
+	// names an Origin, the target is the tree from which that job read: it is held against the origin's manifest, which is kept at the source.
 	Compare(ctx context.Context, j Job, deep bool, found func(Difference) error) (Comparison, error)
 }
 
@@ -30,9 +36,14 @@ type Job struct {
 	// Source may be nil for Standing, Finish, Drop and Compare.
 	Source Store
 	Target Target
+	// Run names the run, such as the operation that wants it: letters, digits, '.', '_' and '-'. It is kept with the set, and with a
+	// snapshot's name, and nothing that was begun under another name is resumed. Empty resumes whatever was begun.
+	Run string
 	// Origin, when the source was the target of an earlier job, is that job's name: what the source could not hold is restored from
-	// the manifest kept there.
+	// the manifest kept there. The first set also takes from it what both trees hold alike, so that only what changed since is copied.
 	Origin string
+	// LeaveRoot leaves the attributes of the root itself alone at the target, where somebody else closes and opens the tree by them.
+	LeaveRoot bool
 	// Relist reads the whole source although a diff could be had: it finds changes that a diff does not show (Capabilities.DiffMisses).
 	Relist bool
 	// Repair also lists the target, and copies, restores or retires what differs from the manifest: drift.
@@ -99,18 +110,29 @@ type Set struct {
 	// SourceTime is the moment, by the source's clock, whose state the set holds at least. Exposure is now minus the SourceTime of the
 	// last published set.
 	SourceTime time.Time `json:"sourceTime"`
+	// Asked is when the mover began to ask for this state, by its own clock: before the snapshot was asked for or the listing began.
+	Asked time.Time `json:"asked,omitzero"`
+	// Run is the Job.Run under which the set was begun.
+	Run string `json:"run,omitempty"`
 	// PublishedAt is by the mover's clock.
 	PublishedAt time.Time `json:"publishedAt,omitzero"`
 	// Consistent says that the set was read at a snapshot. Else files of it may be newer than SourceTime, each whole.
 	Consistent bool `json:"consistent"`
 	// Pin is the snapshot at the source, kept until the next set is published; the zero pin without snapshots.
 	Pin Pin `json:"pin,omitzero"`
+	// Building are files that were being written when the snapshot was made: no diff names what their writers do later, so the next run looks
+	// at them. ManyBuilding says that there were too many to name, and the next run lists the whole source.
+	Building     []Path `json:"building,omitempty"`
+	ManyBuilding bool   `json:"manyBuilding,omitempty"`
 	// Root is the identity of the source's root.
 	Root string `json:"root"`
 	// Entries, Files and Bytes count what the set holds.
 	Entries int64 `json:"entries"`
 	Files   int64 `json:"files"`
 	Bytes   int64 `json:"bytes"`
+	// Copied and CopiedBytes count the files that the run had to stage.
+	Copied      int64 `json:"copied,omitempty"`
+	CopiedBytes int64 `json:"copiedBytes,omitempty"`
 }
 
 // Standing is what the target shows.

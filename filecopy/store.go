@@ -92,6 +92,13 @@ type Pin struct {
 	Time time.Time `json:"time,omitzero"`
 }
 
+// Builder is a store that knows which files somebody is writing now. On HDFS a snapshot does not hold such a file still, and later writes of the
+// same writer are in no diff: who relies on diffs asks right after the snapshot is made, and looks at these files again next time.
+type Builder interface {
+	// Building gives each file below the root that is open for writing.
+	Building(ctx context.Context, found func(Path) error) error
+}
+
 // Snapshotter is a store that can hold its tree still.
 type Snapshotter interface {
 	// Pin makes a snapshot; when one of the name exists, it gives that one.

@@ -22,19 +22,29 @@ func Audit(reg workload.Registry) []string {
 		}
 		own := reflect.TypeOf(k.NewConfig())
 		faults = append(faults, auditType(name, own, "")...)
-		at := reflect.TypeOf(k.NewEndpoint())
-		faults = append(faults, auditType(name+", endpoint "+k.Endpoint, at, "")...)
-		if k.Endpoint == provisionKey {
-			faults = append(faults, name+": the endpoint cannot be called "+provisionKey)
+		for _, e := range k.EndpointKinds() {
+			faults = append(faults, auditEndpoint(name, e, endpoints)...)
 		}
-		if other, taken := endpoints[k.Endpoint]; taken && other != at {
-			faults = append(faults, fmt.Sprintf("%s: the endpoint %q has another type in another kind", name, k.Endpoint))
-		}
-		endpoints[k.Endpoint] = at
 		if own.Kind() == reflect.Pointer && own.Elem().Kind() == reflect.Struct {
 			faults = append(faults, collisions(name, own.Elem())...)
 		}
 	}
+	return faults
+}
+
+func auditEndpoint(name string, e workload.EndpointKind, known map[string]reflect.Type) []string {
+	if e.Key == "" || e.New == nil {
+		return []string{name + ": each endpoint needs a key and what makes it"}
+	}
+	at := reflect.TypeOf(e.New())
+	faults := auditType(name+", endpoint "+e.Key, at, "")
+	if e.Key == provisionKey {
+		faults = append(faults, name+": the endpoint cannot be called "+provisionKey)
+	}
+	if other, taken := known[e.Key]; taken && other != at {
+		faults = append(faults, fmt.Sprintf("%s: the endpoint %q has another type in another kind", name, e.Key))
+	}
+	known[e.Key] = at
 	return faults
 }
 

@@ -45,5 +45,6 @@ const (
 	codeAddress      understudy.Code = "US439"
 	codeSchedule     understudy.Code = "US440"
 	codeNoSchedule   understudy.Code = "US441"
+	codeTwoEndpoints understudy.Code = "US443"
 	codeProvisioner  understudy.Code = "US442"
 )

@@ -176,7 +176,8 @@ func (c compiler) refusals(r *reader, path string, w *workloadFile, errs []workl
 	for _, e := range errs {
 		in, at := r, path
 		if site, known := c.sites[e.Site]; known {
-			in, at = site.reader, join(join("clusters", string(w.Cluster)), w.kind.Endpoint)
+			keys := endpointKeys(w.kind, site.site.Clusters[w.Cluster])
+			in, at = site.reader, join(join("clusters", string(w.Cluster)), keys[0])
 		}
 		if e.Path != "" {
 			at = join(at, e.Path)
@@ -295,15 +296,43 @@ func (c compiler) endpoints(f *planFile, r *reader, path string, w *workloadFile
 			}
 			continue
 		}
-		e, there := cluster.endpoints[w.kind.Endpoint]
+		keys := endpointKeys(w.kind, cluster)
+		e, there := cluster.endpoints[keys[0]]
 		if !there && d.reader.fine(join("clusters", string(w.Cluster))) {
-			r.on(at, Problem{Code: codeNoEndpoint, Summary: fmt.Sprintf("cluster %s at site %s has no %q endpoint", w.Cluster, s, w.kind.Endpoint),
+			r.on(at, Problem{Code: codeNoEndpoint, Summary: fmt.Sprintf("cluster %s at site %s has no %s endpoint", w.Cluster, s, quoted(w.kind)),
 				Why: fmt.Sprintf("kind %s reaches it by that", w.Kind), Fix: fmt.Sprintf("add `%s:` to clusters.%s in %s", w.kind.Endpoint, w.Cluster, d.reader.file.name)})
+		}
+		if len(keys) > 1 {
+			r.on(at, Problem{Code: codeTwoEndpoints, Summary: fmt.Sprintf("cluster %s at site %s has %s", w.Cluster, s, allOf(keys)),
+				Why: fmt.Sprintf("kind %s can reach it by each, and they may be two things", w.Kind), Fix: fmt.Sprintf("make two clusters of it in %s", d.reader.file.name)})
 		}
 		if there {
 			found[s] = e
 		}
 	}
+}
+
+// endpointKeys lists the endpoints of a cluster that the kind can use; the kind's main one when there is none.
+func endpointKeys(k workload.Kind, c *clusterFile) []string {
+	var keys []string
+	for _, e := range k.EndpointKinds() {
+		if c != nil && c.endpoints[e.Key] != nil {
+			keys = append(keys, e.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return []string{k.Endpoint}
+	}
+	return keys
+}
+
+// quoted lists a kind's endpoints.
+func quoted(k workload.Kind) string {
+	var names []string
+	for _, e := range k.EndpointKinds() {
+		names = append(names, fmt.Sprintf("%q", e.Key))
+	}
+	return listed(names)
 }
 
 // arrange checks `after` and orders the workloads by it, keeping the order of the file wherever it can.

@@ -220,7 +220,9 @@ func (r *reader) readEndpoints(reg workload.Registry, n *yaml.Node, path string)
 	}
 	var names []string
 	for _, k := range reg.Kinds() {
-		names = append(names, k.Endpoint)
+		for _, e := range k.EndpointKinds() {
+			names = append(names, e.Key)
+		}
 	}
 	for _, e := range entries {
 		p := join(path, e.name)
@@ -244,8 +246,10 @@ func (r *reader) readEndpoints(reg workload.Registry, n *yaml.Node, path string)
 // endpoint makes an empty endpoint by its key; nil when no kind has it.
 func endpoint(reg workload.Registry, key string) any {
 	for _, k := range reg.Kinds() {
-		if k.Endpoint == key {
-			return k.NewEndpoint()
+		for _, e := range k.EndpointKinds() {
+			if e.Key == key {
+				return e.New()
+			}
 		}
 	}
 	return nil

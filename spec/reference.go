@@ -16,7 +16,9 @@ func Reference(reg workload.Registry) string {
 	table(&b, "A site", "", reflect.TypeFor[siteFile]())
 	fmt.Fprintf(&b, "Beside its endpoints a cluster may have `%s: NAME`: %s.\n\n", provisionKey, provisionDoc)
 	for _, k := range reg.Kinds() {
-		table(&b, fmt.Sprintf("`clusters.NAME.%s`", k.Endpoint), "", reflect.TypeOf(k.NewEndpoint()).Elem())
+		for _, e := range k.EndpointKinds() {
+			table(&b, fmt.Sprintf("`clusters.NAME.%s`", e.Key), "", reflect.TypeOf(e.New()).Elem())
+		}
 	}
 	table(&b, "A plan", "", reflect.TypeFor[planFile]())
 	fmt.Fprintf(&b, "Hooks run at these stages: %s.\n\n", allOf(texts(HookStages())))

@@ -64,10 +64,12 @@ func one() *int { n := 1; return &n }
 func clustersSchema(reg workload.Registry) *jsonschema.Schema {
 	endpoints := &jsonschema.Schema{Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: nothing()}
 	for _, k := range reg.Kinds() {
-		if endpoints.Properties[k.Endpoint] == nil {
-			endpoints.PropertyOrder = append(endpoints.PropertyOrder, k.Endpoint)
+		for _, e := range k.EndpointKinds() {
+			if endpoints.Properties[e.Key] == nil {
+				endpoints.PropertyOrder = append(endpoints.PropertyOrder, e.Key)
+			}
+			endpoints.Properties[e.Key] = object(reflect.TypeOf(e.New()).Elem(), nil)
 		}
-		endpoints.Properties[k.Endpoint] = object(reflect.TypeOf(k.NewEndpoint()).Elem(), nil)
 	}
 	endpoints.Properties[provisionKey] = &jsonschema.Schema{Type: "string", Pattern: namePattern, Description: provisionDoc}
 	endpoints.PropertyOrder = append(endpoints.PropertyOrder, provisionKey)

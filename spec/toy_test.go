@@ -51,6 +51,11 @@ type storeEndpoint struct {
 	Port      uint16   `yaml:"port,omitempty"`
 }
 
+// diskEndpoint is another way to reach a store.
+type diskEndpoint struct {
+	Root string `yaml:"root" doc:"where it is mounted"`
+}
+
 // toys is a registry of two kinds that this package knows nothing about.
 func toys() workload.Registry {
 	queue := workload.Kind{
@@ -90,6 +95,7 @@ func toys() workload.Registry {
 		Name: "store", Doc: "Directory trees.", Endpoint: "hdfs", ExplicitLinks: true,
 		Offers:      []workload.Offer{{Architecture: understudy.OnDemandSecondary, Engines: []understudy.Engine{understudy.Native, understudy.DistCp}, Scheduled: true}},
 		NewEndpoint: func() any { return &storeEndpoint{} },
+		Endpoints:   []workload.EndpointKind{{Key: "disk", New: func() any { return &diskEndpoint{} }}},
 		NewConfig:   func() any { return &storeConfig{} },
 	}
 	return workload.NewRegistry(queue, store)

@@ -134,6 +134,9 @@ type Opening struct {
 	FetchBudget int64
 	// ControlPlane is the identity that stamps carry.
 	ControlPlane string
+	// DataDir is a directory of this member for what may be lost at the cost of work, such as the journal of an unfinished copy. A workload
+	// makes a directory of its own name below it.
+	DataDir string
 	// Absent says, whenever asked, whether the workload's cluster at the site is absent by plan now. Observe then
 	// answers Absent for it and dials nothing there. Nil means that no cluster ever is.
 	Absent func(understudy.Site) bool
@@ -160,6 +163,8 @@ type Kind struct {
 	// which NewConfig itself fills in.
 	Endpoint    string
 	NewEndpoint func() any
+	// Endpoints are further kinds of endpoints by which it reaches a cluster; a cluster has one of them.
+	Endpoints []EndpointKind
 	// NewConfig makes a pointer to the kind's own keys of a plan's workload.
 	NewConfig func() any
 	// ExplicitLinks says that it honours Spec.Directions; plans with links are refused for other kinds.
@@ -177,6 +182,17 @@ type Kind struct {
 	Open func(context.Context, Spec, Opening) (Workload, error)
 	// ExportLedger writes the records saved under a ledger folder as JSON lines.
 	ExportLedger func(ctx context.Context, dir string, write func(line []byte) error) error
+}
+
+// EndpointKind is one way to reach a cluster of a kind: its key in a site file, and what makes a pointer to its configuration.
+type EndpointKind struct {
+	Key string
+	New func() any
+}
+
+// EndpointKinds lists all ways to reach a cluster of the kind, the main one first.
+func (k Kind) EndpointKinds() []EndpointKind {
+	return append([]EndpointKind{{k.Endpoint, k.NewEndpoint}}, k.Endpoints...)
 }
 
 // Offer is one architecture of a kind.

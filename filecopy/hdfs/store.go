@@ -64,6 +64,7 @@ type Store struct {
 var (
 	_ filecopy.Target      = &Store{}
 	_ filecopy.Snapshotter = &Store{}
+	_ filecopy.Builder     = &Store{}
 )
 
 // New gives the store of a directory. It asks nothing.
@@ -252,6 +253,31 @@ func (s *Store) Diff(ctx context.Context, from, to filecopy.Pin, found func(file
 		}
 	}
 	return nil
+}
+
+// Building lists the files that are open for writing. Who is no superuser has to ask for the blocks of every file.
+func (s *Store) Building(ctx context.Context, found func(filecopy.Path) error) error {
+	for f, err := range s.client.OpenFiles(ctx, s.root) {
+		if hdfs.IsPermission(err) || errors.Is(err, hdfs.ErrUnsupported) {
+			return s.walkBuilding(ctx, found)
+		}
+		if err != nil {
+			return tell(err)
+		}
+		if err := found(filecopy.Path(strings.TrimPrefix(f.Path, s.root+"/"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) walkBuilding(ctx context.Context, found func(filecopy.Path) error) error {
+	return tell(s.client.Walk(ctx, s.root, hdfs.ListOptions{Locations: true}, func(f *hdfs.FileInfo) error {
+		if f.Blocks == nil || !f.Blocks.UnderConstruction {
+			return nil
+		}
+		return found(filecopy.Path(strings.TrimPrefix(f.Path, s.root+"/")))
+	}))
 }
 
 func change(d hdfs.DiffEntry) filecopy.Change {

@@ -41,8 +41,16 @@ func (c *comparer) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	manifest := c.vault.manifest(ctx, h.Layers, &floor{})
 	if h.Set.Number == 0 {
-		return failure("US612", understudy.KindNotFound, "compare", "no set of job "+c.job.Name+" is published", filecopy.ErrNotFound)
+		origin, v, err := c.origin(ctx)
+		if err != nil {
+			return err
+		}
+		if origin == nil {
+			return failure("US612", understudy.KindNotFound, "compare", "no set of job "+c.job.Name+" is published", filecopy.ErrNotFound)
+		}
+		h, manifest = *origin, turned{v.manifest(ctx, origin.Layers, &floor{})}
 	}
 	c.out.Set = h.Set
 	if c.view, err = c.job.Target.Open(ctx, filecopy.Pin{}); err != nil {
@@ -63,7 +71,7 @@ func (c *comparer) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kept, have := peek(c.vault.manifest(ctx, h.Layers, &floor{})), peek(present)
+	kept, have := peek(manifest), peek(present)
 	defer kept.close()
 	defer have.close()
 	return c.walk(ctx, kept, have)

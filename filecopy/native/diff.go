@@ -30,7 +30,9 @@ type increment struct {
 	limit   int
 	target  filecopy.Capabilities
 	renames []item
-	listed  int64
+	// building are paths to look at although the diff may not name them.
+	building []filecopy.Path
+	listed   int64
 }
 
 // errManyMoves means that listing is the better way.
@@ -41,6 +43,8 @@ type places struct {
 	source, kept stream
 	moves        []item
 	shift        layer
+	// seeded says that what is kept is the turned manifest of another job.
+	seeded bool
 }
 
 // read asks for the diff and looks at its places. prefix is where the shifted layer is kept.
@@ -94,6 +98,9 @@ func (n *increment) spool(ctx context.Context, from filecopy.Snapshotter, older,
 		}
 		return out.add(&it)
 	})
+	for i := 0; err == nil && i < len(n.building); i++ {
+		err = out.add(&item{Entry: filecopy.Entry{Path: n.building[i]}})
+	}
 	if err != nil {
 		out.abandon()
 		return err

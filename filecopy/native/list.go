@@ -27,8 +27,10 @@ func (r *run) writePlan(ctx context.Context) error {
 	}
 	dirs := newSorter(r.runDir(), "dirs", sortMemory)
 	pl := &planner{
-		comparable: r.state.Set.Root == r.head.Set.Root,
+		comparable: r.state.Set.Root == r.head.Set.Root || p.seeded,
 		looked:     looked,
+		seeded:     p.seeded,
+		leaveRoot:  r.job.LeaveRoot,
 		source:     r.job.Source.Describe().Capabilities,
 		target:     r.job.Target.Describe().Capabilities,
 		names:      r.job.Principals,
@@ -79,7 +81,7 @@ func (r *run) temp(name string) string { return filepath.Join(r.runDir(), name+"
 func (r *run) places(ctx context.Context) (places, error) {
 	if from, ok := r.canDiff(ctx); ok {
 		n := &increment{
-			dir: r.runDir(), vault: r.vault, base: r.head.Layers, view: r.view, limit: maxMoves,
+			dir: r.runDir(), vault: r.vault, base: r.head.Layers, view: r.view, limit: maxMoves, building: r.head.Set.Building,
 			target: r.job.Target.Describe().Capabilities,
 		}
 		p, err := n.read(ctx, from, r.head.Set.Pin, r.state.Set.Pin, setName(r.state.Set.Number, "shift"))
@@ -91,10 +93,24 @@ func (r *run) places(ctx context.Context) (places, error) {
 	if err != nil {
 		return places{}, err
 	}
-	if source, err = r.restoring(ctx, source); err != nil {
-		return places{}, err
+	origin, v, err := r.origin(ctx)
+	if err != nil || origin == nil {
+		return places{source: source, kept: r.vault.manifest(ctx, r.head.Layers, &floor{})}, err
 	}
-	return places{source: source, kept: r.vault.manifest(ctx, r.head.Layers, &floor{})}, nil
+	source = restore(source, v.manifest(ctx, origin.Layers, &floor{}), r.job.Source.Describe().Capabilities)
+	if r.head.Set.Number > 0 {
+		return places{source: source, kept: r.vault.manifest(ctx, r.head.Layers, &floor{})}, nil
+	}
+	return places{source: source, kept: turned{v.manifest(ctx, origin.Layers, &floor{})}, seeded: true}, nil
+}
+
+// turned reads the manifest of a job in the other direction: its target is our source.
+type turned struct{ stream }
+
+func (t turned) next() (item, bool, error) {
+	it, ok, err := t.stream.next()
+	it.Version, it.TargetVersion = it.TargetVersion, it.Version
+	return it, ok, err
 }
 
 // canDiff says whether the diff since the published set can be had, and is enough.
@@ -104,7 +120,7 @@ func (r *run) canDiff(ctx context.Context) (filecopy.Snapshotter, bool) {
 	if !ok || !r.job.Source.Describe().Capabilities.Diff || was.Pin.Name == "" || was.Root != r.state.Set.Root {
 		return nil, false
 	}
-	if r.job.Relist || r.looks() || r.job.Origin != "" {
+	if r.job.Relist || was.ManyBuilding || r.looks() || r.job.Origin != "" {
 		return nil, false
 	}
 	pins, err := from.Pins(ctx)
@@ -134,21 +150,18 @@ func (r *run) listing(ctx context.Context, v filecopy.View, name string) (stream
 	return sorted.sorted()
 }
 
-// restoring adds what the source could not hold, from the manifest of the job that once wrote it.
-func (r *run) restoring(ctx context.Context, source stream) (stream, error) {
-	if r.job.Origin == "" {
-		return source, nil
+// origin gives the published set of the job that once wrote our source, and where its manifest is; nil when there is none.
+func (d *desk) origin(ctx context.Context) (*head, vault, error) {
+	keeper, ok := d.job.Source.(filecopy.Keeper)
+	if d.job.Origin == "" || !ok {
+		return nil, vault{}, nil
 	}
-	keeper, ok := r.job.Source.(filecopy.Keeper)
-	if !ok {
-		return source, nil
-	}
-	v := vault{job: r.job.Origin, keeper: keeper, cache: r.vault.cache}
+	v := vault{job: d.job.Origin, keeper: keeper, cache: d.vault.cache}
 	h, err := v.head(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || h.Set.Number == 0 {
+		return nil, v, err
 	}
-	return restore(source, v.manifest(ctx, h.Layers, &floor{}), r.job.Source.Describe().Capabilities), nil
+	return &h, v, nil
 }
 
 // present lists the target where that is needed.

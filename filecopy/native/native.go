@@ -163,6 +163,10 @@ func (m *Mover) Drop(ctx context.Context, j filecopy.Job) error {
 	if err == nil {
 		err = d.discard(ctx, h, h.Set.Number+1)
 	}
+	pinner, ok := j.Source.(filecopy.Snapshotter)
+	if err == nil && ok && j.Source.Describe().Capabilities.Snapshots {
+		err = d.unpin(ctx, pinner, h.Set.Pin.Name)
+	}
 	return named("drop", "", err)
 }
 

@@ -31,11 +31,16 @@ type planner struct {
 	comparable bool
 	// looked says that there is a listing of the target.
 	looked bool
-	source filecopy.Capabilities
-	target filecopy.Capabilities
-	names  filecopy.Principals
-	check  func(filecopy.Path) error
-	emit   func(*item) error
+	// seeded says that what is kept comes from the manifest of a job in the other direction: it says what both trees held alike, and
+	// belongs to no set of this job.
+	seeded bool
+	// leaveRoot leaves the attributes of the root alone.
+	leaveRoot bool
+	source    filecopy.Capabilities
+	target    filecopy.Capabilities
+	names     filecopy.Principals
+	check     func(filecopy.Path) error
+	emit      func(*item) error
 	// touch notes a directory whose times have to be set again when all is done.
 	touch func(*item) error
 	tally tally
@@ -107,6 +112,9 @@ func (p *planner) path(seen sight) error {
 	if p.collapsed && !seen.path.Below(p.retiring) {
 		p.collapsed = false
 	}
+	if p.seeded && seen.source == nil && seen.present == nil {
+		return nil
+	}
 	p.count(seen)
 	if seen.source == nil {
 		return p.absent(seen)
@@ -116,6 +124,14 @@ func (p *planner) path(seen sight) error {
 		return named("plan", seen.path, err)
 	}
 	it := p.decide(seen)
+	if seen.path == "" && p.leaveRoot && it != nil && it.Op != opMake {
+		it.Op = opKeep
+	}
+	if it == nil && p.seeded {
+		// No earlier set of this job holds the line.
+		it = &item{Entry: seen.source.Entry, Op: opKeep, TargetVersion: seen.kept.TargetVersion}
+		it.Sum = seen.kept.Sum
+	}
 	if it != nil {
 		if err := p.put(it, seen); err != nil {
 			return err
@@ -143,7 +159,9 @@ func (p *planner) count(seen sight) {
 		p.tally.Present++
 	}
 	add(seen.source, 1)
-	add(seen.kept, -1)
+	if !p.seeded {
+		add(seen.kept, -1)
+	}
 }
 
 // put hands an item of the source to the plan.
@@ -160,7 +178,7 @@ func (p *planner) put(it *item, seen sight) error {
 		p.tally.Deletes++
 		p.retiring, p.collapsed = it.Path, true
 	}
-	if it.Kind == filecopy.Directory {
+	if it.Kind == filecopy.Directory && !p.spares(it) {
 		if err := p.touch(seen.source); err != nil {
 			return err
 		}
@@ -173,13 +191,16 @@ func (p *planner) put(it *item, seen sight) error {
 	return p.emit(it)
 }
 
+// spares says that an item is the root whose attributes are somebody else's.
+func (p *planner) spares(it *item) bool { return p.leaveRoot && it.Path == "" }
+
 // touchParent notes the directory above the present path once.
 func (p *planner) touchParent() error {
 	if len(p.above) == 0 {
 		return nil
 	}
 	a := &p.above[len(p.above)-1]
-	if a.touched {
+	if a.touched || p.spares(&a.item) {
 		return nil
 	}
 	a.touched = true
@@ -189,7 +210,7 @@ func (p *planner) touchParent() error {
 // absent decides for a path that the source does not have.
 func (p *planner) absent(seen sight) error {
 	p.tally.Deletes++
-	if seen.kept != nil && seen.kept.Kind == filecopy.File {
+	if seen.kept != nil && seen.kept.Kind == filecopy.File && !p.seeded {
 		p.tally.FileDeletes++
 	}
 	it := item{Gone: true, Op: opRetire, Entry: filecopy.Entry{Path: seen.path}}
@@ -222,7 +243,7 @@ func (p *planner) holdsDirectory(seen sight) bool {
 // decide gives what is to be done for a path that the source has; nil for nothing.
 func (p *planner) decide(seen sight) *item {
 	it := item{Entry: seen.source.Entry}
-	if seen.kept != nil && seen.kept.Kind == filecopy.File {
+	if seen.kept != nil && seen.kept.Kind == filecopy.File && !p.seeded {
 		it.Before = seen.kept.Size + 1
 	}
 	was := seen.kept

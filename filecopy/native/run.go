@@ -74,37 +74,84 @@ func (m *Mover) Run(ctx context.Context, j filecopy.Job, report func(filecopy.Pr
 }
 
 func (d *desk) run(ctx context.Context) (filecopy.Set, error) {
+	r, rd, err := d.begin(ctx)
+	if err != nil {
+		return filecopy.Set{}, err
+	}
+	if rd == nil {
+		if rd, err = r.advance(ctx, filecopy.PhaseReady); err != nil {
+			return filecopy.Set{}, err
+		}
+	}
+	return d.publish(ctx, r.head, *rd, r)
+}
+
+// begin reads what is at the target; the ready set is nil when there is none.
+func (d *desk) begin(ctx context.Context) (*run, *ready, error) {
 	d.meter.change(func(p *filecopy.Progress) { p.Phase = filecopy.PhasePlan })
 	h, err := d.vault.head(ctx)
 	if err != nil {
-		return filecopy.Set{}, err
+		return nil, nil, err
 	}
 	r := &run{desk: d, head: h, pace: newThrottle(d.job.Limits, d.clock)}
 	r.gate = newGate(d.job.Limits.MinParallel, d.job.Limits.MaxParallel, d.clock)
 	d.meter.allowed = r.gate.allowed
 	rd, ok, err := d.vault.ready(ctx, h)
-	if err != nil {
-		return filecopy.Set{}, err
+	if err != nil || !ok {
+		return r, nil, err
 	}
-	if ok {
-		return d.publish(ctx, h, rd, r)
-	}
-	if err := d.cleanRemains(ctx, h); err != nil {
-		return filecopy.Set{}, err
+	return r, &rd, nil
+}
+
+// advance plans the run and, unless it is to stop there, stages it; then it gives the ready set.
+func (r *run) advance(ctx context.Context, to filecopy.Phase) (*ready, error) {
+	defer r.closeViews()
+	if err := r.cleanRemains(ctx, r.head); err != nil {
+		return nil, err
 	}
 	root, err := r.probe(ctx)
 	if err != nil {
-		return filecopy.Set{}, err
+		return nil, err
 	}
 	if !r.resume(ctx, root) {
 		if err := r.plan(ctx, root); err != nil {
-			return filecopy.Set{}, err
+			return nil, err
 		}
 	}
-	if rd, err = r.makeReady(ctx); err != nil {
+	if to == filecopy.PhasePlan {
+		return nil, nil
+	}
+	rd, err := r.makeReady(ctx)
+	return &rd, err
+}
+
+// Stage makes a set ready, or only plans it.
+func (m *Mover) Stage(ctx context.Context, j filecopy.Job, to filecopy.Phase, report func(filecopy.Progress)) (filecopy.Set, error) {
+	if j.Source == nil || to != filecopy.PhasePlan && to != filecopy.PhaseReady {
+		return filecopy.Set{}, failure("US609", understudy.KindInvalid, "stage", "staging needs a source, and ends when the set is planned or ready", nil)
+	}
+	d, err := m.open(j, report)
+	if err != nil {
 		return filecopy.Set{}, err
 	}
-	return d.publish(ctx, h, rd, r)
+	defer d.close()
+	r, rd, err := d.begin(ctx)
+	if err != nil {
+		return filecopy.Set{}, named("stage", "", err)
+	}
+	switch {
+	case rd != nil && rd.Set.Run == j.Run:
+		return rd.Set, nil
+	case rd != nil:
+		return filecopy.Set{}, failure("US620", understudy.KindRefused, "stage", "a set of another run is ready", filecopy.ErrGuard)
+	case j.Run != "" && r.head.Set.Run == j.Run:
+		return r.head.Set, nil
+	}
+	rd, err = r.advance(ctx, to)
+	if err != nil || rd == nil {
+		return r.state.Set, named("stage", "", err)
+	}
+	return rd.Set, nil
 }
 
 // probe looks at the source's root: a tree that is not there, or is another one than before, is never taken for an empty one.
@@ -136,6 +183,9 @@ func (r *run) resume(ctx context.Context, root filecopy.Root) bool {
 	}
 	var s state
 	if err := json.Unmarshal(raw, &s); err != nil || s.Format != formatVersion {
+		return false
+	}
+	if r.job.Run != "" && s.Set.Run != r.job.Run {
 		return false
 	}
 	if s.Base != r.head.Set.ID || s.BaseNumber != r.head.Set.Number || s.Set.Root != root.Identity {
@@ -182,7 +232,7 @@ func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 	if err := os.MkdirAll(r.runDir(), 0o700); err != nil {
 		return directoryFailed(err)
 	}
-	set := filecopy.Set{Number: number, SourceTime: root.Now.UTC(), Root: root.Identity}
+	set := filecopy.Set{Number: number, SourceTime: root.Now.UTC(), Root: root.Identity, Asked: r.clock().UTC(), Run: r.job.Run}
 	if err := r.pin(ctx, &set); err != nil {
 		return err
 	}
@@ -197,6 +247,7 @@ func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 	if err := r.guard(); err != nil {
 		return err
 	}
+	r.state.Set.Copied, r.state.Set.CopiedBytes = r.state.Tally.Copies, r.state.Tally.CopyBytes
 	raw, err := json.Marshal(r.state)
 	if err != nil {
 		return err
@@ -213,7 +264,11 @@ func (r *run) pin(ctx context.Context, set *filecopy.Set) error {
 	if err := r.unpin(ctx, pinner, r.head.Set.Pin.Name); err != nil {
 		return err
 	}
-	p, err := pinner.Pin(ctx, fmt.Sprintf("%s%d", r.pinPrefix(), set.Number))
+	name := fmt.Sprintf("%s%d", r.pinPrefix(), set.Number)
+	if r.job.Run != "" {
+		name += "." + r.job.Run
+	}
+	p, err := pinner.Pin(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -221,17 +276,40 @@ func (r *run) pin(ctx context.Context, set *filecopy.Set) error {
 	if !p.Time.IsZero() {
 		set.SourceTime = p.Time.UTC()
 	}
+	if err := r.building(ctx, set); err != nil {
+		return err
+	}
 	return r.openView(ctx, p)
 }
 
+// mostBuilding is how many files under construction a set names.
+const mostBuilding = 1000
+
+// building notes the files that a snapshot does not hold still.
+func (r *run) building(ctx context.Context, set *filecopy.Set) error {
+	b, ok := r.job.Source.(filecopy.Builder)
+	if !ok {
+		return nil
+	}
+	return b.Building(ctx, func(p filecopy.Path) error {
+		if len(set.Building) == mostBuilding {
+			set.ManyBuilding = true
+			return nil
+		}
+		set.Building = append(set.Building, p)
+		return nil
+	})
+}
+
 // unpin removes the job's pins but one.
-func (r *run) unpin(ctx context.Context, pinner filecopy.Snapshotter, but string) error {
+func (d *desk) unpin(ctx context.Context, pinner filecopy.Snapshotter, but string) error {
 	pins, err := pinner.Pins(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range pins {
-		number, ours := strings.CutPrefix(p.Name, r.pinPrefix())
+		number, ours := strings.CutPrefix(p.Name, d.pinPrefix())
+		number, _, _ = strings.Cut(number, ".")
 		if !ours || p.Name == but || strings.ContainsFunc(number, notDigit) {
 			continue
 		}

@@ -110,7 +110,7 @@ type dataConn struct {
 // address is where a DataNode is reached.
 func (n *dataNodes) address(d *DataNode) string {
 	if n.client.opts.DatanodeHostnames {
-		return d.hostAddress()
+		return d.HostAddress()
 	}
 	return d.Address()
 }

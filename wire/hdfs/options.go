@@ -57,11 +57,17 @@ type Kerberos struct {
 	DataProtection Protection
 }
 
+// Dialer gives what opens connections.
+func (o Options) Dialer() func(ctx context.Context, network, address string) (net.Conn, error) {
+	if o.Dial == nil {
+		return (&net.Dialer{}).DialContext
+	}
+	return o.Dial
+}
+
 // filled gives the options with the defaults in place.
 func (o Options) filled() Options {
-	if o.Dial == nil {
-		o.Dial = (&net.Dialer{}).DialContext
-	}
+	o.Dial = o.Dialer()
 	if o.CallTimeout == 0 {
 		o.CallTimeout = time.Minute
 	}

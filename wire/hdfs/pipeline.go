@@ -345,7 +345,7 @@ func (b *blockWriter) connect(stage, generation uint64, t token) (*dataConn, int
 	var refused *dataError
 	if errors.As(err, &refused) && refused.firstBad != "" {
 		for i, r := range b.block.Replicas {
-			if r.Node.Address() == refused.firstBad || r.Node.hostAddress() == refused.firstBad {
+			if r.Node.Address() == refused.firstBad || r.Node.HostAddress() == refused.firstBad {
 				return nil, i, err
 			}
 		}

@@ -180,9 +180,14 @@ func (s *servers) open(ctx context.Context, a attempt, done chan struct{}) error
 
 // dial connects to one NameNode.
 func (s *servers) dial(ctx context.Context, server string) (*rpc.Conn, error) {
+	return s.dialFor(ctx, server, clientProtocol)
+}
+
+// dialFor connects to one NameNode, to speak the given protocol.
+func (s *servers) dialFor(ctx context.Context, server, protocol string) (*rpc.Conn, error) {
 	o := s.client.opts
 	cfg := rpc.Config{
-		Address: server, Dial: o.Dial, Protocol: clientProtocol, ClientID: s.client.id, User: o.User,
+		Address: server, Dial: o.Dial, Protocol: protocol, ClientID: s.client.id, User: o.User,
 		Timeout: o.CallTimeout, PingAfter: pingAfter,
 	}
 	if s.client.login != nil {

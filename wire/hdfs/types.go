@@ -114,8 +114,8 @@ type DataNode struct {
 // Address is host:port of the data port, by the address that the DataNode registered with.
 func (d *DataNode) Address() string { return net.JoinHostPort(d.IP, strconv.Itoa(d.Port)) }
 
-// hostAddress is host:port by name.
-func (d *DataNode) hostAddress() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
+// HostAddress is host:port by name.
+func (d *DataNode) HostAddress() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
 
 // ErasurePolicy is how files are cut and protected by erasure coding.
 type ErasurePolicy struct {

@@ -5,11 +5,13 @@ package all
 import (
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/kafka"
+	"github.com/understudy-dr/understudy/workload/storage"
 )
 
 // Registry lists every kind, in the order in which people are shown them.
 func Registry() workload.Registry {
 	return workload.NewRegistry(
 		kafka.Kind(),
+		storage.Kind(),
 	)
 }

@@ -23,6 +23,8 @@ type driver struct {
 	receipts []understudy.Receipt
 	kept     understudy.Keep
 	operated int
+	// began is the role when the operation began.
+	began understudy.Role
 	// twice does every step twice; cut interrupts it first and opens the workload anew.
 	twice, cut bool
 	frozen     atomic.Bool
@@ -60,28 +62,43 @@ func (d *driver) observe() workload.Observation {
 	return obs
 }
 
+// before is the role when the operation began.
+func (d *driver) before() understudy.Role {
+	if d.began.Epoch == 0 {
+		return d.role
+	}
+	return d.began
+}
+
 // begin forgets the receipts of the operation before.
 func (d *driver) begin() {
 	d.receipts = nil
 	d.operated++
+	d.began = d.role
 }
 
 // stage does all steps of one stage of a verb.
 func (d *driver) stage(verb understudy.Verb, name understudy.StageName) {
 	d.t.Helper()
+	for _, s := range d.decide(verb, name) {
+		d.step(verb, name, s)
+	}
+}
+
+// decide gives the steps of one stage of a verb.
+func (d *driver) decide(verb understudy.Verb, name understudy.StageName) []understudy.Step {
+	d.t.Helper()
 	obs := d.observe()
 	steps, err := d.w.Decide(understudy.Stage{
 		Name: name, Operation: d.operation(), Verb: verb, Workload: d.h.Spec.Name, Plan: d.h.Spec.Plan,
-		ControlPlane: d.h.Opening.ControlPlane, Before: d.role, Now: d.role, After: d.role.Promoted(d.to),
+		ControlPlane: d.h.Opening.ControlPlane, Before: d.before(), Now: d.role, After: d.role.Promoted(d.to),
 		Old: d.old, To: d.to, Receipts: d.receipts, Kept: maps.Clone(d.kept),
 		Envelope: understudy.Envelope{Verb: verb, Plan: d.h.Spec.Plan, To: d.to, FenceFloor: understudy.F2},
 	}, obs)
 	if err != nil {
 		d.t.Fatalf("%s %s: decide: %v", verb, name, err)
 	}
-	for _, s := range steps {
-		d.step(verb, name, s)
-	}
+	return steps
 }
 
 func (d *driver) operation() understudy.OperationID {

@@ -29,6 +29,8 @@ type Harness struct {
 	Late func(ctx context.Context) (held <-chan struct{}, release func() (refused, accepted int), err error)
 	// Gap lets the source forget records that were not copied; the link does not run meanwhile.
 	Gap func(ctx context.Context) error
+	// Lose makes a site unreachable, with all it holds, and gives what brings it back.
+	Lose func(ctx context.Context, site understudy.Site) (back func() error, err error)
 	// Patience bounds every wait; zero means 30 s.
 	Patience time.Duration
 }

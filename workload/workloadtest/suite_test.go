@@ -73,3 +73,12 @@ func toyHarness(*testing.T) workloadtest.Harness {
 		},
 	}
 }
+
+// The toy without a mover is held to the suite of scheduled kinds.
+func TestScheduledToyConforms(t *testing.T) {
+	workloadtest.RunScheduled(t, func(t *testing.T) workloadtest.Harness {
+		h := toyHarness(t)
+		h.Spec = workloadtest.ToyScheduledSpec(understudy.StandbySecondary, "contoso", "orders", "east", "west")
+		return h
+	})
+}

@@ -1,0 +1,187 @@
+package storage
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// How long single steps may take. Copying is bounded by the lease, and by people.
+const (
+	settleTimeout = 10 * time.Minute
+	copyTimeout   = 30 * 24 * time.Hour
+)
+
+// liveFolder is the folder in which the link into a site works: that of the role under which it began.
+func (p *plan) liveFolder(to understudy.Site) string {
+	if !p.stage.Now.None() {
+		return live(p.stage.Now.Epoch)
+	}
+	best := understudy.RoleEpoch(0)
+	for _, t := range p.facts.Sites[to].Trees {
+		for _, name := range t.Live {
+			best = max(best, folderEpoch(name))
+		}
+	}
+	if best == 0 {
+		return live(p.stage.Before.Epoch)
+	}
+	return live(best)
+}
+
+// args gives what every step of a run knows.
+func (p *plan) args(tree string) stepArgs {
+	// What a reprotect kept as diverged is moved out of the tree, and has to come again.
+	return stepArgs{From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree, Repair: p.stage.Verb == understudy.Reprotect}
+}
+
+// each adds one step for each tree.
+func (p *plan) each(kind understudy.StepKind, class understudy.Class, text string) {
+	for _, t := range p.w.cfg.Trees {
+		st := p.add(kind, class, p.stage.To, fmt.Sprintf("%s %s", text, t.Path), p.args(t.Path), nil)
+		st.Timeout = copyTimeout
+	}
+}
+
+// capture fixes a state of each tree of the source, and remembers what its roots look like while they are open.
+func (p *plan) capture() {
+	doc := map[string]json.RawMessage{}
+	for _, t := range p.facts.Sites[p.stage.Old].Trees {
+		// Kept in the names of home, whichever side is open.
+		now := t.Root
+		if p.stage.Old != p.w.spec.Home {
+			now = now.named(Principals{turned(p.w.cfg.Principals.Users), turned(p.w.cfg.Principals.Groups)}, true)
+		}
+		if kept, ok := remembered[image](p.stage.Kept, keepOpen(t.Path)); !t.Closed && t.There && (!ok || kept.String() != now.String()) {
+			doc[keepOpen(t.Path)] = encode(now)
+		}
+		if t.Snapshots == "off" && p.facts.Sites[p.stage.Old].Identity.Super {
+			p.add(stepSnapshots, understudy.Idempotent, p.stage.Old, "make the root snapshottable", stepArgs{Tree: t.Path}, false)
+		}
+	}
+	if len(doc) > 0 {
+		p.add(stepRemember, understudy.Idempotent, p.stage.Old, "remember who owns the roots", stepArgs{Keep: doc}, nil)
+	}
+	p.each(stepCapture, understudy.ProbeFirst, "capture")
+}
+
+func (p *plan) copy() { p.each(stepCopy, understudy.ProbeFirst, "stage what changed of") }
+func (p *plan) staged() {
+	p.add(stepStaged, understudy.Idempotent, p.stage.To, "prove that what is staged is what was captured", p.args(""), nil)
+}
+
+func (p *plan) publish() {
+	p.each(stepPublish, understudy.ProbeFirst, "show the new set of")
+	p.add(stepShown, understudy.Idempotent, p.stage.To, "say which set is shown", p.args(""), nil)
+}
+
+// whole adds a run from beginning to end.
+func (p *plan) whole() {
+	p.capture()
+	p.copy()
+	p.staged()
+	p.publish()
+}
+
+// replicate is one scheduled run.
+func (p *plan) replicate() {
+	switch p.stage.Name {
+	case understudy.StageCheck:
+		p.checkSource()
+	case understudy.StageProvision:
+		p.checkTarget()
+	case understudy.StageCapture:
+		p.capture()
+	case understudy.StageCopy:
+		p.copy()
+	case understudy.StageProve:
+		p.staged()
+	case understudy.StagePublish:
+		p.publish()
+	case understudy.StageRelease:
+		if p.there(p.stage.To) {
+			p.add(stepClean, understudy.Idempotent, p.stage.To, "drop what is needed no more", p.args(""), nil)
+		}
+	default: // nothing is to be done at the others
+	}
+}
+
+// checkSource refuses what must not be copied.
+func (p *plan) checkSource() {
+	if !p.there(p.stage.Old) {
+		e := p.w.refuse("US702", p.stage.Old, "", "the source does not answer", "bring it back; a later run begins by schedule")
+		e.Kind = understudy.KindUnreachable
+		if cause := p.seen.Sites[p.stage.Old].Error; cause != nil {
+			e.Err = cause
+		}
+		p.refuse(e)
+	}
+	for _, t := range p.facts.Sites[p.stage.Old].Trees {
+		if !t.There {
+			p.refuse(p.w.refuse("US704", p.stage.Old, t.Path, "the tree is not there", "mount or restore it, or correct the plan"))
+		}
+	}
+}
+
+// checkTarget refuses a target into which the mover could not write, or that is open to its users although it was closed.
+func (p *plan) checkTarget() {
+	id := p.facts.Sites[p.stage.To].Identity
+	for _, t := range p.facts.Sites[p.stage.To].Trees {
+		if t.There && !id.Super && t.Root.Owner != "" && t.Root.Owner != id.User {
+			p.refuse(p.w.refuse("US705", p.stage.To, t.Path, fmt.Sprintf("the root belongs to %s, and understudy runs as %s", t.Root.Owner, id.User),
+				"make understudy's user the owner of the root, or a superuser of the store"))
+		}
+	}
+}
+
+// protect begins the protection: the first run is a whole one.
+func (p *plan) protect() {
+	switch p.stage.Name {
+	case understudy.StageCheck:
+		p.checkSource()
+	case understudy.StageProvision:
+		p.checkTarget()
+	case understudy.StageCreate:
+		p.stamp(p.stage.Old, p.stage.To)
+		doc := map[string]json.RawMessage{}
+		for _, s := range []understudy.Site{p.stage.Old, p.stage.To} {
+			doc[keepStore(s)] = encode(p.facts.Sites[s].Identity.Name)
+		}
+		p.add(stepRemember, understudy.Idempotent, p.stage.To, "remember which stores were protected", stepArgs{Keep: doc}, nil)
+	case understudy.StageGuard:
+		p.close(p.stage.To)
+	case understudy.StageBootstrap:
+		p.whole()
+		p.add(stepClean, understudy.Idempotent, p.stage.To, "drop what is needed no more", p.args(""), nil)
+	default: // nothing is to be done at the others
+	}
+}
+
+// forwardable says whether every tree of the target has the same run's set, ready or shown already, and at least one of them is not shown.
+func (p *plan) forwardable() (run string, asked time.Time, ok bool) {
+	open := false
+	for _, t := range p.facts.Sites[p.stage.To].Trees {
+		set := t.Standing.Published
+		if t.Standing.Ready != nil {
+			set, open = t.Standing.Ready, true
+		}
+		if set == nil || run != "" && set.Run != run {
+			return "", time.Time{}, false
+		}
+		run, asked = set.Run, earliest(asked, set.Asked)
+	}
+	return run, asked, open
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// halfShown says whether publishing of a tree's ready set has begun.
+func halfShown(s filecopy.Standing) bool { return s.Ready != nil && s.Shown }

@@ -1,0 +1,285 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
+)
+
+// halt makes later writes of a link's mover be refused. All that a mover shows comes out of its folder by a rename, and all that it takes away
+// goes into it; so a file is put in the folder's place. Before that a set that is half shown is finished, since readers see part of it, and one
+// that is ready and not shown is given up. Repeated, it finds the folder barred.
+func halt(ctx context.Context, j *job) (understudy.Receipt, error) {
+	var r understudy.Receipt
+	for _, t := range j.w.cfg.Trees {
+		finished, err := j.settleLinks(ctx, t.Path)
+		if err != nil {
+			return r, err
+		}
+		if finished {
+			r.Warnings = append(r.Warnings, t.Path+" was half shown, and was finished")
+		}
+		for _, e := range j.args.Epochs {
+			if err := j.tree(t.Path).Bar(ctx, live(e), halted(e)); err != nil {
+				return r, j.failed(t.Path, "bar the link's folder of", err)
+			}
+		}
+		if err := j.dropStaged(ctx, t.Path); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// settleLinks finishes what is half shown.
+func (j *job) settleLinks(ctx context.Context, tree string) (finished bool, err error) {
+	for _, e := range j.args.Epochs {
+		j.args.Folder = live(e)
+		m, mover, err := j.moverJob(ctx, tree, false)
+		if err != nil {
+			return finished, err
+		}
+		s, err := mover.Standing(ctx, m)
+		if barred(err) {
+			continue
+		}
+		if err == nil && halfShown(s) {
+			finished = true
+			_, err = mover.Finish(ctx, m, j.progress())
+		}
+		if err != nil {
+			return finished, j.failed(tree, "finish the set of", err)
+		}
+	}
+	return finished, nil
+}
+
+// barred says that an error comes of a folder that is barred already.
+func barred(err error) bool {
+	return errors.Is(err, filecopy.ErrChanged) || errors.Is(err, place.ErrBarred)
+}
+
+// dropStaged gives up what halted links have staged.
+func (j *job) dropStaged(ctx context.Context, tree string) error {
+	for _, e := range j.args.Epochs {
+		j.args.Folder = halted(e)
+		m, mover, err := j.moverJob(ctx, tree, false)
+		if err == nil {
+			err = mover.Drop(ctx, m)
+		}
+		if err != nil {
+			return j.failed(tree, "give up what is staged of", err)
+		}
+	}
+	return nil
+}
+
+// proveHalt tries, in the name of each old link, to keep an object in its folder. It changes nothing: where it were not refused, the object would
+// be out of sight.
+func proveHalt(ctx context.Context, j *job) (understudy.Receipt, error) {
+	p := j.proof(understudy.ProofHalt, time.Hour)
+	p.Link = j.link()
+	var names []string
+	for _, e := range j.args.Epochs {
+		names = append(names, live(e))
+	}
+	for _, t := range j.w.cfg.Trees {
+		for _, folder := range names {
+			refused, err := j.lateWriteRefused(ctx, t.Path, folder)
+			if err != nil {
+				return understudy.Receipt{}, err
+			}
+			if !refused {
+				p.Complete, p.Missing = false, append(p.Missing, t.Path+": "+folder+" is not barred")
+			}
+		}
+	}
+	p.Means = fmt.Sprintf("a file stands where the mover's folder was (%s), beside %d trees: keeping an object in it was refused", strings.Join(names, ", "), len(j.w.cfg.Trees))
+	return understudy.Receipt{Proofs: []understudy.Proof{p}}, nil
+}
+
+func (j *job) lateWriteRefused(ctx context.Context, tree, folder string) (bool, error) {
+	folders, err := j.tree(tree).Folders(ctx)
+	if err != nil {
+		return false, j.failed(tree, "look at understudy's folder of", err)
+	}
+	for _, f := range folders {
+		if f.Name != folder || !f.Barred {
+			continue
+		}
+		store, err := j.tree(tree).Store(ctx, folder, false)
+		if err != nil {
+			return false, j.failed(tree, "open", err)
+		}
+		return store.Keep(ctx, "late", strings.NewReader("late")) != nil, nil
+	}
+	return false, nil
+}
+
+// cutDetail is what the target showed when it was cut off from the old primary.
+type cutDetail struct {
+	Site understudy.Site `json:"site"`
+	understudy.Published
+	Trees map[string]filecopy.Set `json:"trees"`
+}
+
+// readCut says which set the target shows: nothing that the old primary did after it is at the target.
+func readCut(ctx context.Context, j *job) (understudy.Receipt, error) {
+	d := cutDetail{Site: j.step.Site, Trees: map[string]filecopy.Set{}}
+	for _, t := range j.w.cfg.Trees {
+		folder, err := j.w.newestHalted(ctx, j.step.Site, t.Path)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		j.args.Folder = folder
+		m, mover, err := j.moverJob(ctx, t.Path, false)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		s, err := mover.Standing(ctx, m)
+		if err != nil {
+			return understudy.Receipt{}, j.failed(t.Path, "read the standing of", err)
+		}
+		if s.Published != nil {
+			d.Trees[t.Path] = *s.Published
+			d.SourceTime = earliest(d.SourceTime, s.Published.Asked)
+			d.Set = s.Published.ID
+		}
+	}
+	doc := encode(d)
+	return understudy.Receipt{
+		Summary: fmt.Sprintf("%d trees show what was captured at %s", len(d.Trees), d.SourceTime.UTC().Format(time.RFC3339)),
+		Detail:  doc, Keep: understudy.Keep{keepCut: doc},
+	}, nil
+}
+
+// proveLevel says that the halted side shows nothing that the old side has not: a set is a copy, and the old side was never written to.
+func proveLevel(_ context.Context, j *job) (understudy.Receipt, error) {
+	p := j.proof(understudy.ProofLevel, 0)
+	p.Means = "the halted side shows a copy of an earlier state of this side, and the link goes on from it"
+	return understudy.Receipt{Proofs: []understudy.Proof{p}}, nil
+}
+
+// adopt lets a link that was halted, or only lost its role, go on under the present one: its folder gets the new role's name, and a file stays in
+// the old one's place. Repeated, it finds the folder.
+func adopt(ctx context.Context, j *job) (understudy.Receipt, error) {
+	for _, t := range j.w.cfg.Trees {
+		at := j.tree(t.Path)
+		folders, err := at.Folders(ctx)
+		if err != nil {
+			return understudy.Receipt{}, j.failed(t.Path, "look at understudy's folder of", err)
+		}
+		if from := newest(folders, isLive); from != "" && from != j.args.Folder {
+			err = at.Bar(ctx, from, j.args.Folder)
+		} else if from == "" {
+			last := newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
+			_, err = at.Rename(ctx, last, j.args.Folder)
+		}
+		if err != nil {
+			return understudy.Receipt{}, j.failed(t.Path, "hand on the link's folder of", err)
+		}
+	}
+	return understudy.Receipt{}, nil
+}
+
+// leave takes away all that understudy has at a site but the quarantines of links, in which deleted files wait for their time: the snapshots
+// of the workload's links, the right to snapshots where understudy gave it, and its folders with stamps and manifests.
+func leave(ctx context.Context, j *job) (understudy.Receipt, error) {
+	r := understudy.Receipt{Keep: understudy.Keep{}}
+	for _, name := range j.args.Drop {
+		r.Keep[name] = nil
+	}
+	for _, t := range j.w.cfg.Trees {
+		kept, err := j.leaveTree(ctx, t.Path)
+		if err != nil {
+			return r, j.failed(t.Path, "leave", err)
+		}
+		if kept {
+			r.Warnings = append(r.Warnings, t.Path+": what runs deleted stays in the quarantine beside it, and nobody removes it any more")
+		}
+	}
+	return r, nil
+}
+
+func (j *job) leaveTree(ctx context.Context, tree string) (quarantined bool, err error) {
+	at := j.tree(tree)
+	store, err := at.Store(ctx, "", true)
+	if err != nil {
+		return false, err
+	}
+	if err := j.clearStamp(ctx, store); err != nil {
+		return false, err
+	}
+	if err := j.unpin(ctx, store, at, tree); err != nil {
+		return false, err
+	}
+	folders, err := at.Folders(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range folders {
+		kept, err := j.leaveFolder(ctx, at, f)
+		if err != nil {
+			return quarantined, err
+		}
+		quarantined = quarantined || kept
+	}
+	if !quarantined {
+		return false, at.Remove(ctx, "")
+	}
+	return true, nil
+}
+
+// leaveFolder empties one folder but for its quarantine.
+func (j *job) leaveFolder(ctx context.Context, at place.Tree, f place.Folder) (quarantined bool, err error) {
+	if f.Name == "quarantine" {
+		return true, nil
+	}
+	if folderEpoch(f.Name) == 0 || f.Barred {
+		return false, at.Remove(ctx, f.Name)
+	}
+	store, err := at.Store(ctx, f.Name, false)
+	if err != nil {
+		return false, err
+	}
+	list, err := store.Quarantines(ctx, time.Time{})
+	if err != nil {
+		return false, err
+	}
+	if len(list) == 0 {
+		return false, at.Remove(ctx, f.Name)
+	}
+	return true, errors.Join(at.Remove(ctx, f.Name+"/staging"), at.Remove(ctx, f.Name+"/kept"))
+}
+
+// unpin removes the snapshots of the workload's links, and the right to have any where understudy gave it.
+func (j *job) unpin(ctx context.Context, store filecopy.Target, at place.Tree, tree string) error {
+	pinner, ok := store.(filecopy.Snapshotter)
+	if !ok || !store.Describe().Capabilities.Snapshots {
+		return nil
+	}
+	pins, err := pinner.Pins(ctx)
+	if err != nil {
+		return err
+	}
+	ours := fmt.Sprintf("understudy-%s.%s.", j.w.spec.Plan, j.w.spec.Name)
+	for _, p := range pins {
+		if !strings.HasPrefix(p.Name, ours) {
+			continue
+		}
+		if err := pinner.Unpin(ctx, p); err != nil {
+			return err
+		}
+	}
+	if s, ok := at.(place.Snapshots); ok && slices.Contains(j.args.Given, tree) {
+		return s.Disallow(ctx)
+	}
+	return nil
+}

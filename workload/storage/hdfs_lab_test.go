@@ -1,0 +1,334 @@
+package storage_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/control/controltest"
+	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	wire "github.com/understudy-dr/understudy/wire/hdfs"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/storage"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
+)
+
+// root is the tree of the lab.
+const root = "/data/curated"
+
+// court is two real clusters under a control plane, with Hadoop's own client as the judge of both.
+type court struct {
+	*testing.T
+	judge    *labhdfs.Client
+	clusters map[understudy.Site]*labhdfs.Cluster
+	spec     workload.Spec
+	dir      string
+	plane    *controltest.Plane
+}
+
+// newCourt starts both clusters, with a tree of the user app at east.
+func newCourt(t *testing.T) *court {
+	all := labhdfs.BootAll(t, labhdfs.Options{Name: "east"}, labhdfs.Options{Name: "west"})
+	c := &court{T: t, judge: labhdfs.OpenClient(t), clusters: map[understudy.Site]*labhdfs.Cluster{east: all[0], west: all[1]}, dir: t.TempDir()}
+	c.spec = workload.Spec{
+		Plan: "contoso", Name: "curated", Kind: storage.Name, Architecture: understudy.StandbySecondary, Engine: understudy.Native,
+		Home: east, Sites: []understudy.Site{east, west}, RPO: 5 * time.Hour, Clusters: map[understudy.Site]any{},
+		Config: &storage.Config{Trees: []storage.Tree{{Path: root}}, Guard: storage.Guard{Deletes: 1000, Percent: 100, Keep: time.Hour}},
+	}
+	for site, cluster := range c.clusters {
+		c.spec.Clusters[site] = &storage.HDFS{
+			Namenodes: cluster.Addrs(), User: labhdfs.Superuser, Writer: &storage.Writer{User: "app"}, SuperUsers: []string{labhdfs.Superuser},
+		}
+	}
+	c.must(c.judge.MkdirAll(t.Context(), c.as(east), root))
+	owner, mode, acl := "app", 0o750, "user::rwx,user:ada:r-x,group::r-x,mask::r-x,other::---"
+	c.must(c.judge.Set(t.Context(), c.as(east), root, labhdfs.Attributes{Owner: &owner, Mode: &mode, ACL: &acl}))
+	every, err := workload.ParseSchedule("every 4h")
+	c.must(err)
+	c.plane = controltest.Start(t, controltest.Setup{
+		Registry: workload.NewRegistry(storage.Kind()), DataDir: c.dir,
+		Plan: workload.Plan{Name: "contoso", Home: east, Sites: c.spec.Sites, Workloads: []workload.Planned{{Spec: c.spec, OnFailure: understudy.Stop, Schedule: every}}},
+		Options: func(o *control.Options) {
+			o.StepBudget = time.Minute
+		},
+	})
+	c.plane.Apply()
+	return c
+}
+
+func (c *court) must(err error) {
+	c.Helper()
+	must(c.T, err)
+}
+
+// as is the access of understudy's user, and app that of the ordinary one.
+func (c *court) as(s understudy.Site) labhdfs.Access  { return c.clusters[s].Access() }
+func (c *court) app(s understudy.Site) labhdfs.Access { return c.clusters[s].As("app", "") }
+
+// puts has the ordinary user write files of a few sizes.
+func (c *court) puts(s understudy.Site, prefix string, n int) {
+	c.Helper()
+	var files []labhdfs.File
+	for i := range n {
+		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/%s/d%d/f%d", root, prefix, i%3, i), Size: int64(i*i) * 3000, Seed: int64(i)})
+	}
+	c.must(c.judge.Put(c.Context(), c.app(s), files...))
+}
+
+// refused wants an ordinary write to be refused, as Hadoop's own client sees it.
+func (c *court) refused(s understudy.Site) {
+	c.Helper()
+	err := c.judge.Put(c.Context(), c.app(s), labhdfs.File{Path: root + "/first/d0/intruder", Data: []byte("x")})
+	var e *labhdfs.ClientError
+	if !errors.As(err, &e) || e.Class != "AccessControlException" {
+		c.Errorf("an ordinary write at %s: %v", s, err)
+	}
+}
+
+// same lets Hadoop's client compare both sides in all attributes but those of the roots, which say who is closed.
+func (c *court) same() {
+	c.Helper()
+	var both []labhdfs.Tree
+	for _, s := range []understudy.Site{east, west} {
+		tree, err := c.judge.Dump(c.Context(), c.as(s), root)
+		c.must(err)
+		tree.Entries = slices.DeleteFunc(tree.Entries, func(e labhdfs.Entry) bool { return e.Path == root })
+		both = append(both, tree)
+	}
+	for _, line := range both[0].Diff(both[1], 10) {
+		c.Error(line)
+	}
+	if len(both[0].Entries) == 0 {
+		c.Error("there is nothing to compare")
+	}
+}
+
+// look gives a root as Hadoop's client sees it.
+func (c *court) look(s understudy.Site) string {
+	c.Helper()
+	tree, err := c.judge.List(c.Context(), c.as(s), root)
+	c.must(err)
+	e, _ := tree.Find(root)
+	return fmt.Sprintf("%s %04o %s", e.Owner, e.Mode, e.ACL)
+}
+
+// snapshots lists the snapshots of a root; "none" when it cannot have any.
+func (c *court) snapshots(s understudy.Site) []string {
+	c.Helper()
+	client, err := wire.Dial(c.Context(), wire.Options{NameNodes: c.clusters[s].Addrs(), User: labhdfs.Superuser})
+	c.must(err)
+	defer client.Close()
+	var names []string
+	for info, err := range client.Entries(c.Context(), root+"/.snapshot", wire.ListOptions{}) {
+		if errors.Is(err, wire.ErrSnapshot) {
+			return []string{"none"}
+		}
+		c.must(err)
+		names = append(names, info.Name)
+	}
+	return names
+}
+
+func (c *court) do(verb understudy.Verb, want control.State) control.Operation {
+	c.Helper()
+	return c.plane.Do(control.StartRequest{Verb: verb}, want)
+}
+
+// until waits for a status of the workload.
+func (c *court) until(what string, ok func(control.WorkloadStatus) bool) {
+	c.Helper()
+	var w control.WorkloadStatus
+	for range 1200 {
+		st, err := c.plane.Status(c.Context(), "contoso")
+		c.must(err)
+		if w = st.Workloads[0]; ok(w) {
+			return
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	doc, _ := json.Marshal(w)
+	c.Fatalf("never %s: %s", what, doc)
+}
+
+// published waits until the link of the present role shows a set, and no run is open.
+func (c *court) published() {
+	c.Helper()
+	c.until("published", func(w control.WorkloadStatus) bool {
+		op, ok := c.plane.Newest(understudy.Replicate)
+		return len(w.Links) > 0 && w.Protection == understudy.Protected && (!ok || op.State.Final())
+	})
+}
+
+// TestLifeOnHDFS walks a tree through its whole life between two real clusters.
+func TestLifeOnHDFS(t *testing.T) {
+	c := newCourt(t)
+	for _, act := range []struct {
+		name string
+		do   func()
+	}{
+		{"know who answers", c.knows},
+		{"protect", c.isProtected},
+		{"replicate by the difference", c.replicates},
+		{"switch over from under a writer, and back", c.switches},
+		{"fail over from a primary that was killed", c.failsOver},
+		{"reprotect what came back", c.reprotects},
+		{"fail back", c.failsBack},
+		{"unprotect", c.leaves},
+	} {
+		t.Log(act.name)
+		act.do()
+		if t.Failed() {
+			t.Fatalf("it went wrong at: %s", act.name)
+		}
+	}
+}
+
+// knows wants both clusters to tell who they are, and all DataNodes to be in reach; and one that is out of reach to be named.
+func (c *court) knows() {
+	w, err := storage.Kind().Open(c.Context(), c.spec, workload.Opening{ControlPlane: "cp-1", DataDir: c.TempDir()})
+	c.must(err)
+	defer w.Close()
+	obs, err := w.Observe(c.Context())
+	c.must(err)
+	a, b := obs.Sites[east], obs.Sites[west]
+	if a.Identity == b.Identity || !strings.HasPrefix(a.Identity, "hdfs.CID-") || a.Version == "" || len(obs.Findings) != 0 {
+		c.Errorf("east is %+v, west %+v, findings %+v", a, b, obs.Findings)
+	}
+	data := c.clusters[east].DataAddrs()
+	site := place.HDFS(place.HDFSConfig{Login: place.Login{User: labhdfs.Superuser}, Options: wire.Options{
+		NameNodes: c.clusters[east].Addrs(),
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == data[0] {
+				return nil, errors.New("planned")
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		},
+	}})
+	defer site.Close()
+	id, err := site.Look(c.Context())
+	if err != nil || id.Nodes != 2 || !slices.Equal(id.Unreachable, data[:1]) || !id.Super || id.Skew.Abs() > time.Minute {
+		c.Errorf("east is %+v, %v; its DataNodes are %v", id, err, data)
+	}
+}
+
+func (c *court) isProtected() {
+	c.puts(east, "first", 12)
+	c.do(understudy.Protect, control.Committed)
+	c.same()
+	c.refused(west)
+	if s := c.snapshots(east); len(s) != 1 {
+		c.Errorf("snapshots at the source: %v", s)
+	}
+}
+
+func (c *court) replicates() {
+	c.puts(east, "second", 5)
+	c.must(c.judge.Rename(c.Context(), c.app(east), root+"/first/d1", root+"/first/moved"))
+	c.must(c.judge.Remove(c.Context(), c.app(east), root+"/first/d2/f2"))
+	c.must(c.judge.Put(c.Context(), c.app(east), labhdfs.File{Path: root + "/first/d0/f3", Size: 99, Seed: 77}))
+	held, err := c.judge.Hold(c.Context(), c.app(east), labhdfs.File{Path: root + "/second/growing", Size: 1 << 20, Seed: 5})
+	c.must(err)
+	c.do(understudy.Replicate, control.Committed)
+	// What its writer adds before it closes the file is in no diff between snapshots.
+	c.must(held.Release(c.Context()))
+	op := c.do(understudy.Replicate, control.Committed)
+	c.same()
+	s := c.snapshots(east)
+	if len(s) != 1 || !strings.Contains(s[0], string(op.ID)) {
+		c.Errorf("snapshots at the source: %v", s)
+	}
+}
+
+// switches over while an ordinary user holds a file open: its writer loses it, and what it had made visible is taken along.
+func (c *court) switches() {
+	held, err := c.judge.Hold(c.Context(), c.app(east), labhdfs.File{Path: root + "/first/d0/open", Data: []byte("half")})
+	c.must(err)
+	c.do(understudy.Switchover, control.CommitWindow)
+	c.same()
+	c.refused(east)
+	if b, err := c.judge.Read(c.Context(), c.as(west), root+"/first/d0/open"); err != nil || string(b) != "half" {
+		c.Errorf("the open file is %q, %v", b, err)
+	}
+	if err := held.Release(c.Context()); err == nil {
+		c.Error("the writer could close its file behind the fence")
+	}
+	if now := c.look(west); !strings.HasPrefix(now, "app 0750") || !strings.Contains(now, "user:ada:r-x") {
+		c.Errorf("the new primary's root is %s", now)
+	}
+	c.published()
+	c.puts(west, "third", 4)
+	c.do(understudy.Replicate, control.Committed)
+	c.same()
+	c.do(understudy.Commit, control.Committed)
+	c.do(understudy.Failback, control.CommitWindow)
+	c.do(understudy.Commit, control.Committed)
+	c.published()
+	c.same()
+	c.refused(west)
+}
+
+// failsOver loses what east took after the last set.
+func (c *court) failsOver() {
+	c.puts(east, "lost", 3)
+	c.must(c.judge.Put(c.Context(), c.app(east), labhdfs.File{Path: root + "/first/d0/f0", Data: []byte("lost too")}))
+	c.must(c.clusters[east].Kill())
+	c.plane.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
+	c.puts(west, "new", 4)
+	c.must(c.judge.Remove(c.Context(), c.app(west), root+"/third/d0/f0"))
+	c.do(understudy.Commit, control.Committed)
+}
+
+// reprotects meets the old primary, which is fenced before anybody asks, and keeps what it alone has.
+func (c *court) reprotects() {
+	c.must(c.clusters[east].Restart(c.Context()))
+	c.until("fenced", func(w control.WorkloadStatus) bool { return len(w.Old) == 1 && w.Old[0].State == "fenced" })
+	c.refused(east)
+	op := c.do(understudy.Reprotect, control.Committed)
+	c.same()
+	c.refused(east)
+	b, err := os.ReadFile(filepath.Join(c.dir, "ledger", "contoso", "curated", string(op.ID), "tree-0.jsonl"))
+	if err != nil || !strings.Contains(string(b), `"path":"lost","how":"foreign"`) || !strings.Contains(string(b), `"path":"first/d0/f0","how":"altered"`) {
+		c.Errorf("the ledger is %s, %v", b, err)
+	}
+	kept := "/data/.curated.understudy/quarantine/ledger-" + string(op.ID)
+	if b, err := c.judge.Read(c.Context(), c.as(east), kept+"/first/d0/f0"); err != nil || string(b) != "lost too" {
+		c.Errorf("kept is %q, %v", b, err)
+	}
+}
+
+func (c *court) failsBack() {
+	c.do(understudy.Failback, control.CommitWindow)
+	c.same()
+	c.refused(west)
+	c.puts(east, "home", 2)
+	c.do(understudy.Commit, control.Committed)
+	c.published()
+	for _, p := range c.do(understudy.Verify, control.Committed).Parts {
+		if p.Verdict == nil || p.Verdict.Outcome != understudy.Match && p.Verdict.Outcome != understudy.Lagging {
+			c.Errorf("verified: %+v", p.Verdict)
+		}
+	}
+}
+
+// leaves takes away all that understudy made.
+func (c *court) leaves() {
+	c.do(understudy.Unprotect, control.Committed)
+	for _, s := range []understudy.Site{east, west} {
+		if left := c.snapshots(s); len(left) != 1 || left[0] != "none" {
+			c.Errorf("%s can still have snapshots: %v", s, left)
+		}
+		if now := c.look(s); !strings.HasPrefix(now, "app 0750") {
+			c.Errorf("the root at %s is %s", s, now)
+		}
+	}
+}

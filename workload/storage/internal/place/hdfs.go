@@ -1,0 +1,397 @@
+package place
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/understudy-dr/understudy/filecopy"
+	store "github.com/understudy-dr/understudy/filecopy/hdfs"
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// HDFSConfig says how an HDFS cluster is reached.
+type HDFSConfig struct {
+	Options hdfs.Options
+	// Login is understudy's own, Writer an ordinary user's; Secret reads the keytabs that they name.
+	Login, Writer Login
+	SuperUsers    []string
+	Secret        func(ctx context.Context, name string) ([]byte, error)
+}
+
+// Login is a user, or a principal with the name of the secret that holds its keytab.
+type Login struct {
+	User     string
+	Kerberos *hdfs.Kerberos
+	Keytab   string
+}
+
+// hdfsSite is an HDFS cluster.
+type hdfsSite struct {
+	cfg HDFSConfig
+
+	mu     sync.Mutex
+	admin  *hdfs.Client
+	writer *hdfs.Client
+	id     Identity
+	health health
+	// keytabs are files that hold secrets while the site is open.
+	keytabs []string
+}
+
+// HDFS gives the site of an HDFS cluster.
+func HDFS(cfg HDFSConfig) Site { return &hdfsSite{cfg: cfg} }
+
+// probeUser is the ordinary user where the site names none: with simple authentication anybody may be anybody.
+const probeUser = "understudy-probe"
+
+// retryFor bounds how long a call looks for a NameNode that answers: those who call have patience of their own.
+const retryFor = 10 * time.Second
+
+// client gives the client of a login, connecting when it is first used.
+func (s *hdfsSite) client(ctx context.Context, ordinary bool) (*hdfs.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held, login := &s.admin, s.cfg.Login
+	if ordinary {
+		held, login = &s.writer, s.cfg.Writer
+		if login.User == "" && login.Kerberos == nil && s.cfg.Login.Kerberos == nil {
+			login.User = probeUser
+		}
+		if login.User == "" && login.Kerberos == nil {
+			return nil, ErrUnproven
+		}
+	}
+	if *held != nil {
+		return *held, nil
+	}
+	o := s.cfg.Options
+	o.User, o.Kerberos, o.RetryFor = login.User, nil, retryFor
+	if login.Kerberos != nil {
+		k := *login.Kerberos
+		file, err := s.keytab(ctx, login.Keytab)
+		if err != nil {
+			return nil, err
+		}
+		k.Keytab, o.Kerberos = file, &k
+	}
+	c, err := hdfs.Dial(ctx, o)
+	if err != nil {
+		return nil, tell(err)
+	}
+	*held = c
+	return c, nil
+}
+
+// keytab writes a secret where the Kerberos library can read it; it is removed when the site is closed.
+func (s *hdfsSite) keytab(ctx context.Context, secret string) (string, error) {
+	b, err := s.cfg.Secret(ctx, secret)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp("", "understudy-keytab-*")
+	if err != nil {
+		return "", err
+	}
+	s.keytabs = append(s.keytabs, f.Name())
+	_, err = f.Write(b)
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+// Close ends the connections.
+func (s *hdfsSite) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range []*hdfs.Client{s.admin, s.writer} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	var errs []error
+	for _, k := range s.keytabs {
+		errs = append(errs, os.Remove(k))
+	}
+	s.admin, s.writer, s.keytabs = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// Look asks the NameNode who it is. A NameNode that starts answers when it has left its safe mode.
+func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
+	c, err := s.client(ctx, false)
+	if err != nil {
+		return Identity{}, err
+	}
+	info, err := c.NamespaceInfo(ctx)
+	if err != nil {
+		return Identity{}, tell(err)
+	}
+	safe, err := c.SafeMode(ctx)
+	if err == nil && safe {
+		err = fmt.Errorf("%w: the NameNode is in safe mode", ErrUnreachable)
+	}
+	if err != nil {
+		return Identity{}, tell(err)
+	}
+	id := Identity{Name: fmt.Sprintf("hdfs.%s.%d", info.ClusterID, info.NamespaceID), Version: info.Version, CouldPass: s.cfg.SuperUsers}
+	id.User = s.user()
+	h, err := s.checkup(ctx, c)
+	id.Super = err == nil
+	if err != nil && !hdfs.IsPermission(err) {
+		return Identity{}, tell(err)
+	}
+	id.Skew, id.Nodes, id.Unreachable, id.Dead = h.skew, h.nodes, h.unreachable, h.dead
+	if s.cfg.Login.Kerberos == nil {
+		id.CouldPass = append(id.CouldPass[:len(id.CouldPass):len(id.CouldPass)], "whoever claims to be a superuser: the cluster has simple authentication")
+	}
+	if len(s.cfg.SuperUsers) == 0 {
+		id.CouldPass = append(id.CouldPass, "the cluster's superusers, whom the site file does not name")
+	}
+	return id, nil
+}
+
+// user is the name under which the NameNode knows us.
+func (s *hdfsSite) user() string {
+	if k := s.cfg.Login.Kerberos; k != nil {
+		name, _, _ := strings.Cut(k.Principal, "@")
+		name, _, _ = strings.Cut(name, "/")
+		return name
+	}
+	return s.cfg.Login.User
+}
+
+// Tree gives a tree of the cluster.
+func (s *hdfsSite) Tree(root string) Tree { return hdfsTree{s, root} }
+
+// hdfsTree is a tree of a cluster.
+type hdfsTree struct {
+	site *hdfsSite
+	root string
+}
+
+func (t hdfsTree) at(elements ...string) string {
+	return path.Join(append([]string{folderOf(t.root)}, elements...)...)
+}
+
+// Store opens the tree.
+func (t hdfsTree) Store(ctx context.Context, folder string, pinned bool) (filecopy.Target, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	id, err := t.site.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pinned {
+		if pinned, err = t.Snapshottable(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return store.New(store.Config{
+		Client: c, Namespace: id.Name, Root: t.root, Area: t.at(folder), Snapshots: pinned, NoOwners: !id.Super,
+	})
+}
+
+// known gives who answered, asking once.
+func (s *hdfsSite) known(ctx context.Context) (Identity, error) {
+	s.mu.Lock()
+	id := s.id
+	s.mu.Unlock()
+	if id.Name != "" {
+		return id, nil
+	}
+	id, err := s.Look(ctx)
+	if err == nil {
+		s.mu.Lock()
+		s.id = id
+		s.mu.Unlock()
+	}
+	return id, err
+}
+
+// Folders lists understudy's folder.
+func (t hdfsTree) Folders(ctx context.Context) ([]Folder, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	var out []Folder
+	for info, err := range c.Entries(ctx, t.at(), hdfs.ListOptions{}) {
+		if hdfs.IsNotFound(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, tell(err)
+		}
+		out = append(out, Folder{Name: info.Name, Barred: !info.IsDir()})
+	}
+	return out, nil
+}
+
+// Bar puts a file in the place of a folder.
+func (t hdfsTree) Bar(ctx context.Context, folder, aside string) error {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return err
+	}
+	if err := c.Mkdirs(ctx, t.at(), 0o700); err != nil {
+		return tell(err)
+	}
+	for n := range maxBars {
+		info, err := c.Stat(ctx, t.at(folder))
+		switch {
+		case err == nil && !info.IsDir():
+			return nil
+		case err == nil:
+			err = c.Rename(ctx, t.at(folder), t.at(free(aside, n)))
+		case hdfs.IsNotFound(err):
+			err = create(ctx, c, t.at(folder))
+		}
+		if err != nil && !hdfs.IsExists(err) && !hdfs.IsNotFound(err) {
+			return tell(err)
+		}
+	}
+	return fmt.Errorf("%s comes back each time it is moved away", t.at(folder))
+}
+
+// create makes an empty file where nothing is.
+func create(ctx context.Context, c *hdfs.Client, name string) error {
+	w, err := c.Create(ctx, name, hdfs.CreateOptions{Mode: 0o400})
+	if err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// Rename gives a folder another name.
+func (t hdfsTree) Rename(ctx context.Context, from, to string) (bool, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return false, err
+	}
+	err = c.Rename(ctx, t.at(from), t.at(to))
+	if hdfs.IsNotFound(err) || hdfs.IsExists(err) {
+		return false, nil
+	}
+	return err == nil, tell(err)
+}
+
+// Remove removes a folder.
+func (t hdfsTree) Remove(ctx context.Context, folder string) error {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return err
+	}
+	err = c.Delete(ctx, t.at(folder), true)
+	if hdfs.IsNotFound(err) {
+		return nil
+	}
+	return tell(err)
+}
+
+// Try makes a file below the root. One that an ordinary user could make is removed by ourselves, who may.
+func (t hdfsTree) Try(ctx context.Context, who Who) error {
+	c, err := t.site.client(ctx, who == Ordinary)
+	if err != nil {
+		return err
+	}
+	name := t.root + "/" + probe()
+	if err := create(ctx, c, name); err != nil {
+		return tell(err)
+	}
+	if c, err = t.site.client(ctx, false); err != nil {
+		return err
+	}
+	return tell(c.Delete(ctx, name, false))
+}
+
+// Snapshottable says whether the root is.
+func (t hdfsTree) Snapshottable(ctx context.Context) (bool, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return false, err
+	}
+	info, err := c.Stat(ctx, t.root)
+	if hdfs.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, tell(err)
+	}
+	return info.Snapshottable, nil
+}
+
+// Allow makes the root snapshottable.
+func (t hdfsTree) Allow(ctx context.Context) error {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return err
+	}
+	return tell(c.AllowSnapshots(ctx, t.root))
+}
+
+// Disallow ends it, unless somebody else's snapshots are left.
+func (t hdfsTree) Disallow(ctx context.Context) error {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return err
+	}
+	err = c.DisallowSnapshots(ctx, t.root)
+	if errors.Is(err, hdfs.ErrSnapshot) {
+		return nil
+	}
+	return tell(err)
+}
+
+// Building lists files under construction.
+func (t hdfsTree) Building(ctx context.Context) ([]string, error) {
+	target, err := t.Store(ctx, "", false)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	err = target.(filecopy.Builder).Building(ctx, func(p filecopy.Path) error {
+		out = append(out, t.root+"/"+string(p))
+		return nil
+	})
+	if hdfs.IsNotFound(err) {
+		return nil, nil
+	}
+	return out, tell(err)
+}
+
+// Recover takes a file away from its writer.
+func (t hdfsTree) Recover(ctx context.Context, name string) (bool, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return false, err
+	}
+	done, err := c.RecoverLease(ctx, name)
+	if hdfs.IsNotFound(err) {
+		return true, nil
+	}
+	if errors.Is(err, hdfs.ErrLease) || errors.Is(err, hdfs.ErrRetriable) {
+		return false, nil
+	}
+	return done, tell(err)
+}
+
+// tell gives an error of the client the meaning that it has here.
+func tell(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case hdfs.IsPermission(err):
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	case errors.Is(err, hdfs.ErrNotDirectory):
+		return fmt.Errorf("%w: %w", ErrBarred, err)
+	case errors.Is(err, hdfs.ErrUnavailable), errors.Is(err, hdfs.ErrTimeout), errors.Is(err, hdfs.ErrSafeMode), errors.Is(err, hdfs.ErrStandby):
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return err
+}

@@ -1,0 +1,107 @@
+package place
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// health is what is known of a cluster's DataNodes and of its clock.
+type health struct {
+	at          time.Time
+	skew        time.Duration
+	nodes       int
+	unreachable []string
+	dead        []string
+}
+
+const (
+	// healthHolds is how long a look at all DataNodes is good for, knock how long one of them may take to accept a connection.
+	healthHolds = time.Minute
+	knock       = 2 * time.Second
+	// knocking is how many are tried at once.
+	knocking = 32
+)
+
+// checkup looks at the DataNodes, unless it did so moments ago. Only superusers get their list: hdfs.ErrPermission.
+func (s *hdfsSite) checkup(ctx context.Context, c *hdfs.Client) (health, error) {
+	s.mu.Lock()
+	h := s.health
+	s.mu.Unlock()
+	if time.Since(h.at) < healthHolds {
+		return h, nil
+	}
+	alive, err := c.DataNodes(ctx, hdfs.LiveDataNodes)
+	if err != nil {
+		return h, err
+	}
+	dead, err := c.DataNodes(ctx, hdfs.DeadDataNodes)
+	if err != nil {
+		return h, err
+	}
+	h = health{at: time.Now(), nodes: len(alive), skew: skew(alive), unreachable: s.unreachable(ctx, alive)}
+	for _, n := range dead {
+		h.dead = append(h.dead, n.Address())
+	}
+	s.mu.Lock()
+	s.health = h
+	s.mu.Unlock()
+	return h, nil
+}
+
+// beat is how old the newest heartbeat may be: by default DataNodes send one every three seconds.
+const beat = 3 * time.Second
+
+// skew guesses how far the NameNode's clock is before ours: it stamps heartbeats with it, and some DataNode has just sent one.
+func skew(nodes []hdfs.DataNode) time.Duration {
+	newest := time.Time{}
+	for _, n := range nodes {
+		if n.LastUpdate.After(newest) {
+			newest = n.LastUpdate
+		}
+	}
+	if newest.IsZero() {
+		return 0
+	}
+	ahead := time.Until(newest)
+	if ahead < 0 {
+		return min(ahead+beat, 0)
+	}
+	return ahead
+}
+
+// unreachable tries every DataNode, and gives those that accept no connection from here.
+func (s *hdfsSite) unreachable(ctx context.Context, nodes []hdfs.DataNode) []string {
+	dial := s.cfg.Options.Dialer()
+	var mu sync.Mutex
+	var out []string
+	var all sync.WaitGroup
+	room := make(chan struct{}, knocking)
+	for _, n := range nodes {
+		all.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			ctx, cancel := context.WithTimeout(ctx, knock)
+			defer cancel()
+			address := n.Address()
+			if s.cfg.Options.DatanodeHostnames {
+				address = n.HostAddress()
+			}
+			conn, err := dial(ctx, "tcp", address)
+			if err == nil {
+				err = conn.Close()
+			}
+			if err != nil {
+				mu.Lock()
+				out = append(out, address)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	slices.Sort(out)
+	return out
+}

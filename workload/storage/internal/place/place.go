@@ -1,0 +1,112 @@
+// Package place is what the storage workload does at one site beside the mover: it looks who answers, sees understudy's own folder beside
+// each tree, bars a folder against late movers, and tries to write as an ordinary user would. It must not know roles, steps or links.
+package place
+
+import (
+	"context"
+	"errors"
+	"path"
+	"time"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// Site is a store at one site. It connects when it is first used, and is safe for concurrent use.
+type Site interface {
+	// Look asks who answers. The error wraps ErrUnreachable when nobody does.
+	Look(ctx context.Context) (Identity, error)
+	// Tree gives a tree by its absolute path. It asks nothing.
+	Tree(path string) Tree
+	// Close ends the connections.
+	Close() error
+}
+
+// Identity is who answers at a site.
+type Identity struct {
+	// Name is the store's own name of itself, and stays the same for good.
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	// User is the name that files get which we make there; Super says that no permission binds us.
+	User  string `json:"user"`
+	Super bool   `json:"super,omitempty"`
+	// CouldPass names those whom no permission stops.
+	CouldPass []string `json:"couldPass,omitempty"`
+	// Skew is about how far the store's clock is before ours, as far as it tells; zero where it runs on ours.
+	Skew time.Duration `json:"skew,omitempty"`
+	// Nodes counts the servers that hold data, Unreachable are those that do not answer us, and Dead those that the store itself misses.
+	Nodes       int      `json:"nodes,omitempty"`
+	Unreachable []string `json:"unreachable,omitempty"`
+	Dead        []string `json:"dead,omitempty"`
+}
+
+// Tree is one tree, and understudy's folder beside it.
+type Tree interface {
+	// Store opens the tree for a mover whose own files lie in the named folder of understudy's folder. With pinned it reads from snapshots,
+	// where the root is snapshottable.
+	Store(ctx context.Context, folder string, pinned bool) (filecopy.Target, error)
+	// Folders lists what lies in understudy's folder; nothing when it is not there.
+	Folders(ctx context.Context) ([]Folder, error)
+	// Bar moves a folder aside, if it is there, and puts a file in its place, so that nothing can be made, kept or renamed below that name any
+	// more. It may be repeated. Where aside is taken, what has come since is left beside it under a name of its own.
+	Bar(ctx context.Context, folder, aside string) error
+	// Rename gives a folder another name; false when it is not there.
+	Rename(ctx context.Context, from, to string) (bool, error)
+	// Remove removes a folder with all it holds; empty means understudy's folder itself.
+	Remove(ctx context.Context, folder string) error
+	// Try makes and removes an empty file below the root. ErrRefused when the store forbids it; ErrUnproven when we cannot act as another.
+	Try(ctx context.Context, who Who) error
+}
+
+// Snapshots is a tree whose root may be made snapshottable.
+type Snapshots interface {
+	// Snapshottable says whether the root is.
+	Snapshottable(ctx context.Context) (bool, error)
+	// Allow makes it so.
+	Allow(ctx context.Context) error
+	// Disallow ends that, unless snapshots are left.
+	Disallow(ctx context.Context) error
+}
+
+// Writers is a tree of which somebody may hold files open for writing.
+type Writers interface {
+	// Building lists files under construction below the root.
+	Building(ctx context.Context) ([]string, error)
+	// Recover takes one away from its writer; false while that is not done.
+	Recover(ctx context.Context, path string) (bool, error)
+}
+
+// Folder is one name in understudy's folder.
+type Folder struct {
+	Name string
+	// Barred says that a file stands where a folder was.
+	Barred bool
+}
+
+// Who tries to write.
+type Who string
+
+// Those who try.
+const (
+	// Ordinary is a user whom permissions bind, and Ourselves is understudy.
+	Ordinary  Who = "ordinary"
+	Ourselves Who = "ourselves"
+)
+
+var (
+	// ErrUnreachable means that nobody answered.
+	ErrUnreachable = errors.New("storage: nobody answers")
+	// ErrRefused means that the store forbids it.
+	ErrRefused = errors.New("storage: refused")
+	// ErrBarred means that a file stands where a folder was.
+	ErrBarred = errors.New("storage: the folder is barred")
+	// ErrUnproven means that we cannot act as another user there.
+	ErrUnproven = errors.New("storage: we cannot act as an ordinary user")
+)
+
+// probeName begins the names of files that Try makes.
+const probeName = ".understudy-probe-"
+
+// folderOf is where understudy's folder of a tree lies: hidden, beside the root.
+func folderOf(root string) string {
+	return path.Join(path.Dir(root), "."+path.Base(root)+".understudy")
+}

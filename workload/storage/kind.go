@@ -1,0 +1,218 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/workload"
+)
+
+// Name is the kind's name.
+const Name understudy.KindName = "storage"
+
+// Kind describes storage to the rest of the product.
+func Kind() workload.Kind {
+	engines := []understudy.Engine{understudy.Native}
+	return workload.Kind{
+		Name: Name,
+		Doc: "Directory trees, copied by scheduled runs with all attributes. A reader of the other site sees each file whole, old or new; " +
+			"on HDFS a run is a snapshot, and the next one copies the difference.",
+		Offers: []workload.Offer{{
+			Architecture: understudy.StandbySecondary, Engines: engines, Scheduled: true,
+			Doc: "One site takes writes; scheduled runs bring the trees to the other, which takes over with the set that was published last.",
+		}, {
+			Architecture: understudy.OnDemandSecondary, Engines: engines, Scheduled: true,
+			Doc: "The same, and the other site's cluster is made for each run and removed after it; its storage stays.",
+		}},
+		Endpoint:     "hdfs",
+		NewEndpoint:  func() any { return &HDFS{} },
+		Endpoints:    []workload.EndpointKind{{Key: "local", New: func() any { return &Local{} }}},
+		NewConfig:    func() any { return &Config{} },
+		Validate:     validate,
+		Overlap:      overlap,
+		Links:        links,
+		ExportLedger: exportLedger,
+		Open: func(_ context.Context, s workload.Spec, o workload.Opening) (workload.Workload, error) {
+			return open(s, o)
+		},
+	}
+}
+
+// links follows every source of the role into every site that is not one.
+func links(s workload.Spec, r understudy.Role) []understudy.Link {
+	var out []understudy.Link
+	for _, from := range r.Sources() {
+		for _, to := range s.Sites {
+			_, target := s.Clusters[to]
+			if _, source := s.Clusters[from]; source && target && to != from && !r.IsActive(to) {
+				out = append(out, understudy.Link{Plan: s.Plan, Workload: s.Name, From: from, To: to})
+			}
+		}
+	}
+	return out
+}
+
+// invalid makes an error about a value of a file.
+func invalid(path, summary, fix string) workload.FieldError {
+	return workload.FieldError{Path: path, Err: &understudy.Error{
+		Code: "US700", Kind: understudy.KindInvalid, Op: "storage.validate", Summary: summary, Fix: fix,
+	}}
+}
+
+// validate checks a filled specification without any network.
+func validate(s workload.Spec) []workload.FieldError {
+	cfg, ok := s.Config.(*Config)
+	if !ok {
+		return []workload.FieldError{invalid("kind", "no configuration", "")}
+	}
+	out := validateTrees(cfg)
+	if cfg.Guard.Deletes < 0 {
+		out = append(out, invalid("guard.deletes", "a number of entries is not negative", "write 0 to delete nothing"))
+	}
+	if cfg.Guard.Percent < 0 || cfg.Guard.Percent > 100 {
+		out = append(out, invalid("guard.percent", fmt.Sprintf("%d is not a share of 0 to 100 percent", cfg.Guard.Percent), ""))
+	}
+	if cfg.Guard.Keep < 0 {
+		out = append(out, invalid("guard.keep", "a time is not negative", "write 720h for a month"))
+	}
+	if cfg.Parallel < 0 {
+		out = append(out, invalid("parallel", "a number of files is not negative", "leave it out"))
+	}
+	for key, m := range map[string]map[string]string{"users": cfg.Principals.Users, "groups": cfg.Principals.Groups} {
+		if len(turned(m)) < len(m) {
+			out = append(out, invalid("principals."+key, "two names become one, and nobody could tell them apart on the way back", "give each a name of its own"))
+		}
+	}
+	return append(out, validateEndpoints(s)...)
+}
+
+func validateTrees(cfg *Config) []workload.FieldError {
+	var out []workload.FieldError
+	if len(cfg.Trees) == 0 {
+		out = append(out, invalid("trees", "no tree is named", "name at least one, such as trees: [{ path: /data/curated }]"))
+	}
+	for i, t := range cfg.Trees {
+		at := fmt.Sprintf("trees[%d].path", i)
+		if t.Path == "" {
+			continue
+		}
+		if t.Path != path.Clean(t.Path) || !path.IsAbs(t.Path) || t.Path == "/" || hidden(t.Path) {
+			out = append(out, invalid(at, fmt.Sprintf("%q is not a plain absolute path of a directory below the root", t.Path), "write it as /data/curated"))
+			continue
+		}
+		for _, earlier := range cfg.Trees[:i] {
+			if within(t.Path, earlier.Path) || within(earlier.Path, t.Path) {
+				out = append(out, invalid(at, fmt.Sprintf("%s and %s lie within each other", t.Path, earlier.Path), "name the upper one alone"))
+			}
+		}
+	}
+	return out
+}
+
+// hidden says whether a path leads through understudy's own folders or snapshots.
+func hidden(p string) bool {
+	for e := range strings.SplitSeq(p, "/") {
+		if strings.HasPrefix(e, ".") && strings.HasSuffix(e, ".understudy") || e == ".snapshot" {
+			return true
+		}
+	}
+	return false
+}
+
+// within says whether a path is another or lies below it.
+func within(p, dir string) bool {
+	return filecopy.Path(strings.Trim(p, "/")).Below(filecopy.Path(strings.Trim(dir, "/")))
+}
+
+func validateEndpoints(s workload.Spec) []workload.FieldError {
+	var out []workload.FieldError
+	for _, site := range s.Sites {
+		var found []workload.FieldError
+		switch e := s.Clusters[site].(type) {
+		case *HDFS:
+			found = e.validate()
+		case *Local:
+			if !path.IsAbs(e.Root) || e.Root != path.Clean(e.Root) || e.Root == "/" {
+				found = append(found, invalid("root", fmt.Sprintf("%q is not a plain absolute path", e.Root), "write it as /mnt/lake"))
+			}
+		}
+		for _, f := range found {
+			f.Site, f.Err.Object.Site = site, site
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (e *HDFS) validate() []workload.FieldError {
+	var out []workload.FieldError
+	for i, n := range e.Namenodes {
+		if host, port, ok := strings.Cut(n, ":"); !ok || host == "" || port == "" {
+			out = append(out, invalid(fmt.Sprintf("namenodes[%d]", i), fmt.Sprintf("%q is not host:port", n), "write it as nn-1:8020"))
+		}
+	}
+	if len(e.Namenodes) == 0 {
+		out = append(out, invalid("namenodes", "no NameNode is named", "name host:port of its RPC"))
+	}
+	if e.User != "" && e.Kerberos != nil {
+		out = append(out, invalid("user", "with Kerberos the principal acts", "remove user"))
+	}
+	if e.Writer != nil && (e.Writer.User == "") == (e.Writer.Kerberos == nil) {
+		out = append(out, invalid("writer", "a writer has either a user or a Kerberos login", ""))
+	}
+	return out
+}
+
+// overlap refuses two workloads of which one tree is part of another's at a store that they share.
+func overlap(a, b workload.Spec) *workload.FieldError {
+	one, ok1 := a.Config.(*Config)
+	two, ok2 := b.Config.(*Config)
+	site, shared := sharedStore(a, b)
+	if !ok1 || !ok2 || !shared {
+		return nil
+	}
+	for i, t := range one.Trees {
+		for _, u := range two.Trees {
+			if !within(t.Path, u.Path) && !within(u.Path, t.Path) {
+				continue
+			}
+			e := invalid(fmt.Sprintf("trees[%d].path", i), fmt.Sprintf("%s is shared with workload %s/%s on the same store at %s", t.Path, b.Plan, b.Name, site),
+				"leave the tree out of one of them")
+			e.Err.Code, e.Err.Why = "US703", "two workloads would fence, overwrite and promote one tree against each other"
+			return &e
+		}
+	}
+	return nil
+}
+
+// sharedStore gives a site at which both have the same store: a NameNode in common, or the same directory.
+func sharedStore(a, b workload.Spec) (understudy.Site, bool) {
+	for _, s := range a.Sites {
+		switch x := a.Clusters[s].(type) {
+		case *HDFS:
+			if y, ok := b.Clusters[s].(*HDFS); ok && common(x.Namenodes, y.Namenodes) {
+				return s, true
+			}
+		case *Local:
+			if y, ok := b.Clusters[s].(*Local); ok && x.Root == y.Root {
+				return s, true
+			}
+		}
+	}
+	return "", false
+}
+
+func common(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				return true
+			}
+		}
+	}
+	return false
+}

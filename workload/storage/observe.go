@@ -1,0 +1,292 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
+)
+
+// facts is what Decide knows beyond the common facts.
+type facts struct {
+	Sites map[understudy.Site]siteFacts `json:"sites"`
+}
+
+// siteFacts is what one site that answered looks like.
+type siteFacts struct {
+	Identity place.Identity `json:"identity"`
+	// Trees are in the order of the plan.
+	Trees []treeFacts `json:"trees"`
+}
+
+// treeFacts is one tree at one site.
+type treeFacts struct {
+	Path string `json:"path"`
+	// There says that the root exists; Root is what it looks like then, and Closed that only understudy's user gets past it.
+	There  bool  `json:"there"`
+	Root   image `json:"root,omitzero"`
+	Closed bool  `json:"closed,omitempty"`
+	// Free is the room left in bytes; negative when unknown.
+	Free int64 `json:"free"`
+	// Snapshots says what the root's snapshots are: "none" where the store has none, "off" or "on".
+	Snapshots string `json:"snapshots"`
+	// Live and Halted are the folders of links into the tree: those in which a mover may work, and the newest that was halted.
+	Live   []string `json:"live,omitempty"`
+	Halted string   `json:"halted,omitempty"`
+	// Standing is what the newest live link shows, and From its source.
+	Standing filecopy.Standing `json:"standing,omitzero"`
+	From     understudy.Site   `json:"from,omitempty"`
+
+	stamp *understudy.Stamp
+}
+
+// image is what decides who gets past a root.
+type image struct {
+	Owner string   `json:"owner,omitempty"`
+	Group string   `json:"group,omitempty"`
+	Mode  uint32   `json:"mode"`
+	ACL   []string `json:"acl,omitempty"`
+}
+
+// closedMode lets in nobody but the owner.
+const closedMode = 0o700
+
+// firstWord bounds how long a site may take to say anything, and shortWord that of one that was silent moments ago.
+const (
+	firstWord = 5 * time.Second
+	shortWord = time.Second
+)
+
+// stampName is the object that carries the stamp, in understudy's own folder of a tree.
+const stampName = "stamp.json"
+
+// Observe reads all sites side by side.
+func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
+	obs := workload.Observation{
+		At: time.Now(), Sites: map[understudy.Site]workload.SiteFacts{}, Stamp: map[understudy.Site]*understudy.Stamp{},
+	}
+	f := &facts{Sites: map[understudy.Site]siteFacts{}}
+	obs.Facts = f
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, name := range w.siteNames() {
+		all.Go(func() {
+			s := w.look(ctx, name)
+			mu.Lock()
+			defer mu.Unlock()
+			obs.Sites[name] = s.common
+			if s.common.Presence != workload.Present {
+				return
+			}
+			f.Sites[name] = s.own
+			for _, t := range s.own.Trees {
+				obs.HighestEpoch = max(obs.HighestEpoch, t.highest())
+				obs.Stamp[name] = foreignFirst(w.opening.ControlPlane, w.spec, obs.Stamp[name], t.stamp)
+			}
+			obs.Findings = append(obs.Findings, w.findings(name, s.own)...)
+		})
+	}
+	all.Wait()
+	return obs, ctx.Err()
+}
+
+// highest is the highest epoch that a tree carries anywhere.
+func (t treeFacts) highest() understudy.RoleEpoch {
+	top := folderEpoch(t.Halted)
+	for _, l := range t.Live {
+		top = max(top, folderEpoch(l))
+	}
+	if t.stamp != nil {
+		top = max(top, t.stamp.Role.Epoch)
+	}
+	return top
+}
+
+// foreignFirst gives the stamp that a person should know of: one of another control plane or workload before one of ours, and the newest of
+// ours.
+func foreignFirst(plane string, spec workload.Spec, a, b *understudy.Stamp) *understudy.Stamp {
+	foreign := func(s *understudy.Stamp) bool {
+		return s != nil && (s.ControlPlane != plane || s.Plan != spec.Plan || s.Workload != spec.Name)
+	}
+	switch {
+	case foreign(a) || b == nil:
+		return a
+	case foreign(b) || a == nil || b.Role.Epoch > a.Role.Epoch:
+		return b
+	}
+	return a
+}
+
+// seen is one site as it was seen.
+type seen struct {
+	common workload.SiteFacts
+	own    siteFacts
+}
+
+// look reads one site.
+func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
+	if w.opening.AbsentByPlan(name) {
+		return seen{common: workload.SiteFacts{Presence: workload.Absent}}
+	}
+	gone := func(err error) seen {
+		return seen{common: workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(err)}}
+	}
+	limit := firstWord
+	if workload.Silent(ctx, name) {
+		limit = shortWord
+	}
+	word, cancel := context.WithTimeout(ctx, limit)
+	id, err := w.sites[name].Look(word)
+	cancel()
+	if err != nil {
+		return gone(w.failure(name, "", "reach", errors.Join(place.ErrUnreachable, err)))
+	}
+	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version, ClockSkew: id.Skew}, own: siteFacts{Identity: id}}
+	closed := 0
+	for _, t := range w.cfg.Trees {
+		tf, err := w.lookAt(ctx, name, t.Path, id)
+		if err != nil {
+			return gone(w.failure(name, t.Path, "look at", err))
+		}
+		if tf.Closed || !tf.There {
+			closed++
+		}
+		s.own.Trees = append(s.own.Trees, tf)
+	}
+	s.common.Writable = "open"
+	if closed == len(w.cfg.Trees) {
+		s.common.Writable = "fenced"
+	}
+	return s
+}
+
+// lookAt reads one tree.
+func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string, id place.Identity) (treeFacts, error) {
+	t := treeFacts{Path: tree, Free: -1, Snapshots: "none"}
+	at := w.at(site, tree)
+	store, err := at.Store(ctx, "", false)
+	if err != nil {
+		return t, err
+	}
+	root, err := store.Probe(ctx)
+	switch {
+	case err == nil:
+		t.There, t.Free = true, root.Free
+		if t.Root, err = imageOf(ctx, store); err != nil {
+			return t, err
+		}
+		t.Closed = t.Root.closed(id.User)
+	case !errors.Is(err, filecopy.ErrNotFound):
+		return t, err
+	}
+	if s, ok := at.(place.Snapshots); ok && t.There {
+		on, err := s.Snapshottable(ctx)
+		if err != nil {
+			return t, err
+		}
+		t.Snapshots = map[bool]string{true: "on", false: "off"}[on]
+	}
+	if t.stamp, err = readStamp(ctx, store); err != nil {
+		return t, err
+	}
+	return t, w.lookAtLinks(ctx, site, &t)
+}
+
+// lookAtLinks reads what links into a tree keep beside it.
+func (w *Workload) lookAtLinks(ctx context.Context, site understudy.Site, t *treeFacts) error {
+	folders, err := w.at(site, t.Path).Folders(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		if isLive(f) {
+			t.Live = append(t.Live, f.Name)
+		}
+	}
+	t.Halted = newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
+	folder := newest(folders, isLive)
+	if folder == "" {
+		return nil
+	}
+	for _, from := range w.siteNames() {
+		if from == site {
+			continue
+		}
+		j, err := w.job(ctx, route{From: from, To: site, Folder: folder}, t.Path, false)
+		if err != nil {
+			return err
+		}
+		standing, err := w.mover(t.Path, "run").Standing(ctx, j)
+		if err != nil {
+			return err
+		}
+		if standing.Published != nil || standing.Ready != nil {
+			t.Standing, t.From = standing, from
+		}
+	}
+	return nil
+}
+
+// imageOf reads what decides who gets past a root.
+func imageOf(ctx context.Context, store filecopy.Store) (image, error) {
+	v, err := store.Open(ctx, filecopy.Pin{})
+	if err != nil {
+		return image{}, err
+	}
+	defer v.Close()
+	e, err := v.Stat(ctx, "")
+	return image{Owner: e.Owner, Group: e.Group, Mode: e.Mode, ACL: e.ACL}, err
+}
+
+// closed says whether nobody but the given user gets past the root.
+func (i image) closed(user string) bool {
+	return i.Mode&0o777 == closedMode && (i.Owner == user || i.Owner == "")
+}
+
+// attributes gives the image in the mover's form.
+func (i image) attributes() filecopy.Attributes {
+	return filecopy.Attributes{Owner: i.Owner, Group: i.Group, Mode: i.Mode, ACL: i.ACL}
+}
+
+// named gives the image with the owner's and group's names mapped by a table, if that is asked for.
+func (i image) named(p Principals, mapped bool) image {
+	if !mapped {
+		return i
+	}
+	if n, ok := p.Users[i.Owner]; ok {
+		i.Owner = n
+	}
+	if n, ok := p.Groups[i.Group]; ok {
+		i.Group = n
+	}
+	return i
+}
+
+// String gives the image for people.
+func (i image) String() string {
+	return fmt.Sprintf("%s:%s %04o", i.Owner, i.Group, i.Mode)
+}
+
+// readStamp reads the stamp of a tree; nil when it has none.
+func readStamp(ctx context.Context, store filecopy.Keeper) (*understudy.Stamp, error) {
+	r, err := store.Kept(ctx, stampName)
+	if errors.Is(err, filecopy.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var s understudy.Stamp
+	if err := json.NewDecoder(r).Decode(&s); err != nil {
+		return nil, fmt.Errorf("the stamp cannot be read: %w", err)
+	}
+	return &s, nil
+}
