@@ -151,7 +151,7 @@ func (s *Store) CheckName(p filecopy.Path) error {
 	if !utf8.ValidString(string(p)) {
 		return fmt.Errorf("%w: %q is not UTF-8", filecopy.ErrName, string(p))
 	}
-	if r := unlisted(string(p)); r >= 0 {
+	if r := filecopy.Unlisted(string(p)); r >= 0 {
 		return fmt.Errorf("%w: %q holds %U, which an answer in XML does not", filecopy.ErrName, string(p), r)
 	}
 	if len(s.key(p)) > maxKey || len(s.area)+areaRoom+len(p) > maxKey {
@@ -161,17 +161,6 @@ func (s *Store) CheckName(p filecopy.Path) error {
 		return fmt.Errorf("%w: %q lies in the mover's area", filecopy.ErrName, string(p))
 	}
 	return nil
-}
-
-// unlisted gives the first character of a name that XML 1.0 has no place for, or the one that some servers list in its stead; -1 when
-// there is none. Not every server encodes names in listings when asked to.
-func unlisted(name string) rune {
-	for _, r := range name {
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= '\ufffd' && r <= '\uffff' {
-			return r
-		}
-	}
-	return -1
 }
 
 // key gives the key of a path.

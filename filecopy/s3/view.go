@@ -25,13 +25,13 @@ func (v *view) Close() error { return nil }
 // List gives the objects below a prefix, in the order of their keys.
 func (v *view) List(ctx context.Context, dir filecopy.Path, found func(filecopy.Entry) error) error {
 	s, some := v.store, dir == ""
-	above := &nesting{}
+	above := &filecopy.Nesting{}
 	err := s.each(ctx, s.below(dir), func(o minio.ObjectInfo) error {
 		e, ok, err := s.listed(o)
 		if err != nil || !ok {
 			return err
 		}
-		if file, clash := above.add(o.Key); clash {
+		if file, clash := above.Add(o.Key); clash {
 			return noPath(s.bucket, o.Key, fmt.Sprintf("%q is a file already", file))
 		}
 		some = true
@@ -76,7 +76,7 @@ func (s *Store) listed(o minio.ObjectInfo) (filecopy.Entry, bool, error) {
 		return filecopy.Entry{}, false, noPath(s.bucket, o.Key, "it ends with a slash")
 	case !utf8.ValidString(rest):
 		return filecopy.Entry{}, false, noPath(s.bucket, o.Key, "it is not UTF-8")
-	case unlisted(rest) >= 0:
+	case filecopy.Unlisted(rest) >= 0:
 		return filecopy.Entry{}, false, noPath(s.bucket, o.Key, "it holds a control character, or the server cannot list it as it is")
 	case p.Check() != nil:
 		return filecopy.Entry{}, false, noPath(s.bucket, o.Key, "an element is empty, '.' or '..'")
@@ -90,23 +90,6 @@ func entry(p filecopy.Path, o minio.ObjectInfo) (filecopy.Entry, error) {
 		return filecopy.Entry{}, fmt.Errorf("the server gave no ETag of %q", o.Key)
 	}
 	return filecopy.Entry{Path: p, Kind: filecopy.File, Size: o.Size, Version: o.ETag}, nil
-}
-
-// nesting finds objects that would be files and directories at once. Keys come in the order of their bytes, so all that begin with
-// one follow it without a gap.
-type nesting struct{ prefixes []string }
-
-func (n *nesting) add(key string) (file string, clash bool) {
-	for len(n.prefixes) > 0 && !strings.HasPrefix(key, n.prefixes[len(n.prefixes)-1]) {
-		n.prefixes = n.prefixes[:len(n.prefixes)-1]
-	}
-	for _, p := range n.prefixes {
-		if len(key) > len(p) && key[len(p)] == '/' {
-			return p, true
-		}
-	}
-	n.prefixes = append(n.prefixes, key)
-	return "", false
 }
 
 // Stat gives one object; a path that has only others below it is not there.
