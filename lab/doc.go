@@ -7,6 +7,7 @@
 //	lab/hdfs      Apache Hadoop 3.4.1: HDFS plain, as a pair of NameNodes or with Kerberos, and Hadoop's own Java client
 //	lab/kerberos  a key distribution centre
 //	lab/versitygw an S3 server, Versity S3 Gateway 1.8.0, built from its Go module
+//	lab/azurite   Azurite 3.37.0, Microsoft's emulator of Azure Blob Storage, with its own Node, from the npm registry
 //	lab/etcd      etcd, in this process or in one of its own that can be killed and paused
 //	lab/proxy     a TCP path between two sites that can be delayed, narrowed, frozen and cut
 //
@@ -29,5 +30,5 @@
 // process that started it, also when that one is killed.
 //
 // The environment: UNDERSTUDY_LAB_CACHE names the cache directory; JAVA_HOME the JDK;
-// UNDERSTUDY_LAB=required turns a skip for a missing JDK, Maven or Kerberos into a failure.
+// UNDERSTUDY_LAB=required turns a skip for a missing JDK, Maven, npm or Kerberos into a failure.
 package lab
