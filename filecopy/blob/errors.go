@@ -77,7 +77,7 @@ func absentIsFine(err error) error {
 // noPath refuses a name.
 func noPath(container, name, why string) error {
 	return &understudy.Error{
-		Code: "US620", Kind: understudy.KindInvalid, Op: "filecopy.list",
+		Code: "US630", Kind: understudy.KindInvalid, Op: "filecopy.list",
 		Summary: fmt.Sprintf("the blob %q of container %s cannot be a file of the tree: it %s", name, container, why),
 		Fix:     "rename or remove the blob, or leave it out",
 	}
@@ -86,7 +86,7 @@ func noPath(container, name, why string) error {
 // tooLarge refuses a file.
 func tooLarge(e filecopy.Entry) error {
 	return &understudy.Error{
-		Code: "US622", Kind: understudy.KindInvalid, Op: "filecopy.copy",
+		Code: "US632", Kind: understudy.KindInvalid, Op: "filecopy.copy",
 		Summary: fmt.Sprintf("%q has %d bytes, and a blob has at most %d", string(e.Path), e.Size, int64(maxObject)),
 		Fix:     "split the file, or leave it out",
 	}

@@ -207,7 +207,7 @@ func TestNamesThatAreNoPathsAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wants(t, "US620", view.List(t.Context(), "", func(filecopy.Entry) error { return nil }))
+		wants(t, "US630", view.List(t.Context(), "", func(filecopy.Entry) error { return nil }))
 	}
 }
 
@@ -257,5 +257,5 @@ func TestNamesAndSizesAreChecked(t *testing.T) {
 		}
 	}
 	_, err = s.Begin(t.Context(), "lot", filecopy.Entry{Path: "a", Size: 50_000*4000<<20 + 1})
-	wants(t, "US622", err)
+	wants(t, "US632", err)
 }

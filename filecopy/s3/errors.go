@@ -78,7 +78,7 @@ func absentIsFine(err error) error {
 // noPath refuses a key.
 func noPath(bucket, key, why string) error {
 	return &understudy.Error{
-		Code: "US620", Kind: understudy.KindInvalid, Op: "filecopy.list",
+		Code: "US630", Kind: understudy.KindInvalid, Op: "filecopy.list",
 		Summary: fmt.Sprintf("the key %q of bucket %s cannot be the path of a file: %s", key, bucket, why),
 		Fix:     "rename or remove the object, or leave it out",
 	}
@@ -87,7 +87,7 @@ func noPath(bucket, key, why string) error {
 // noSum says that the server does not prove what it holds.
 func noSum(bucket string) error {
 	return &understudy.Error{
-		Code: "US621", Kind: understudy.KindInvalid, Op: "filecopy.copy",
+		Code: "US631", Kind: understudy.KindInvalid, Op: "filecopy.copy",
 		Summary: fmt.Sprintf("the server of bucket %s gave no CRC32C of what was written", bucket),
 		Fix:     "say that what is staged there is to be read back",
 	}
@@ -96,7 +96,7 @@ func noSum(bucket string) error {
 // tooLarge refuses a file.
 func tooLarge(e filecopy.Entry) error {
 	return &understudy.Error{
-		Code: "US622", Kind: understudy.KindInvalid, Op: "filecopy.copy",
+		Code: "US632", Kind: understudy.KindInvalid, Op: "filecopy.copy",
 		Summary: fmt.Sprintf("%q has %d bytes, and an object has at most %d", string(e.Path), e.Size, int64(maxObject)),
 		Fix:     "split the file, or leave it out",
 	}

@@ -84,11 +84,11 @@ func keys(names ...string) listing {
 func TestKeysThatAreNoPathsAreRefused(t *testing.T) {
 	for _, names := range [][]string{{"a//b"}, {"/a"}, {"a/../b"}, {"."}, {"dir/"}, {""}, {"a\ufffdb"}, {"ok", "x", "x-y", "x/y"}} {
 		_, err := list(t, open(t, keys(names...)))
-		wants(t, "US620", err)
+		wants(t, "US630", err)
 	}
 	for _, names := range [][]string{{"a%FFb"}, {"a%01b"}} {
 		_, err := list(t, open(t, encoded{keys(names...)}))
-		wants(t, "US620", err)
+		wants(t, "US630", err)
 	}
 	good := []string{"...", "a", "a-b", "a.b/c", "ab/c", "é+ %"}
 	all, err := list(t, open(t, keys(good...)))
@@ -121,7 +121,7 @@ func TestMarksAreLeftOutWhenAsked(t *testing.T) {
 	full := keys("d/")
 	full.Contents[0].Size = 1
 	_, err = list(t, open(t, full, marks))
-	wants(t, "US620", err)
+	wants(t, "US630", err)
 }
 
 func wants(t *testing.T, code understudy.Code, err error) {
@@ -194,10 +194,10 @@ func TestAServerWithoutChecksumsIsNotBelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Seal(t.Context(), h, e, filecopy.SumOf(0))
-	wants(t, "US621", err)
+	wants(t, "US631", err)
 	e.Size = 5<<40 + 1
 	_, err = s.Begin(t.Context(), "lot", e)
-	wants(t, "US622", err)
+	wants(t, "US632", err)
 }
 
 // TestKeysAreLookedUpWhenNeeded lets the lookup fail, and give nothing.
