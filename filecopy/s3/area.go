@@ -249,13 +249,12 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	key := s.place(keptDir, name)
-	b := make([]byte, s.part)
-	n, err := io.ReadFull(r, b)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return s.put(ctx, s.other, key, b[:n])
-	}
+	b, err := io.ReadAll(io.LimitReader(r, s.part))
 	if err != nil {
 		return err
+	}
+	if int64(len(b)) < s.part {
+		return s.put(ctx, s.other, key, b)
 	}
 	return s.keepParts(ctx, key, b, r)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
@@ -287,3 +288,34 @@ func TestLargeKeptObjects(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestAWholeBucketIsATree lists a bucket without a prefix: what the mover keeps in it is not part of the tree.
+func TestAWholeBucketIsATree(t *testing.T) {
+	site := boot(t)
+	c := site.config("")
+	c.Bucket = "whole"
+	if err := site.server.MakeBucket(c.Bucket); err != nil {
+		t.Fatal(err)
+	}
+	s, err := s3.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plant(t, s, "a/b", "content")
+	plant(t, s, "c", "more")
+	if err := s.Keep(t.Context(), "job/list", bytes.NewReader([]byte("kept"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Retire(t.Context(), "a", "20200101T000000Z-x-1"); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := list(t, s); err != nil || len(all) != 1 || all[0] != "c" {
+		t.Errorf("listed %q, %v", all, err)
+	}
+	if all, err := s.Quarantines(t.Context(), time.Time{}); err != nil || len(all) != 1 || all[0].Name != "20200101T000000Z-x-1" {
+		t.Errorf("quarantines = %+v, %v", all, err)
+	}
+	if all, err := s.Quarantines(t.Context(), time.Now()); err != nil || len(all) != 0 {
+		t.Errorf("quarantines = %+v, %v", all, err)
+	}
+}

@@ -107,6 +107,7 @@ func (s *Server) start(ctx context.Context) error {
 			"--location", filepath.Join(s.dir, "data"), "--skipApiVersionCheck", "--disableTelemetry", "--silent",
 		},
 		Env: []string{"AZURITE_ACCOUNTS=" + Account + ":" + Key()},
+		Dir: s.dir,
 		Log: filepath.Join(s.dir, "server.log"),
 	})
 	if err != nil {
