@@ -40,7 +40,7 @@ build: ## build the product and the lab into bin/
 
 test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	@$(if $(RACE),,echo "race detector off: no C compiler";) \
-	for tool in java mvn krb5kdc kinit; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
+	for tool in java mvn npm krb5kdc kinit; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
 	@{ failed=0; \
 	  $(GO) test $(TESTFLAGS) -timeout 10m ./demo || failed=1; \
 	  $(GO) test $(TESTFLAGS) -p 2 -timeout 30m $(LONGEST) $(REST) || failed=1; \

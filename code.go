@@ -20,7 +20,7 @@ type Explanation struct {
 
 // Codes lists every explanation, by code.
 func Codes() []Explanation {
-	all := slices.Concat(generalCodes(), kafkaCodes(), controlCodes(), journalCodes(), specCodes(), apiCodes(), demoCodes(), storageCodes(), storageWorkloadCodes())
+	all := slices.Concat(generalCodes(), kafkaCodes(), controlCodes(), journalCodes(), specCodes(), apiCodes(), demoCodes(), storageCodes(), storageWorkloadCodes(), objectCodes())
 	slices.SortFunc(all, func(a, b Explanation) int {
 		if a.Code < b.Code {
 			return -1

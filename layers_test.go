@@ -72,7 +72,8 @@ func workloadRows() []layer {
 		// Stores are tested with the mover, and against local trees.
 		{folder: "filecopy/native", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/time"}},
 		{folder: "filecopy/local", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/sys"}},
-		{folder: "filecopy/*", ours: store, third: []string{
+		// And with each other: a tree comes home from a bucket as it left its cluster.
+		{folder: "filecopy/*", inTests: true, ours: store, third: []string{
 			"github.com/minio/minio-go",
 			"github.com/Azure/azure-sdk-for-go/sdk/azcore",
 			"github.com/Azure/azure-sdk-for-go/sdk/azidentity",

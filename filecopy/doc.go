@@ -24,7 +24,8 @@
 // sets. Standing says when that is so.
 //
 // The stores. Local trees, HDFS and ADLS Gen2 stage in a hidden directory beside the root and publish by a rename over
-// the old file. S3 and Azure Blob stage as an uncommitted multipart upload or block list and publish by the commit.
+// the old file. S3 stages small files as objects beside the root, published by a copy within the server, and large ones as an
+// uncommitted multipart upload, published by the commit; Azure Blob stages all as uncommitted blocks, published by committing their list.
 //
 // Errors are *understudy.Error (US600 to US699) wrapping one of the Err values of this package where one applies; only
 // the context's own errors are returned as they are.

@@ -81,3 +81,32 @@ func (p Path) Compare(q Path) int {
 	}
 	return len(p) - len(q)
 }
+
+// Unlisted gives the first character of a name that XML 1.0 has no place for, or the one that some servers list in its stead; -1 when
+// there is none. Not every server of objects encodes such names in listings, so none of these stores takes them.
+func Unlisted(name string) rune {
+	for _, r := range name {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= '\ufffd' && r <= '\uffff' {
+			return r
+		}
+	}
+	return -1
+}
+
+// Nesting finds objects that would be files and directories at once, in a listing in the order of the bytes of their keys: all that
+// begin with one key follow it without a gap.
+type Nesting struct{ prefixes []string }
+
+// Add takes the next key, and says which earlier one is a file where this one needs a directory.
+func (n *Nesting) Add(key string) (file string, clash bool) {
+	for len(n.prefixes) > 0 && !strings.HasPrefix(key, n.prefixes[len(n.prefixes)-1]) {
+		n.prefixes = n.prefixes[:len(n.prefixes)-1]
+	}
+	for _, p := range n.prefixes {
+		if len(key) > len(p) && key[len(p)] == '/' {
+			return p, true
+		}
+	}
+	n.prefixes = append(n.prefixes, key)
+	return "", false
+}

@@ -49,11 +49,16 @@ func testChangedWhileRead(b *bench) {
 	}
 	b.job.Source = &meddled{Store: b.source, path: "a", act: act}
 	set := b.run()
-	if set.Files != 2 || set.Bytes != 4800+5 {
+	// A store of objects may give the version that it began with to its end: then that one was read whole.
+	whole := !b.source.Describe().Capabilities.Directories && set.Bytes == 4000+5
+	if set.Files != 2 || set.Bytes != 4800+5 && !whole {
 		b.Errorf("set = %+v", set)
 	}
-	b.same()
 	b.job.Source = b.source
+	if whole {
+		b.run()
+	}
+	b.same()
 	b.run()
 	b.same()
 	b.agrees()

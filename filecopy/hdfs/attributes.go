@@ -79,7 +79,7 @@ func (s *Store) setTimes(ctx context.Context, name string, kind filecopy.EntryKi
 	return s.client.SetTimes(ctx, name, modified, accessed)
 }
 
-// setACL replaces the list; the group bits of the mode are its mask.
+// setACL replaces the list; the group bits of the mode are its mask, unless all entries are defaults for what will be made below.
 func (s *Store) setACL(ctx context.Context, name string, a filecopy.Attributes) error {
 	if len(a.ACL) == 0 {
 		return s.client.RemoveACL(ctx, name)
@@ -87,8 +87,10 @@ func (s *Store) setACL(ctx context.Context, name string, a filecopy.Attributes) 
 	bits := func(shift uint) uint8 { return uint8(a.Mode >> shift & 7) }
 	list := []hdfs.ACLEntry{
 		{Kind: hdfs.ACLUser, Permission: bits(6)},
-		{Kind: hdfs.ACLMask, Permission: bits(3)},
 		{Kind: hdfs.ACLOther, Permission: bits(0)},
+	}
+	if slices.ContainsFunc(a.ACL, func(text string) bool { return !strings.HasPrefix(text, "default:") }) {
+		list = append(list, hdfs.ACLEntry{Kind: hdfs.ACLMask, Permission: bits(3)})
 	}
 	for _, text := range a.ACL {
 		e, err := parseACL(text)

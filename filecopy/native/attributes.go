@@ -19,15 +19,16 @@ func differing(a, b filecopy.Attributes, mask filecopy.Fields) filecopy.Fields {
 			f |= field
 		}
 	}
-	note(filecopy.FieldOwner, a.Owner != b.Owner)
-	note(filecopy.FieldGroup, a.Group != b.Group)
+	// What a store does not tell, such as an owner in a store of objects, or the time of a root which every snapshot moves, differs from
+	// nothing.
+	note(filecopy.FieldOwner, a.Owner != b.Owner && a.Owner != "" && b.Owner != "")
+	note(filecopy.FieldGroup, a.Group != b.Group && a.Group != "" && b.Group != "")
 	note(filecopy.FieldMode, a.Mode != b.Mode)
 	note(filecopy.FieldACL, !slices.Equal(a.ACL, b.ACL))
 	note(filecopy.FieldXattrs, !slices.EqualFunc(a.Xattrs, b.Xattrs, sameXattr))
-	// A time that a store does not tell, such as that of a root which every snapshot moves, differs from nothing.
 	note(filecopy.FieldModified, a.Modified != b.Modified && a.Modified != 0 && b.Modified != 0)
 	note(filecopy.FieldAccessed, a.Accessed != b.Accessed)
-	note(filecopy.FieldReplication, a.Replication != b.Replication)
+	note(filecopy.FieldReplication, a.Replication != b.Replication && a.Replication != 0 && b.Replication != 0)
 	note(filecopy.FieldBlockSize, a.BlockSize != b.BlockSize)
 	note(filecopy.FieldStoragePolicy, a.StoragePolicy != b.StoragePolicy)
 	return f

@@ -85,6 +85,7 @@ func (s *stager) relist(ctx context.Context, it item) (item, error) {
 	if err != nil {
 		return item{}, err
 	}
+	plain(&now, s.job.Source.Describe().Capabilities)
 	it.Entry = now
 	it.Expect, it.Sum = now.Sum, filecopy.Checksum{}
 	return it, nil
@@ -186,7 +187,7 @@ func (s *stager) parts(ctx context.Context, seq int64, p *partial) error {
 	if err != nil || step >= size {
 		return err
 	}
-	return s.unmoved(ctx, p.item)
+	return s.unmoved(ctx, p)
 }
 
 // missing lists the parts of a file that are not staged. A part of another size than it would have now is staged again.
@@ -241,11 +242,14 @@ func atEnd(r io.Reader) error {
 	}
 }
 
-// unmoved asks whether a file that was read in pieces was one and the same for all of them.
-func (s *stager) unmoved(ctx context.Context, it item) error {
-	now, err := s.view.Stat(ctx, it.Path)
-	if errors.Is(err, filecopy.ErrNotFound) || err == nil && now.Version != it.Version {
+// unmoved asks whether a file that was read in pieces was one and the same for all of them, and gave what its store says it holds.
+func (s *stager) unmoved(ctx context.Context, p *partial) error {
+	now, err := s.view.Stat(ctx, p.item.Path)
+	if errors.Is(err, filecopy.ErrNotFound) || err == nil && now.Version != p.item.Version {
 		return filecopy.ErrChanged
+	}
+	if err == nil && now.Sum.Known {
+		err = differ(now.Sum, p.sum())
 	}
 	return err
 }

@@ -89,7 +89,7 @@ func (r *run) places(ctx context.Context) (places, error) {
 			return p, err
 		}
 	}
-	source, err := r.listing(ctx, r.view, "source")
+	source, err := r.whole(ctx)
 	if err != nil {
 		return places{}, err
 	}
@@ -125,6 +125,15 @@ func (r *run) canDiff(ctx context.Context) (filecopy.Snapshotter, bool) {
 	}
 	pins, err := from.Pins(ctx)
 	return from, err == nil && holds(pins, was.Pin)
+}
+
+// whole gives the listing of the source, with what its store leaves out and every target wants.
+func (r *run) whole(ctx context.Context) (stream, error) {
+	s, err := r.listing(ctx, r.view, "source")
+	if err != nil {
+		return nil, err
+	}
+	return imply(s, r.job.Source.Describe().Capabilities), nil
 }
 
 // looks says whether the target is listed: to find drift, or because nothing is known about it.

@@ -167,7 +167,7 @@ func (p *planner) count(seen sight) {
 // put hands an item of the source to the plan.
 func (p *planner) put(it *item, seen sight) error {
 	p.tally.Items++
-	if it.Op == opKeep {
+	if it.Op == opKeep && !it.First {
 		return p.emit(it)
 	}
 	if it.Op == opCopy {
@@ -247,10 +247,10 @@ func (p *planner) decide(seen sight) *item {
 		it.Before = seen.kept.Size + 1
 	}
 	was := seen.kept
-	if p.looked {
+	if p.looked && !p.unlisted(seen) {
 		was = seen.present
 	}
-	if was != nil && was.Kind != it.Kind && p.holds(was.Kind) {
+	if was != nil && was.Kind != it.Kind && (p.holds(was.Kind) || was.Kind == filecopy.Directory) {
 		it.First = true
 		was, seen.kept, seen.present = nil, nil, nil
 	}
@@ -270,6 +270,11 @@ func (p *planner) decide(seen sight) *item {
 		return p.link(it, seen, was)
 	}
 	return p.style(it, seen)
+}
+
+// unlisted says that the target may hold things below a path without showing a directory there, as stores of objects do.
+func (p *planner) unlisted(seen sight) bool {
+	return seen.present == nil && seen.kept != nil && seen.kept.Kind == filecopy.Directory && !p.target.Directories
 }
 
 // holds says whether the target has a place for a kind.

@@ -206,7 +206,7 @@ func (s *stager) already(ctx context.Context, it item) (item, bool, error) {
 		e := it.Entry
 		e.Version = it.TargetVersion
 		sum, err := s.live.Sum(ctx, e)
-		if errors.Is(err, filecopy.ErrChanged) || errors.Is(err, filecopy.ErrNotFound) {
+		if errors.Is(err, filecopy.ErrChanged) || errors.Is(err, filecopy.ErrNotFound) || errors.Is(err, filecopy.ErrUnsupported) {
 			return it, false, nil
 		}
 		if err != nil {
@@ -215,6 +215,10 @@ func (s *stager) already(ctx context.Context, it item) (item, bool, error) {
 		at = sum
 	}
 	sum, err := s.view.Sum(ctx, it.Entry)
+	if errors.Is(err, filecopy.ErrUnsupported) {
+		// A store that computes sums may hold files that it has none of.
+		return it, false, nil
+	}
 	if err != nil || sum != at {
 		return it, false, err
 	}

@@ -1,0 +1,275 @@
+package blob
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// The area has two places; what is staged lies at its final names.
+const (
+	quarantineDir = "quarantine"
+	keptDir       = "kept"
+)
+
+// mark and sumMark are the names of the metadata that say which staged file a blob was, and the CRC32C of its content.
+const (
+	mark    = "understudy"
+	sumMark = "understudycrc32c"
+)
+
+// staged is a handle taken apart: a name nobody else has, and the path of the file.
+type staged struct {
+	handle filecopy.Handle
+	id     string
+	path   filecopy.Path
+}
+
+// Begin makes up a name. Nothing has to be made: the blocks that carry it find their place by themselves.
+func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	if err := safe(lot); err != nil {
+		return "", err
+	}
+	if e.Size > maxObject {
+		return "", tooLarge(e)
+	}
+	random := make([]byte, 12)
+	if _, err := rand.Read(random); err != nil {
+		return "", err
+	}
+	return filecopy.Handle(lot + "~" + hex.EncodeToString(random) + "~" + string(e.Path)), nil
+}
+
+// safe refuses names that would leave the area.
+func safe(name string) error {
+	if name == "" || filecopy.Path(name).Check() != nil || strings.Contains(name, "~") {
+		return fmt.Errorf("%w: %q cannot be used in the mover's area", filecopy.ErrName, name)
+	}
+	return nil
+}
+
+func taken(h filecopy.Handle) (staged, error) {
+	fields := strings.SplitN(string(h), "~", 3)
+	if len(fields) != 3 || fields[2] == "" {
+		return staged{}, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
+	}
+	return staged{handle: h, id: fields[1], path: filecopy.Path(fields[2])}, nil
+}
+
+// block is one staged part. Its name carries all that is needed to prove and to commit it: any process can read it back.
+type block struct {
+	number int
+	size   int64
+	sum    filecopy.Checksum
+}
+
+// Lengths of the fields of a block's name; all names of one blob must have one length.
+const (
+	numberDigits = 5
+	sumDigits    = 8
+)
+
+func (b block) name(id string) string {
+	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%0*d%s%s", numberDigits, b.number, b.sum, id))
+}
+
+// parse reads a block's name, and says false for those of other files.
+func parse(name, id string) (block, bool) {
+	raw, err := base64.StdEncoding.DecodeString(name)
+	text, ours := strings.CutSuffix(string(raw), id)
+	if err != nil || !ours || len(text) != numberDigits+sumDigits {
+		return block{}, false
+	}
+	number, err := strconv.Atoi(text[:numberDigits])
+	sum := sumOf(text[numberDigits:])
+	return block{number: number, sum: sum}, err == nil && sum.Known
+}
+
+// Write sends one block, which the service holds against its MD5. It is held in memory, so that it can be sent again.
+func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
+	st, err := taken(h)
+	if err != nil {
+		return err
+	}
+	weight := min(max(p.Size, 1), s.room)
+	if err := s.memory.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	defer s.memory.Release(weight)
+	content := make([]byte, p.Size)
+	if _, err := io.ReadFull(r, content); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("%w: the part ends early", filecopy.ErrChanged)
+		}
+		return err
+	}
+	b := block{number: p.Number, size: p.Size, sum: filecopy.SumOf(0).Extend(content)}
+	if p.Number == 0 {
+		s.staged.Store(h, b)
+	}
+	if p.Size == 0 {
+		return nil
+	}
+	to, err := s.blob(ctx, s.name(st.path))
+	if err != nil {
+		return err
+	}
+	sum := md5.Sum(content)
+	_, err = to.StageBlock(ctx, b.name(st.id), streaming.NopCloser(bytes.NewReader(content)), &blockblob.StageBlockOptions{
+		TransactionalValidation: blob.TransferValidationTypeMD5(sum[:]),
+	})
+	return tell(err)
+}
+
+// Seal sums what the service took.
+func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _ filecopy.Checksum) (filecopy.Sealed, error) {
+	st, err := taken(h)
+	if err != nil {
+		return filecopy.Sealed{}, err
+	}
+	blocks, err := s.sealed(ctx, st, e.Size)
+	if err != nil {
+		return filecopy.Sealed{}, err
+	}
+	size, sum := int64(0), filecopy.SumOf(0)
+	for _, b := range blocks {
+		size, sum = size+b.size, sum.Append(b.sum, b.size)
+	}
+	if size != e.Size {
+		return filecopy.Sealed{}, fmt.Errorf("%w: %d bytes are staged of %d", filecopy.ErrCorrupt, size, e.Size)
+	}
+	return filecopy.Sealed{Handle: h, Identity: st.id, Proof: filecopy.ProofServer, Sum: sum}, nil
+}
+
+// sealed gives the blocks of a file: those of a file of one block are remembered.
+func (s *Store) sealed(ctx context.Context, st staged, size int64) ([]block, error) {
+	if size == 0 {
+		return nil, nil
+	}
+	if first, ok := s.staged.LoadAndDelete(st.handle); ok && size <= s.partSize(size) {
+		return []block{first.(block)}, nil
+	}
+	return s.blocks(ctx, st)
+}
+
+// blocks lists what is staged under a handle, in order.
+func (s *Store) blocks(ctx context.Context, st staged) ([]block, error) {
+	b, err := s.blob(ctx, s.name(st.path))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := b.GetBlockList(ctx, blockblob.BlockListTypeUncommitted, nil)
+	if err != nil {
+		return nil, tell(err)
+	}
+	found := map[int]block{}
+	for _, u := range answer.UncommittedBlocks {
+		if u.Name == nil || u.Size == nil {
+			continue
+		}
+		one, ok := parse(*u.Name, st.id)
+		if !ok {
+			continue
+		}
+		if _, twice := found[one.number]; twice {
+			return nil, fmt.Errorf("%w: part %d was staged with two contents", filecopy.ErrCorrupt, one.number)
+		}
+		one.size = *u.Size
+		found[one.number] = one
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w: nothing is staged of %q", filecopy.ErrNotFound, string(st.path))
+	}
+	all := make([]block, 0, len(found))
+	for n := range len(found) {
+		one, ok := found[n]
+		if !ok {
+			return nil, fmt.Errorf("%w: part %d is not staged", filecopy.ErrCorrupt, n)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// ReadSealed is not to be had: uncommitted blocks cannot be read.
+func (s *Store) ReadSealed(context.Context, filecopy.Sealed) (io.ReadCloser, error) {
+	return nil, filecopy.ErrUnsupported
+}
+
+// Publish commits the blocks of a file: a reader sees the old blob or the new. The service forgets all other blocks of the name.
+func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
+	st, err := taken(sealed.Handle)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	blocks, err := s.publishable(ctx, st, sealed, e.Size)
+	for _, b := range blocks {
+		names = append(names, b.name(st.id))
+	}
+	var version string
+	if err == nil {
+		version, err = s.commit(ctx, st, sealed, names)
+	}
+	if !errors.Is(err, filecopy.ErrNotFound) {
+		return version, err
+	}
+	now, herr := s.head(ctx, s.name(st.path), "")
+	if herr != nil {
+		return "", herr
+	}
+	if now.mark != st.id {
+		return "", err
+	}
+	return now.etag, nil
+}
+
+// publishable gives the blocks to commit; that of a file of one block has the sum of the whole.
+func (s *Store) publishable(ctx context.Context, st staged, sealed filecopy.Sealed, size int64) ([]block, error) {
+	if size == 0 {
+		return nil, nil
+	}
+	if size <= s.partSize(size) {
+		return []block{{number: 0, size: size, sum: sealed.Sum}}, nil
+	}
+	return s.blocks(ctx, st)
+}
+
+func (s *Store) commit(ctx context.Context, st staged, sealed filecopy.Sealed, names []string) (string, error) {
+	b, err := s.blob(ctx, s.name(st.path))
+	if err != nil {
+		return "", err
+	}
+	id, sum := st.id, sealed.Sum.String()
+	answer, err := b.CommitBlockList(ctx, names, &blockblob.CommitBlockListOptions{Metadata: map[string]*string{mark: &id, sumMark: &sum}})
+	if err != nil {
+		return "", tell(err)
+	}
+	if answer.ETag == nil {
+		return "", fmt.Errorf("the service gave no ETag of %q", string(st.path))
+	}
+	return plain(*answer.ETag), nil
+}
+
+// Discard has nothing to remove: the service forgets blocks when others of their name are committed, and all others after a week. It has
+// no call that removes them and leaves the blob as it is.
+func (s *Store) Discard(ctx context.Context, lot string) error {
+	if err := safe(lot); err != nil {
+		return err
+	}
+	return ctx.Err()
+}

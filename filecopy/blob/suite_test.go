@@ -1,0 +1,261 @@
+package blob_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/blob"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/local"
+	"github.com/understudy-dr/understudy/filecopy/native"
+	"github.com/understudy-dr/understudy/lab/azurite"
+)
+
+const lake = "lake"
+
+// site is one account with a container.
+type site struct {
+	server *azurite.Server
+	client *container.Client
+	made   atomic.Int64
+}
+
+func boot(t *testing.T) *site {
+	t.Helper()
+	s := &site{server: azurite.Boot(t)}
+	key, err := container.NewSharedKeyCredential(azurite.Account, azurite.Key())
+	if err == nil {
+		s.client, err = container.NewClientWithSharedKeyCredential(s.server.Endpoint()+"/"+lake, key, nil)
+	}
+	if err == nil {
+		_, err = s.client.Create(t.Context(), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func labKeys(context.Context) (blob.Keys, error) {
+	return blob.Keys{Account: azurite.Account, Key: azurite.Key()}, nil
+}
+
+func (s *site) at(t *testing.T, root string, part int64) *blob.Store {
+	t.Helper()
+	store, err := blob.New(blob.Config{URL: s.server.Endpoint(), Keys: labKeys, Container: lake, Root: root, PartSize: part})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// tree makes a store of a prefix that nobody used before.
+func (s *site) tree(t *testing.T, part int64) *blob.Store {
+	return s.at(t, fmt.Sprintf("t%d/tree", s.made.Add(1)), part)
+}
+
+// TestSuiteOnBlob runs the suite on Microsoft's emulator, in both directions, against trees with directories, links and attributes; to the
+// container with files of one block and of several.
+func TestSuiteOnBlob(t *testing.T) {
+	s := boot(t)
+	memory := func(*testing.T) filecopy.Target { return filecopytest.NewMemory("memory", true) }
+	stored := func(part int64) func(*testing.T) filecopy.Target {
+		return func(t *testing.T) filecopy.Target { return s.tree(t, part) }
+	}
+	for _, c := range []struct {
+		name           string
+		source, target func(*testing.T) filecopy.Target
+		stride         int
+	}{
+		{"FromBlobs", stored(0), folder, 13},
+		{"ToBlobs", memory, stored(1000), 17},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			filecopytest.Run(t, filecopytest.Rig{
+				Source: c.source, Target: c.target, Stride: c.stride,
+				Mover: func(dir string) filecopy.Mover { return native.New(dir) },
+			})
+		})
+	}
+}
+
+// folder makes a local tree.
+func folder(t *testing.T) filecopy.Target {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "tree")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := local.New(local.Config{Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// TestAFileGoesThroughProcesses stages a file of three blocks, each step in a store of its own as in other processes, and repeats each.
+func TestAFileGoesThroughProcesses(t *testing.T) {
+	site := boot(t)
+	const part = 1000
+	open := func() *blob.Store { return site.at(t, "large/tree", part) }
+	data := []byte(strings.Repeat("0123456789", 2*part/10) + "end")
+	file := filecopy.Entry{Path: "d/large", Kind: filecopy.File, Size: int64(len(data))}
+	sum := filecopy.SumOf(0).Extend(data)
+	write := func(h filecopy.Handle, number int) error {
+		piece := data[number*part : min((number+1)*part, len(data))]
+		return open().Write(t.Context(), h, filecopy.Part{Number: number, Size: int64(len(piece))}, bytes.NewReader(piece))
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := open().Begin(t.Context(), "lot", file)
+	must(err)
+	if _, err := open().Seal(t.Context(), h, file, sum); !errors.Is(err, filecopy.ErrNotFound) {
+		t.Errorf("seal of nothing = %v", err)
+	}
+	must(write(h, 2))
+	must(write(h, 0))
+	if _, err := open().Seal(t.Context(), h, file, sum); !errors.Is(err, filecopy.ErrCorrupt) {
+		t.Errorf("seal without the middle = %v", err)
+	}
+	must(write(h, 1))
+	must(write(h, 0))
+	sealed, err := open().Seal(t.Context(), h, file, sum)
+	if err != nil || sealed.Sum != sum || sealed.Proof != filecopy.ProofServer {
+		t.Fatalf("sealed = %+v, %v", sealed, err)
+	}
+	view, err := open().Open(t.Context(), filecopy.Pin{})
+	must(err)
+	if _, err := view.Stat(t.Context(), file.Path); !errors.Is(err, filecopy.ErrNotFound) {
+		t.Errorf("what is staged is visible: %v", err)
+	}
+	for range 2 {
+		version, err := open().Publish(t.Context(), sealed, file)
+		must(err)
+		e, err := view.Stat(t.Context(), file.Path)
+		if err != nil || e.Version != version || e.Size != file.Size || e.Sum != sum {
+			t.Fatalf("stat = %+v, %v, want version %q", e, err, version)
+		}
+		for _, offset := range []int64{0, 1, part, file.Size - 1, file.Size} {
+			r, err := view.Read(t.Context(), e, offset)
+			must(err)
+			if b, err := io.ReadAll(r); err != nil || !bytes.Equal(b, data[offset:]) {
+				t.Errorf("read from %d = %d bytes, %v", offset, len(b), err)
+			}
+			must(r.Close())
+		}
+	}
+	must(open().Retire(t.Context(), file.Path, "20200101T000000Z-x-1"))
+	if _, err := open().Publish(t.Context(), sealed, file); !errors.Is(err, filecopy.ErrNotFound) {
+		t.Errorf("publish of what is gone = %v", err)
+	}
+}
+
+// TestRottenBlobsAreFound puts other content under what a blob says about itself.
+func TestRottenBlobsAreFound(t *testing.T) {
+	site := boot(t)
+	source := site.tree(t, 0)
+	sum := fmt.Sprint(filecopy.SumOf(0).Extend([]byte("good")))
+	root := source.Describe().Name[strings.Index(source.Describe().Name, lake)+len(lake)+1:]
+	put := func(content string) {
+		t.Helper()
+		_, err := site.client.NewBlockBlobClient(root+"/file").UploadStream(t.Context(), strings.NewReader(content), nil)
+		if err == nil {
+			_, err = site.client.NewBlockBlobClient(root+"/file").SetMetadata(t.Context(), map[string]*string{"understudycrc32c": &sum}, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	job := filecopy.Job{Name: "rotten", Source: source, Target: filecopytest.NewMemory("target", false)}
+	put("evil")
+	_, err := native.New(t.TempDir()).Run(t.Context(), job, nil)
+	wants(t, "US606", err)
+	put("good")
+	if _, err := native.New(t.TempDir()).Run(t.Context(), job, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNamesThatAreNoPathsAreRefused puts blobs whose names the service allows.
+func TestNamesThatAreNoPathsAreRefused(t *testing.T) {
+	site := boot(t)
+	for _, names := range [][]string{{"a//b"}, {"dir/"}, {"x", "x-y", "x/y"}} {
+		source := site.tree(t, 0)
+		root := source.Describe().Name[strings.Index(source.Describe().Name, lake)+len(lake)+1:]
+		for _, n := range names {
+			if _, err := site.client.NewBlockBlobClient(root+"/"+n).UploadStream(t.Context(), strings.NewReader("x"), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		view, err := source.Open(t.Context(), filecopy.Pin{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, "US630", view.List(t.Context(), "", func(filecopy.Entry) error { return nil }))
+	}
+}
+
+func wants(t *testing.T, code understudy.Code, err error) {
+	t.Helper()
+	var e *understudy.Error
+	if !errors.As(err, &e) || e.Code != code {
+		t.Errorf("error = %v, want %s", err, code)
+	}
+}
+
+func TestConfigurationsAreChecked(t *testing.T) {
+	for _, c := range []blob.Config{
+		{URL: "https://a.example.com", Keys: labKeys},
+		{URL: "https://a.example.com", Container: lake},
+		{URL: "a.example.com", Keys: labKeys, Container: lake},
+		{URL: "https://u:p@a.example.com", Keys: labKeys, Container: lake},
+		{URL: "https://a.example.com?sig=x", Keys: labKeys, Container: lake},
+		{URL: "https://a.example.com", Keys: labKeys, Container: lake, Root: "a//b"},
+		{URL: "https://a.example.com", Keys: labKeys, Container: lake, Root: "a", Area: "a/below"},
+		{URL: "https://a.example.com", Keys: labKeys, Container: lake, Root: "a", PartSize: 1 << 30},
+	} {
+		if _, err := blob.New(c); err == nil {
+			t.Errorf("%+v was taken", c)
+		}
+	}
+}
+
+func TestNamesAndSizesAreChecked(t *testing.T) {
+	s, err := blob.New(blob.Config{URL: "https://a.example.com", Keys: labKeys, Container: lake})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, good := range map[filecopy.Path]bool{
+		"": true, "a/b": true, "é": true, "a:b": true, "~": true, ".a": true, filecopy.Path(strings.Repeat("n", 800)): true,
+		"\xff": false, "a\x01": false, "\ufffd": false, "a//b": false, "..": false, "a.": false, "a./b": false, `a\b`: false,
+		".understudy/x": false, filecopy.Path(strings.Repeat("n", 801)): false,
+	} {
+		err := s.CheckName(name)
+		if (err == nil) != good || err != nil && !errors.Is(err, filecopy.ErrName) {
+			t.Errorf("CheckName(%.40q) = %v", name, err)
+		}
+	}
+	for size, want := range map[int64]int64{0: 16 << 20, 1 << 40: 21 << 20, 800_000 << 20: 16 << 20} {
+		if got := s.Describe().Capabilities.PartSize(size); got != want {
+			t.Errorf("parts of a file of %d bytes have %d", size, got)
+		}
+	}
+	_, err = s.Begin(t.Context(), "lot", filecopy.Entry{Path: "a", Size: 50_000*4000<<20 + 1})
+	wants(t, "US632", err)
+}

@@ -1,0 +1,260 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// view is the live tree.
+type view struct{ store *Store }
+
+// Close releases nothing.
+func (v *view) Close() error { return nil }
+
+// Sum is not known to the service.
+func (v *view) Sum(context.Context, filecopy.Entry) (filecopy.Checksum, error) {
+	return filecopy.Checksum{}, filecopy.ErrUnsupported
+}
+
+// held is one version of a blob.
+type held struct {
+	name string
+	etag string
+	size int64
+	mark string
+	sum  filecopy.Checksum
+}
+
+// List gives the blobs below a prefix, in the order of their names.
+func (v *view) List(ctx context.Context, dir filecopy.Path, found func(filecopy.Entry) error) error {
+	s, some := v.store, dir == ""
+	above := &filecopy.Nesting{}
+	err := s.each(ctx, s.below(dir), func(h held) error {
+		if s.ours(h.name) {
+			return nil
+		}
+		p, err := s.path(h.name)
+		if err != nil {
+			return err
+		}
+		if file, clash := above.Add(h.name); clash {
+			return noPath(s.config.Container, h.name, fmt.Sprintf("lies below %q, which is a file", file))
+		}
+		some = true
+		return found(h.entry(p))
+	})
+	if err == nil && !some {
+		err = fmt.Errorf("%w: nothing lies below %q", filecopy.ErrNotFound, s.below(dir))
+	}
+	return err
+}
+
+// each calls a function for all blobs whose names begin with a prefix.
+func (s *Store) each(ctx context.Context, prefix string, do func(held) error) error {
+	c, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	for pages := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix}); pages.More(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return tell(err)
+		}
+		for _, b := range page.Segment.BlobItems {
+			h := held{name: *b.Name}
+			if p := b.Properties; p != nil && p.ETag != nil && p.ContentLength != nil {
+				h.etag, h.size = plain(*p.ETag), *p.ContentLength
+			}
+			if err := do(h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// plain takes the quotes off an ETag: answers have them, listings do not.
+func plain(e azcore.ETag) string { return strings.Trim(string(e), `"`) }
+
+// path gives the path of a name.
+func (s *Store) path(name string) (filecopy.Path, error) {
+	rest := name
+	if s.root != "" {
+		rest = strings.TrimPrefix(name, s.root+"/")
+	}
+	p := filecopy.Path(rest)
+	if rest == "" || p.Check() != nil {
+		return "", noPath(s.config.Container, name, "has an empty element, '.' or '..'")
+	}
+	if why := unfit(rest); why != "" {
+		return "", noPath(s.config.Container, name, why)
+	}
+	return p, nil
+}
+
+func (h held) entry(p filecopy.Path) filecopy.Entry {
+	return filecopy.Entry{Path: p, Kind: filecopy.File, Size: h.size, Version: h.etag, Sum: h.sum}
+}
+
+// Stat gives one blob; a path that has only others below it is not there.
+func (v *view) Stat(ctx context.Context, p filecopy.Path) (filecopy.Entry, error) {
+	if p == "" {
+		_, err := v.store.Probe(ctx)
+		return filecopy.Entry{Kind: filecopy.Directory}, err
+	}
+	if p.Check() != nil {
+		return filecopy.Entry{}, fmt.Errorf("%w: %q", filecopy.ErrNotFound, string(p))
+	}
+	h, err := v.store.head(ctx, v.store.name(p), "")
+	return h.entry(p), err
+}
+
+// head asks for a blob, in one version where one is named.
+func (s *Store) head(ctx context.Context, name, etag string) (held, error) {
+	b, err := s.blob(ctx, name)
+	if err != nil {
+		return held{}, err
+	}
+	p, err := b.GetProperties(ctx, &blob.GetPropertiesOptions{AccessConditions: pinned(etag)})
+	if err != nil {
+		return held{}, tell(err)
+	}
+	h := held{name: name, mark: metadata(p.Metadata, mark), sum: sumOf(metadata(p.Metadata, sumMark))}
+	if p.ETag == nil || p.ContentLength == nil {
+		return held{}, fmt.Errorf("the service gave no ETag of %q", name)
+	}
+	h.etag, h.size = plain(*p.ETag), *p.ContentLength
+	return h, nil
+}
+
+// pinned holds a request to a version.
+func pinned(etag string) *blob.AccessConditions {
+	if etag == "" {
+		return nil
+	}
+	quoted := azcore.ETag(`"` + etag + `"`)
+	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &quoted}}
+}
+
+// metadata gives a value; servers change the case of names.
+func metadata(all map[string]*string, name string) string {
+	for k, v := range all {
+		if strings.EqualFold(k, name) && v != nil {
+			return *v
+		}
+	}
+	return ""
+}
+
+// sumOf reads what a blob says about its own content. Who writes other content takes it away.
+func sumOf(text string) filecopy.Checksum {
+	n, err := strconv.ParseUint(text, 16, 32)
+	if err != nil || len(text) != 8 {
+		return filecopy.Checksum{}
+	}
+	return filecopy.SumOf(uint32(n))
+}
+
+// Read reads one version of a blob.
+func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
+	r := &reader{ctx: ctx, store: v.store, name: v.store.name(e.Path), etag: e.Version, size: e.Size, at: offset}
+	if offset > 0 && offset >= e.Size {
+		_, err := v.store.head(ctx, r.name, e.Version)
+		return r, err
+	}
+	return r, r.open()
+}
+
+// maxReopen is how often one reading may be taken up again after a connection broke.
+const maxReopen = 8
+
+// reader reads one version of a blob to its end, over as many answers as that takes. All of them are held to the ETag.
+type reader struct {
+	ctx   context.Context
+	store *Store
+	name  string
+	// etag is empty, and size unknown, before the first answer when any version will do.
+	etag   string
+	size   int64
+	at     int64
+	body   io.ReadCloser
+	opened int
+	// want is what the blob says it sums to, known when it is read from its beginning; sum is what was read.
+	want filecopy.Checksum
+	sum  filecopy.Checksum
+}
+
+// open asks for the rest.
+func (r *reader) open() error {
+	b, err := r.store.blob(r.ctx, r.name)
+	if err != nil {
+		return err
+	}
+	r.opened++
+	answer, err := b.DownloadStream(r.ctx, &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: r.at}, AccessConditions: pinned(r.etag)})
+	if err != nil {
+		return tell(err)
+	}
+	if answer.ETag == nil || answer.ContentLength == nil {
+		return errors.Join(fmt.Errorf("the service gave no ETag of %q", r.name), answer.Body.Close())
+	}
+	if r.etag == "" {
+		r.etag, r.size = plain(*answer.ETag), *answer.ContentLength
+	}
+	if plain(*answer.ETag) != r.etag {
+		return errors.Join(fmt.Errorf("%w: %q", filecopy.ErrChanged, r.name), answer.Body.Close())
+	}
+	r.body = answer.Body
+	if r.at == 0 {
+		r.want, r.sum = sumOf(metadata(answer.Metadata, sumMark)), filecopy.SumOf(0)
+	}
+	return nil
+}
+
+// Read gives the next bytes; at the end of a blob that was read whole its checksum must agree.
+func (r *reader) Read(p []byte) (int, error) {
+	if r.at >= r.size {
+		if r.want.Known && r.want != r.sum {
+			return 0, fmt.Errorf("%w: %q was read as %s, written as %s", filecopy.ErrCorrupt, r.name, r.sum, r.want)
+		}
+		return 0, io.EOF
+	}
+	if r.body == nil {
+		if err := r.open(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := r.body.Read(p[:min(int64(len(p)), r.size-r.at)])
+	r.at += int64(n)
+	if r.want.Known {
+		r.sum = r.sum.Extend(p[:n])
+	}
+	if err == nil || r.at >= r.size {
+		return n, nil
+	}
+	// The connection broke, or the answer was short.
+	_ = r.body.Close()
+	r.body = nil
+	if r.opened > maxReopen || r.ctx.Err() != nil {
+		return n, err
+	}
+	return n, nil
+}
+
+// Close ends the reading.
+func (r *reader) Close() error {
+	if r.body == nil {
+		return nil
+	}
+	return r.body.Close()
+}

@@ -1,0 +1,103 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// tell gives an error of the server the meaning that it has in the contract.
+func tell(err error) error {
+	if err == nil {
+		return nil
+	}
+	var said minio.ErrorResponse
+	if !errors.As(err, &said) {
+		return err
+	}
+	if means := meaning(said); means != nil {
+		return &told{means, said}
+	}
+	return &told{nil, said}
+}
+
+// meaning goes by the code where the answer had one; an answer to HEAD has only its status.
+func meaning(said minio.ErrorResponse) error {
+	for _, m := range []struct {
+		means  error
+		status int
+		codes  []string
+	}{
+		{filecopy.ErrCorrupt, 0, []string{"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "ChecksumMismatch"}},
+		{filecopy.ErrNotFound, http.StatusNotFound, []string{"NoSuchKey", "NoSuchUpload", "NoSuchBucket", "NotFound"}},
+		{filecopy.ErrChanged, http.StatusPreconditionFailed, []string{"PreconditionFailed", "ObjectParentIsFile", "ExistingObjectIsDirectory"}},
+		{filecopy.ErrBusy, http.StatusServiceUnavailable, []string{"SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "RequestLimitExceeded", "Throttling"}},
+		{filecopy.ErrBusy, http.StatusTooManyRequests, []string{"TooManyRequests", "ThrottlingException", "RequestThrottled"}},
+		{fs.ErrPermission, http.StatusForbidden, []string{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "AccountProblem"}},
+		{fs.ErrPermission, http.StatusUnauthorized, nil},
+	} {
+		if slices.Contains(m.codes, said.Code) || m.status != 0 && said.StatusCode == m.status {
+			return m.means
+		}
+	}
+	return nil
+}
+
+// told is what a server said, with its meaning where it has one.
+type told struct {
+	means error
+	said  minio.ErrorResponse
+}
+
+func (t *told) Error() string {
+	return fmt.Sprintf("%s (%s, %d; %s/%s)", t.said.Error(), t.said.Code, t.said.StatusCode, t.said.BucketName, t.said.Key)
+}
+
+func (t *told) Unwrap() []error {
+	if t.means == nil {
+		return []error{t.said}
+	}
+	return []error{t.means, t.said}
+}
+
+// absentIsFine takes what is not there as removed.
+func absentIsFine(err error) error {
+	if err = tell(err); errors.Is(err, filecopy.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// noPath refuses a key.
+func noPath(bucket, key, why string) error {
+	return &understudy.Error{
+		Code: "US630", Kind: understudy.KindInvalid, Op: "filecopy.list",
+		Summary: fmt.Sprintf("the key %q of bucket %s cannot be the path of a file: %s", key, bucket, why),
+		Fix:     "rename or remove the object, or leave it out",
+	}
+}
+
+// noSum says that the server does not prove what it holds.
+func noSum(bucket string) error {
+	return &understudy.Error{
+		Code: "US631", Kind: understudy.KindInvalid, Op: "filecopy.copy",
+		Summary: fmt.Sprintf("the server of bucket %s gave no CRC32C of what was written", bucket),
+		Fix:     "say that what is staged there is to be read back",
+	}
+}
+
+// tooLarge refuses a file.
+func tooLarge(e filecopy.Entry) error {
+	return &understudy.Error{
+		Code: "US632", Kind: understudy.KindInvalid, Op: "filecopy.copy",
+		Summary: fmt.Sprintf("%q has %d bytes, and an object has at most %d", string(e.Path), e.Size, int64(maxObject)),
+		Fix:     "split the file, or leave it out",
+	}
+}

@@ -1,0 +1,10 @@
+package s3
+
+// InParts lets the store stage all files by multipart uploads, also those of one part, and copy in pieces what is larger than the
+// given size.
+func (s *Store) InParts(copyPart int64) {
+	s.single = func(int64) int64 { return -1 }
+	if copyPart > 0 {
+		s.copyPart = copyPart
+	}
+}
