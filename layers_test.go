@@ -60,7 +60,7 @@ func testRows() []layer {
 // workloadRows are the vocabulary, the wire, and what stands on them.
 func workloadRows() []layer {
 	// A workload opens the stores that its plan names, so it knows the members of filecopy (docs/adr/0009).
-	member := []string{rootRow, "workload", "filecopy", "filecopy/native", "filecopy/local", "filecopy/*", "wire/*", "offload/*"}
+	member := []string{rootRow, "workload", "filecopy", "filecopy/native", "filecopy/local", "filecopy/hdfs", "filecopy/*", "wire/*", "offload/*"}
 	store := []string{rootRow, "filecopy", "wire/*", "offload/*"}
 	return []layer{
 		{folder: rootRow, bare: true},
@@ -69,9 +69,10 @@ func workloadRows() []layer {
 		}},
 		{folder: "offload/*", ours: []string{rootRow, "wire/*"}},
 		{folder: "filecopy", ours: []string{rootRow}},
-		// Stores are tested with the mover, and against local trees.
+		// Stores are tested with the mover, and against local trees; carriers between trees in HDFS.
 		{folder: "filecopy/native", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/time"}},
 		{folder: "filecopy/local", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/sys"}},
+		{folder: "filecopy/hdfs", inTests: true, ours: []string{rootRow, "filecopy", "wire/*"}},
 		{folder: "filecopy/*", ours: store, third: []string{
 			"github.com/minio/minio-go",
 			"github.com/Azure/azure-sdk-for-go/sdk/azcore",
@@ -108,7 +109,7 @@ func controlRows() []layer {
 // edgeRows are what people and other programs meet, and the lab, which shares nothing with the product.
 func edgeRows() []layer {
 	product := []string{
-		rootRow, "wire/*", "offload/*", "filecopy", "filecopy/native", "filecopy/local", "filecopy/*", "workload", "workload/all", "workload/kafka", "workload/*",
+		rootRow, "wire/*", "offload/*", "filecopy", "filecopy/native", "filecopy/local", "filecopy/hdfs", "filecopy/*", "workload", "workload/all", "workload/kafka", "workload/*",
 		"provision", "provision/all", "provision/azure", "provision/*", "journal", "journal/etcd", "journal/*", "journal/mem",
 		"spec", "control", "metrics", "api", "web",
 	}

@@ -15,11 +15,13 @@ import (
 	"github.com/understudy-dr/understudy/wire/hdfs"
 )
 
-// The area has three places.
+// The area has four places.
 const (
 	stagingDir    = "staging"
 	quarantineDir = "quarantine"
 	keptDir       = "kept"
+	// carriedDir is where others bring files, below the name of their lot.
+	carriedDir = "carried"
 )
 
 // place gives a path in the area.
@@ -41,6 +43,7 @@ func unfit(p filecopy.Path, why string) error {
 // staged is a handle taken apart: what has to be known when the file is made, and the path of its first part. All parts lie in one
 // directory, as concat wants it.
 type staged struct {
+	name        string
 	path        string
 	blockSize   int64
 	replication int
@@ -49,6 +52,10 @@ type staged struct {
 
 // Begin makes up a name; the file is made when its first part is written.
 func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	return handle(lot, e, uint16(e.Mode&0o777))
+}
+
+func handle(lot string, e filecopy.Entry, mode uint16) (filecopy.Handle, error) {
 	if err := safe(lot); err != nil {
 		return "", err
 	}
@@ -57,7 +64,7 @@ func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy
 		return "", err
 	}
 	name := hex.EncodeToString(id)
-	return filecopy.Handle(fmt.Sprintf("%s/%s/%s~%d~%d~%o", lot, name[:2], name[2:], e.BlockSize, e.Replication, e.Mode&0o777)), nil
+	return filecopy.Handle(fmt.Sprintf("%s/%s/%s~%d~%d~%o", lot, name[:2], name[2:], e.BlockSize, e.Replication, mode)), nil
 }
 
 // safe refuses names that would leave the area.
@@ -75,6 +82,7 @@ func (s *Store) staged(h filecopy.Handle) (staged, error) {
 		return st, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
 	}
 	st.path = s.place(stagingDir, name)
+	st.name = name
 	return st, safe(name)
 }
 
@@ -128,6 +136,9 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 		}
 	}
 	id, err := s.inode(ctx, h, st)
+	if err == nil && st.mode&brought != 0 {
+		err = s.copies(ctx, st)
+	}
 	if err != nil {
 		return filecopy.Sealed{}, err
 	}
@@ -238,6 +249,9 @@ func (s *Store) published(ctx context.Context, sealed filecopy.Sealed, e filecop
 // Discard removes a lot.
 func (s *Store) Discard(ctx context.Context, lot string) error {
 	if err := safe(lot); err != nil {
+		return err
+	}
+	if err := absentIsFine(s.client.Delete(ctx, s.place(carriedDir, lot), true)); err != nil {
 		return err
 	}
 	return absentIsFine(s.client.Delete(ctx, s.place(stagingDir, lot), true))

@@ -55,6 +55,8 @@ type Store struct {
 	fields    filecopy.Fields
 	// inodes remembers the numbers of files that were just written, which spares a call for each.
 	inodes sync.Map
+	// shelves remembers directories that were made for adopted files.
+	shelves sync.Map
 
 	once     sync.Once
 	policies map[int]string

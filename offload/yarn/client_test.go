@@ -145,7 +145,9 @@ func TestSubmission(t *testing.T) {
 		`{"key":"job.xml","value":{"resource":"hdfs://nn/job.xml","size":3,"timestamp":5,"type":"FILE","visibility":"APPLICATION"}},` +
 		`{"key":"jobSubmitDir/job.split","value":{"resource":"","size":0,"timestamp":0,"type":"FILE","visibility":"APPLICATION"}},` +
 		`{"key":"jobSubmitDir/job.splitmetainfo","value":{"resource":"","size":0,"timestamp":0,"type":"FILE","visibility":"APPLICATION"}}]},` +
-		`"commands":{"command":"{{JAVA_HOME}}/bin/java -Djava.io.tmpdir={{PWD}}/tmp -Xmx256m -Dx=y org.apache.hadoop.mapreduce.v2.app.MRAppMaster ` +
+		`"commands":{"command":"{{JAVA_HOME}}/bin/java -Djava.io.tmpdir={{PWD}}/tmp ` +
+		`-Dlog4j.configuration=container-log4j.properties -Dyarn.app.container.log.dir=<LOG_DIR> -Dyarn.app.container.log.filesize=0 ` +
+		`-Dhadoop.root.logger=INFO,CLA -XX:+IgnoreUnrecognizedVMOptions --add-opens=java.base/java.lang=ALL-UNNAMED -Xmx256m -Dx=y org.apache.hadoop.mapreduce.v2.app.MRAppMaster ` +
 		`1><LOG_DIR>/stdout 2><LOG_DIR>/stderr"},"environment":{"entry":[{"key":"CLASSPATH","value":"{{PWD}}:/jars/*"}]}}}`
 	if got := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(a.last().body); got != want {
 		t.Errorf("body = %s", got)

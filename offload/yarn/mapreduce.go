@@ -34,7 +34,7 @@ func (m MapReduce) Application() Application {
 	if memory <= 0 {
 		memory = 1536
 	}
-	java := fmt.Sprintf("{{JAVA_HOME}}/bin/java -Djava.io.tmpdir={{PWD}}/tmp -Xmx%dm", memory*2/3)
+	java := fmt.Sprintf("{{JAVA_HOME}}/bin/java -Djava.io.tmpdir={{PWD}}/tmp %s -Xmx%dm", masterOptions, memory*2/3)
 	if m.Options != "" {
 		java += " " + m.Options
 	}
@@ -47,6 +47,11 @@ func (m MapReduce) Application() Application {
 		},
 	}
 }
+
+// masterOptions are what Hadoop's own client gives the application master: its log goes beside its output, and its web pages need to look
+// into Java from 16 on, which Java 8 does not know.
+const masterOptions = "-Dlog4j.configuration=container-log4j.properties -Dyarn.app.container.log.dir=<LOG_DIR> -Dyarn.app.container.log.filesize=0 " +
+	"-Dhadoop.root.logger=INFO,CLA -XX:+IgnoreUnrecognizedVMOptions --add-opens=java.base/java.lang=ALL-UNNAMED"
 
 // JobID gives the name that MapReduce has for an application.
 func JobID(application string) string {
