@@ -231,7 +231,7 @@ func (c *court) apps() []yarn.Report {
 	for n := 1; n <= 3; n++ {
 		lot := fmt.Sprintf("%s-%d", c.job.Name, n)
 		k := &trip{Carrier: c.carrier(), load: filecopy.Load{Lot: lot}, target: c.job.Target.(Target)}
-		found, err := c.client.Find(c.Context(), k.lotTag())
+		found, err := c.client.Find(context.WithoutCancel(c.Context()), k.lotTag())
 		c.must(err)
 		all = append(all, found...)
 	}
@@ -272,9 +272,10 @@ func (c *court) containers(application, word string) map[int]string {
 			continue
 		}
 		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-		line, err2 := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if errors.Join(err, err2) == nil && filepath.Base(exe) == "java" && strings.Contains(string(line), word) {
-			all[pid] = strings.ReplaceAll(string(line), "\x00", " ")
+		raw, err2 := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		line := strings.ReplaceAll(string(raw), "\x00", " ")
+		if errors.Join(err, err2) == nil && filepath.Base(exe) == "java" && strings.Contains(line, word) {
+			all[pid] = line
 		}
 	}
 	return all

@@ -46,15 +46,6 @@ func (s *Store) Adopt(ctx context.Context, h filecopy.Handle) error {
 	return tell(err)
 }
 
-// copies sets the replication of a file that others made with another one.
-func (s *Store) copies(ctx context.Context, st staged) error {
-	info, err := s.client.Stat(ctx, st.path)
-	if err == nil && info.Replication != st.replication {
-		err = s.client.SetReplication(ctx, st.path, st.replication)
-	}
-	return tell(err)
-}
-
 // BerthPath gives the absolute path at which a file is to be brought.
 func (s *Store) BerthPath(h filecopy.Handle) (string, error) {
 	st, err := s.staged(h)

@@ -110,9 +110,15 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 		return errors.Join(tell(err), w.Abort())
 	}
 	if p.Number == 0 {
-		s.inodes.Store(h, w.ID())
+		s.fresh.Store(h, fresh{w.ID(), w.Blocks()})
 	}
 	return nil
+}
+
+// fresh is what is known of the first part of a file that was just written.
+type fresh struct {
+	id     uint64
+	blocks *hdfs.Blocks
 }
 
 // fill writes all and closes.
@@ -135,15 +141,12 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 			return filecopy.Sealed{}, err
 		}
 	}
-	id, err := s.inode(ctx, h, st)
-	if err == nil && st.mode&brought != 0 {
-		err = s.copies(ctx, st)
-	}
+	file, err := s.written(ctx, h, st)
 	if err != nil {
 		return filecopy.Sealed{}, err
 	}
-	sealed := filecopy.Sealed{Handle: h, Identity: fmt.Sprint(id)}
-	sum, err := s.client.Checksum(ctx, st.path)
+	sealed := filecopy.Sealed{Handle: h, Identity: fmt.Sprint(file.id)}
+	sum, err := s.sum(ctx, st, e.Size, file.blocks)
 	switch {
 	case errors.Is(err, hdfs.ErrUnsupported):
 		return sealed, nil
@@ -172,16 +175,30 @@ func (s *Store) join(ctx context.Context, st staged, size int64) error {
 	return tell(s.client.Concat(ctx, st.path, parts))
 }
 
-// inode gives the number of a staged file.
-func (s *Store) inode(ctx context.Context, h filecopy.Handle, st staged) (uint64, error) {
-	if id, ok := s.inodes.LoadAndDelete(h); ok {
-		return id.(uint64), nil
+// written gives what is known of a staged file; of one that was not just written here, the number of its inode.
+func (s *Store) written(ctx context.Context, h filecopy.Handle, st staged) (fresh, error) {
+	if known, ok := s.fresh.LoadAndDelete(h); ok {
+		return known.(fresh), nil
 	}
 	info, err := s.client.Stat(ctx, st.path)
 	if err != nil {
-		return 0, tell(err)
+		return fresh{}, tell(err)
 	}
-	return info.ID, nil
+	if st.mode&brought != 0 && info.Replication != st.replication {
+		// Others may have made it with another one.
+		err = tell(s.client.SetReplication(ctx, st.path, st.replication))
+	}
+	return fresh{id: info.ID}, err
+}
+
+// sum asks the DataNodes for the checksum, those that the writer knows first.
+func (s *Store) sum(ctx context.Context, st staged, size int64, known *hdfs.Blocks) (hdfs.FileSum, error) {
+	if known != nil && size <= s.part {
+		if sum, err := s.client.ChecksumOf(ctx, st.path, known); err == nil {
+			return sum, nil
+		}
+	}
+	return s.client.Checksum(ctx, st.path)
 }
 
 // ReadSealed reads a staged file.
