@@ -28,6 +28,7 @@ func tree() []labhdfs.File {
 // TestTreeIsCarried copies a tree by DistCp through our plan, and then its changes, and lets Hadoop's own client compare both sides.
 func TestTreeIsCarried(t *testing.T) {
 	c := open(t, true)
+	c.spread = true
 	c.put(tree()...)
 	owner, mode := "ada", 0o640
 	c.must(c.judge.Set(t.Context(), c.sites[0].Access(), c.from+"/big", labhdfs.Attributes{Owner: &owner, Mode: &mode}))
@@ -53,7 +54,8 @@ func TestTreeIsCarried(t *testing.T) {
 
 var errKilled = errors.New("the process is killed here")
 
-// TestKilledBetweenSteps ends the process at every step of one load, and lets another go on: there is one application all the time.
+// TestKilledBetweenSteps ends the process at every step of one load, and lets another go on: there is one application all the time. Once,
+// what is remembered at the target is lost too, right after the submission, and the tags find the application.
 func TestKilledBetweenSteps(t *testing.T) {
 	c := open(t, true)
 	c.put(tree()...)
@@ -70,6 +72,9 @@ func TestKilledBetweenSteps(t *testing.T) {
 		if apps := c.apps(); len(apps) > 1 {
 			t.Fatalf("after the kill at %s there are the applications %+v", stop, apps)
 		}
+		if stop == "submitted" {
+			c.must(c.job.Target.Forget(t.Context(), c.job.Name+"/set-1/carrier.json"))
+		}
 	}
 	c.hook = nil
 	c.run()
@@ -77,27 +82,6 @@ func TestKilledBetweenSteps(t *testing.T) {
 		t.Errorf("applications = %+v", apps)
 	}
 	c.clean()
-}
-
-// TestLostNote loses what is remembered at the target right after the submission: the tags find the application.
-func TestLostNote(t *testing.T) {
-	c := open(t, true)
-	c.put(tree()...)
-	c.hook = func(point string) error {
-		if point == "submitted" {
-			return errKilled
-		}
-		return nil
-	}
-	if _, err := c.try(); !errors.Is(err, errKilled) {
-		t.Fatal(err)
-	}
-	c.must(c.job.Target.Forget(t.Context(), c.job.Name+"/set-1/carrier.json"))
-	c.hook = nil
-	c.run()
-	if apps := c.apps(); len(apps) != 1 {
-		t.Errorf("applications = %+v", apps)
-	}
 }
 
 // TestDropped gives up a set while its job runs: the job is killed, and nothing of it stays. Another engine may not go on.

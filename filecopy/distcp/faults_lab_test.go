@@ -12,6 +12,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/native"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/offload/yarn"
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
@@ -35,8 +36,9 @@ func (c *court) application() string {
 // TestFaultsOfTheCluster kills a map, then a DataNode, then the application master of a running job, which goes on and ends well.
 func TestFaultsOfTheCluster(t *testing.T) {
 	c := open(t, true)
+	c.spread = true
 	for i := range 4 {
-		c.put(labhdfs.File{Path: fmt.Sprintf("f%d", i), Size: 4 << 20, Seed: int64(i), BlockSize: 2 << 20})
+		c.put(labhdfs.File{Path: fmt.Sprintf("f%d", i), Size: 5 << 19, Seed: int64(i), BlockSize: 1 << 20})
 	}
 	c.slowly(1 << 20)
 	victim, done := "", []string{}
@@ -167,8 +169,16 @@ func TestKilledByAPerson(t *testing.T) {
 		t.Fatalf("error = %v, want US666", err)
 	}
 	c.clean()
-	c.hook = nil
-	c.run()
+	c.hook = func(point string) error {
+		if point == "submitted" {
+			return errKilled
+		}
+		return nil
+	}
+	if _, err := c.try(); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	c.must(native.New(c.data).Drop(t.Context(), c.job))
 	apps := c.apps()
 	if len(apps) != 2 || apps[0].State != yarn.StateKilled || !strings.HasSuffix(apps[1].Name, "attempt 2") {
 		t.Errorf("applications = %+v", apps)

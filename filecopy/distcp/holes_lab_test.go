@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy/native"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 )
 
@@ -58,8 +59,12 @@ func TestHolesOfDistCp(t *testing.T) {
 		}
 	}
 	write(1)
-	c.stock(c.from, theirs, "-update")
-	c.run()
+	for i := range 3 {
+		c.must(c.judge.Put(t.Context(), c.sites[1].Access(), labhdfs.File{Path: fmt.Sprintf("%s/f%d", theirs, i), Size: 3000, Seed: int64(1 + i)}))
+	}
+	if _, err := native.New(c.data).Run(t.Context(), c.job, nil); err != nil {
+		t.Fatal(err)
+	}
 
 	// Replaced content of equal size, with the check that users switch off between unlike clusters.
 	write(10)

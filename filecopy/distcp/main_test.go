@@ -110,6 +110,8 @@ type court struct {
 	from, to string
 	data     string
 	job      filecopy.Job
+	// spread lets each map run in a container of its own; else the application master runs them, which saves the starts of two JVMs.
+	spread bool
 	// hook is called at every point of the carrier; told collects what was reported.
 	hook func(point string) error
 	told []filecopy.Progress
@@ -171,6 +173,7 @@ func (c *court) carrier() *Carrier {
 		SourceURI: "hdfs://" + c.sites[0].Addr(), TargetURI: "hdfs://" + c.sites[1].Addr(), Staging: c.yarn.StagingDir(),
 		Label: "op-1 copy", Choice: Question{Wanted: DistCp, Maps: 2}, MasterMB: 384, MapMB: 384, Classpath: c.yarn.ContainerClasspath(),
 		Options: "-XX:+UseSerialGC", Poll: 200 * time.Millisecond,
+		Properties: map[string]string{"mapreduce.job.ubertask.enable": strconv.FormatBool(!c.spread)},
 	})
 	c.must(err)
 	k.hook = func(point string) error {
