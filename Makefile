@@ -59,6 +59,7 @@ sweep: ## stop the engine at every append of its journal, on simulated Kafka clu
 
 bench: ## benchmarks side by side with what a user would pick instead
 	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench . $(ARGS) ./bench/...
+	$(GO) test -v -count=1 -timeout 90m -run '^$$' -bench BesideDistCp -benchtime 1x ./filecopy/hdfs
 
 demo: ## the whole story on this machine, in memory, in seconds
 	@mkdir -p bin
