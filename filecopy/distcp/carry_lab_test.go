@@ -88,6 +88,7 @@ func TestKilledBetweenSteps(t *testing.T) {
 func TestDropped(t *testing.T) {
 	c := open(t, true)
 	c.put(tree()...)
+	c.slowly(256 << 10)
 	c.hook = func(point string) error {
 		if point == "followed" {
 			return errKilled
@@ -99,7 +100,7 @@ func TestDropped(t *testing.T) {
 	}
 	m := native.New(c.data)
 	other := c.job
-	other.Carrier = nil
+	other.Carrier, other.Limits = nil, filecopy.Limits{}
 	for _, call := range []func() error{
 		func() error { return m.Drop(t.Context(), other) },
 		func() error { _, err := m.Run(t.Context(), other, nil); return err },

@@ -153,6 +153,26 @@ func TestWhatIsWrongIsFoundBeforeItIsPublished(t *testing.T) {
 	c.clean()
 }
 
+// TestResourceManagerForgets restarts a ResourceManager that keeps no state while the job runs: it is submitted again, under the same id.
+func TestResourceManagerForgets(t *testing.T) {
+	c := open(t, true)
+	c.put(tree()...)
+	points := map[string]int{}
+	c.hook = func(point string) error {
+		points[point]++
+		if point != "followed" || points[point] > 1 {
+			return nil
+		}
+		rm := c.yarn.ResourceManager()
+		return errors.Join(rm.Kill(), rm.Restart(t.Context()))
+	}
+	c.run()
+	if points["granted"] != 1 || points["submitted"] != 2 || c.last().Missed != 0 || len(c.apps()) != 1 {
+		t.Errorf("the points were %v, progress = %+v", points, c.last())
+	}
+	c.clean()
+}
+
 // TestKilledByAPerson kills the application behind our back: it is not started again by itself, and is when it is asked for.
 func TestKilledByAPerson(t *testing.T) {
 	c := open(t, true)

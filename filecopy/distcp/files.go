@@ -205,7 +205,8 @@ func (t *trip) bandwidth(pieces int) string {
 	if t.load.BytesPerSecond <= 0 {
 		return unlimited
 	}
-	return strconv.FormatFloat(float64(t.load.BytesPerSecond)/megabyte/float64(pieces), 'f', 3, 64)
+	// DistCp refuses a bandwidth of nothing.
+	return strconv.FormatFloat(max(0.001, float64(t.load.BytesPerSecond)/megabyte/float64(pieces)), 'f', 3, 64)
 }
 
 // tidy removes what a job that has ended left. Hadoop does so itself only for one that ended well.

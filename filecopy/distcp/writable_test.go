@@ -78,24 +78,30 @@ func TestSequence(t *testing.T) {
 func TestCutting(t *testing.T) {
 	for _, most := range []int{0, 1, 2, 7, 1000} {
 		for _, files := range []int{1, 5, 100} {
-			c := newCutter(int64(files), int64(files)*1000, most)
-			offset := int64(87)
-			for range files {
-				c.file(offset, 1000)
-				offset += 120
-			}
-			all := c.done(offset)
-			end := int64(0)
-			for _, s := range all {
-				if s.offset != end || s.length <= 0 || s.offset > 0 && (s.offset-87)%120 != 0 {
-					t.Errorf("%d files in %d: %+v", files, most, all)
-				}
-				end = s.offset + s.length
-			}
-			if end != offset || len(all) > max(1, most) || len(all) < min(max(1, most), files)/2 {
-				t.Errorf("%d files in %d: %d pieces to %d of %d", files, most, len(all), end, offset)
-			}
+			checkPieces(t, files, most)
 		}
+	}
+}
+
+func checkPieces(t *testing.T, files, most int) {
+	t.Helper()
+	const head, record = 87, 120
+	c := newCutter(int64(files), int64(files)*1000, most)
+	offset := int64(head)
+	for range files {
+		c.file(offset, 1000)
+		offset += record
+	}
+	all := c.done(offset)
+	end := int64(0)
+	for _, s := range all {
+		if s.offset != end || s.length <= 0 || s.offset > 0 && (s.offset-head)%record != 0 {
+			t.Errorf("%d files in %d: %+v", files, most, all)
+		}
+		end = s.offset + s.length
+	}
+	if end != offset || len(all) > max(1, most) || len(all) < min(max(1, most), files)/2 {
+		t.Errorf("%d files in %d: %d pieces to %d of %d", files, most, len(all), end, offset)
 	}
 }
 
