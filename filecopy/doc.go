@@ -26,6 +26,8 @@
 // The stores. Local trees, HDFS and ADLS Gen2 stage in a hidden directory beside the root and publish by a rename over
 // the old file. S3 and Azure Blob stage as an uncommitted multipart upload or block list and publish by the commit.
 //
+// A *carrier* may bring the bytes in the mover's place, such as a job on a cluster: nothing else changes by it.
+//
 // Errors are *understudy.Error (US600 to US699) wrapping one of the Err values of this package where one applies; only
 // the context's own errors are returned as they are.
 package filecopy

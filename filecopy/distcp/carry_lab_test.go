@@ -27,6 +27,7 @@ func tree() []labhdfs.File {
 
 // TestTreeIsCarried copies a tree by DistCp through our plan, and then its changes, and lets Hadoop's own client compare both sides.
 func TestTreeIsCarried(t *testing.T) {
+	t.Parallel()
 	c := open(t, true)
 	c.spread = true
 	c.put(tree()...)
@@ -57,6 +58,7 @@ var errKilled = errors.New("the process is killed here")
 // TestKilledBetweenSteps ends the process at every step of one load, and lets another go on: there is one application all the time. Once,
 // what is remembered at the target is lost too, right after the submission, and the tags find the application.
 func TestKilledBetweenSteps(t *testing.T) {
+	t.Parallel()
 	c := open(t, true)
 	c.put(tree()...)
 	for _, stop := range []string{"granted", "remembered", "written", "submitted", "followed", "ended"} {
@@ -86,6 +88,7 @@ func TestKilledBetweenSteps(t *testing.T) {
 
 // TestDropped gives up a set while its job runs: the job is killed, and nothing of it stays. Another engine may not go on.
 func TestDropped(t *testing.T) {
+	t.Parallel()
 	c := open(t, true)
 	c.put(tree()...)
 	c.slowly(256 << 10)

@@ -106,6 +106,7 @@ func (c *court) berths() []string {
 // bytes of the same length, one is cut short and one removed, and at the live source one file is changed and one removed. A reader of
 // the target sees the right files only.
 func TestWhatIsWrongIsFoundBeforeItIsPublished(t *testing.T) {
+	t.Parallel()
 	c := open(t, false)
 	for i := range 8 {
 		c.put(labhdfs.File{Path: fmt.Sprintf("f%d", i), Size: 5000, Seed: int64(i)})
@@ -175,6 +176,7 @@ func TestResourceManagerForgets(t *testing.T) {
 
 // TestKilledByAPerson kills the application behind our back: it is not started again by itself, and is when it is asked for.
 func TestKilledByAPerson(t *testing.T) {
+	t.Parallel()
 	c := open(t, true)
 	c.put(labhdfs.File{Path: "f", Size: 1000})
 	c.hook = func(point string) error {
@@ -207,6 +209,7 @@ func TestKilledByAPerson(t *testing.T) {
 
 // TestFailingJobs has containers that find no DistCp: the job is tried twice, the error names it, and nothing stays.
 func TestFailingJobs(t *testing.T) {
+	t.Parallel()
 	c := open(t, true)
 	c.put(labhdfs.File{Path: "f", Size: 1000})
 	k := c.carrier()

@@ -45,6 +45,7 @@ func (c *court) gaps(root string, do func()) []labhdfs.Gap {
 
 // TestHolesOfDistCp shows each hole of DistCp as it is, and that it is closed where DistCp only brings what we plan, prove and publish.
 func TestHolesOfDistCp(t *testing.T) {
+	t.Parallel()
 	c := open(t, false)
 	theirs := c.to + "-by-distcp"
 	c.must(c.wires[1].Mkdirs(t.Context(), theirs, 0o755))

@@ -25,7 +25,8 @@ import (
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
 )
 
-// rig is what the tests of this binary share: two clusters, YARN at the second, and Hadoop's own client as the judge.
+// rig is what the tests of this binary share: two clusters, YARN at the second, and Hadoop's own client as the judge. Those that harm
+// servers come first, the others run side by side.
 type rig struct {
 	dir    string
 	sites  [2]*labhdfs.Cluster
