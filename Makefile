@@ -22,8 +22,8 @@ LIST := $(GO) list -e -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImpo
 OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/) { print $$1 }')
 # The demo promises its story within seconds: it has the machine to itself. Of all others two run at a time, the longest
 # first: one mostly waits for its servers while another computes.
-LONGEST := ./workload/kafka ./control ./e2e ./wire/hdfs ./workload/kafka/internal/mirror
-REST = $$($(GO) list -e ./... | grep -vE '/understudy/(demo|e2e|control|wire/hdfs|workload/kafka|workload/kafka/internal/mirror)$$')
+LONGEST := ./workload/kafka ./control ./e2e ./filecopy/distcp ./wire/hdfs ./workload/kafka/internal/mirror
+REST = $$($(GO) list -e ./... | grep -vE '/understudy/(demo|e2e|control|filecopy/distcp|wire/hdfs|workload/kafka|workload/kafka/internal/mirror)$$')
 TESTFLAGS := -json -count=1 $(RACE) $(if $(RUN),-run '$(RUN)')
 # The race detector makes the exploration of all states and the sweep of all crashes too slow to be whole: they run
 # once more without it.
@@ -60,6 +60,7 @@ sweep: ## stop the engine at every append of its journal, on simulated Kafka clu
 
 bench: ## benchmarks side by side with what a user would pick instead
 	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench . $(ARGS) ./bench/...
+	$(GO) test -v -count=1 -timeout 90m -run '^$$' -bench BesideDistCp -benchtime 1x ./filecopy/hdfs
 
 demo: ## the whole story on this machine, in memory, in seconds
 	@mkdir -p bin

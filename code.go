@@ -5,8 +5,7 @@ import "slices"
 // Code is the stable name of an error, such as "US142". Codes are never reused.
 //
 // US0xx are general, US1xx Kafka, US2xx operations, US3xx the journal, US4xx files, US5xx the API and the
-// command line, US6xx copies of storage,
-// US70x to US75x storage workloads.
+// command line, US6xx copies of storage and what other engines do of them, US70x to US75x storage workloads.
 type Code string
 
 // Explanation is the page that `understudy explain CODE` shows.
@@ -20,7 +19,7 @@ type Explanation struct {
 
 // Codes lists every explanation, by code.
 func Codes() []Explanation {
-	all := slices.Concat(generalCodes(), kafkaCodes(), controlCodes(), journalCodes(), specCodes(), apiCodes(), demoCodes(), storageCodes(), storageWorkloadCodes(), objectCodes())
+	all := slices.Concat(generalCodes(), kafkaCodes(), controlCodes(), journalCodes(), specCodes(), apiCodes(), demoCodes(), storageCodes(), storageWorkloadCodes(), objectCodes(), offloadCodes())
 	slices.SortFunc(all, func(a, b Explanation) int {
 		if a.Code < b.Code {
 			return -1

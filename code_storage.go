@@ -1,6 +1,6 @@
 package understudy
 
-// storageCodes are about copying trees of files: US600 to US649.
+// storageCodes are about copying trees of files: US600 to US659.
 func storageCodes() []Explanation {
 	return []Explanation{
 		{"US600", "A store failed", "A call to a store did not succeed; the path and the cause are in the message. What readers see is whole: the last published set, or files of it and of a set that is staged completely. The job goes on from where it was when it runs again."},

@@ -69,7 +69,7 @@ func workloadRows() []layer {
 		}},
 		{folder: "offload/*", ours: []string{rootRow, "wire/*"}},
 		{folder: "filecopy", ours: []string{rootRow}},
-		// Stores are tested with the mover, and against local trees.
+		// Stores are tested with the mover, and against local trees; carriers between trees in HDFS.
 		{folder: "filecopy/native", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/time"}},
 		{folder: "filecopy/local", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/sys"}},
 		// And with each other: a tree comes home from a bucket as it left its cluster.

@@ -27,6 +27,8 @@
 // the old file. S3 stages small files as objects beside the root, published by a copy within the server, and large ones as an
 // uncommitted multipart upload, published by the commit; Azure Blob stages all as uncommitted blocks, published by committing their list.
 //
+// A *carrier* may bring the bytes in the mover's place, such as a job on a cluster: nothing else changes by it.
+//
 // Errors are *understudy.Error (US600 to US699) wrapping one of the Err values of this package where one applies; only
 // the context's own errors are returned as they are.
 package filecopy

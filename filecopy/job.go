@@ -53,6 +53,9 @@ type Job struct {
 	Guard      Guard
 	Limits     Limits
 	Principals Principals
+	// Carrier brings the bytes of large sets into the target, which is a Dock then; nil leaves all of it to the mover. A set that was begun
+	// with a carrier is finished or dropped with one of the same kind.
+	Carrier Carrier
 	// Clock is the time of day; time.Now when nil.
 	Clock func() time.Time
 }
@@ -173,6 +176,9 @@ type Progress struct {
 	Deleted   int64 `json:"deleted"`
 	// Changed counts files that changed while they were read and were read again.
 	Changed int64 `json:"changed"`
+	// Carried is what a carrier says it has brought so far, and Missed counts files that it did not bring whole: the mover copied them.
+	Carried Carried `json:"carried,omitzero"`
+	Missed  int64   `json:"missed,omitempty"`
 	// Parallel is the number of files in flight that the mover allows itself now.
 	Parallel int `json:"parallel"`
 	// Rate is in bytes per second over the last half minute; Left the time to the end of staging at that rate, zero when unknown.

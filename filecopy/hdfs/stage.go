@@ -15,11 +15,13 @@ import (
 	"github.com/understudy-dr/understudy/wire/hdfs"
 )
 
-// The area has three places.
+// The area has four places.
 const (
 	stagingDir    = "staging"
 	quarantineDir = "quarantine"
 	keptDir       = "kept"
+	// carriedDir is where others bring files, below the name of their lot.
+	carriedDir = "carried"
 )
 
 // place gives a path in the area.
@@ -41,6 +43,7 @@ func unfit(p filecopy.Path, why string) error {
 // staged is a handle taken apart: what has to be known when the file is made, and the path of its first part. All parts lie in one
 // directory, as concat wants it.
 type staged struct {
+	name        string
 	path        string
 	blockSize   int64
 	replication int
@@ -49,6 +52,10 @@ type staged struct {
 
 // Begin makes up a name; the file is made when its first part is written.
 func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	return handle(lot, e, uint16(e.Mode&0o777))
+}
+
+func handle(lot string, e filecopy.Entry, mode uint16) (filecopy.Handle, error) {
 	if err := safe(lot); err != nil {
 		return "", err
 	}
@@ -57,7 +64,7 @@ func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy
 		return "", err
 	}
 	name := hex.EncodeToString(id)
-	return filecopy.Handle(fmt.Sprintf("%s/%s/%s~%d~%d~%o", lot, name[:2], name[2:], e.BlockSize, e.Replication, e.Mode&0o777)), nil
+	return filecopy.Handle(fmt.Sprintf("%s/%s/%s~%d~%d~%o", lot, name[:2], name[2:], e.BlockSize, e.Replication, mode)), nil
 }
 
 // safe refuses names that would leave the area.
@@ -75,6 +82,7 @@ func (s *Store) staged(h filecopy.Handle) (staged, error) {
 		return st, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
 	}
 	st.path = s.place(stagingDir, name)
+	st.name = name
 	return st, safe(name)
 }
 
@@ -102,9 +110,15 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 		return errors.Join(tell(err), w.Abort())
 	}
 	if p.Number == 0 {
-		s.inodes.Store(h, w.ID())
+		s.fresh.Store(h, fresh{w.ID(), w.Blocks()})
 	}
 	return nil
+}
+
+// fresh is what is known of the first part of a file that was just written.
+type fresh struct {
+	id     uint64
+	blocks *hdfs.Blocks
 }
 
 // fill writes all and closes.
@@ -127,12 +141,12 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 			return filecopy.Sealed{}, err
 		}
 	}
-	id, err := s.inode(ctx, h, st)
+	file, err := s.written(ctx, h, st)
 	if err != nil {
 		return filecopy.Sealed{}, err
 	}
-	sealed := filecopy.Sealed{Handle: h, Identity: fmt.Sprint(id)}
-	sum, err := s.client.Checksum(ctx, st.path)
+	sealed := filecopy.Sealed{Handle: h, Identity: fmt.Sprint(file.id)}
+	sum, err := s.sum(ctx, st, e.Size, file.blocks)
 	switch {
 	case errors.Is(err, hdfs.ErrUnsupported):
 		return sealed, nil
@@ -161,16 +175,30 @@ func (s *Store) join(ctx context.Context, st staged, size int64) error {
 	return tell(s.client.Concat(ctx, st.path, parts))
 }
 
-// inode gives the number of a staged file.
-func (s *Store) inode(ctx context.Context, h filecopy.Handle, st staged) (uint64, error) {
-	if id, ok := s.inodes.LoadAndDelete(h); ok {
-		return id.(uint64), nil
+// written gives what is known of a staged file; of one that was not just written here, the number of its inode.
+func (s *Store) written(ctx context.Context, h filecopy.Handle, st staged) (fresh, error) {
+	if known, ok := s.fresh.LoadAndDelete(h); ok {
+		return known.(fresh), nil
 	}
 	info, err := s.client.Stat(ctx, st.path)
 	if err != nil {
-		return 0, tell(err)
+		return fresh{}, tell(err)
 	}
-	return info.ID, nil
+	if st.mode&brought != 0 && info.Replication != st.replication {
+		// Others may have made it with another one.
+		err = tell(s.client.SetReplication(ctx, st.path, st.replication))
+	}
+	return fresh{id: info.ID}, err
+}
+
+// sum asks the DataNodes for the checksum, those that the writer knows first.
+func (s *Store) sum(ctx context.Context, st staged, size int64, known *hdfs.Blocks) (hdfs.FileSum, error) {
+	if known != nil && size <= s.part {
+		if sum, err := s.client.ChecksumOf(ctx, st.path, known); err == nil {
+			return sum, nil
+		}
+	}
+	return s.client.Checksum(ctx, st.path)
 }
 
 // ReadSealed reads a staged file.
@@ -238,6 +266,9 @@ func (s *Store) published(ctx context.Context, sealed filecopy.Sealed, e filecop
 // Discard removes a lot.
 func (s *Store) Discard(ctx context.Context, lot string) error {
 	if err := safe(lot); err != nil {
+		return err
+	}
+	if err := absentIsFine(s.client.Delete(ctx, s.place(carriedDir, lot), true)); err != nil {
 		return err
 	}
 	return absentIsFine(s.client.Delete(ctx, s.place(stagingDir, lot), true))

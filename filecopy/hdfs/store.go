@@ -53,8 +53,10 @@ type Store struct {
 	snapshots bool
 	part      int64
 	fields    filecopy.Fields
-	// inodes remembers the numbers of files that were just written, which spares a call for each.
-	inodes sync.Map
+	// fresh remembers what is known of files that were just written, which spares two calls for each.
+	fresh sync.Map
+	// shelves remembers directories that were made for adopted files.
+	shelves sync.Map
 
 	once     sync.Once
 	policies map[int]string

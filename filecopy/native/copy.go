@@ -93,6 +93,10 @@ func (s *stager) relist(ctx context.Context, it item) (item, error) {
 
 // try stages one file once. moved is how many bytes it counted.
 func (s *stager) try(ctx context.Context, seq int64, it item, begun *partial) (done item, moved int64, err error) {
+	if begun != nil && begun.brought {
+		done, err := s.adopt(ctx, begun.item)
+		return done, 0, err
+	}
 	if begun == nil {
 		same, ok, err := s.already(ctx, it)
 		if err != nil || ok {

@@ -182,6 +182,9 @@ func (d *desk) refuseShown(ctx context.Context, r ready) error {
 
 // discard removes what a run of the given number left, at the target and here.
 func (d *desk) discard(ctx context.Context, h head, number int64) error {
+	if err := d.release(ctx, number); err != nil {
+		return err
+	}
 	if err := d.job.Target.Discard(ctx, d.lot(number)); err != nil {
 		return err
 	}

@@ -19,6 +19,8 @@ type stager struct {
 	list    *listWriter
 	fix     correction
 	found   resumed
+	// brought is what a carrier was asked to bring.
+	brought *peeked
 }
 
 // resumed is what a journal says about an unfinished run.
@@ -35,6 +37,8 @@ type resumed struct {
 type partial struct {
 	item  item
 	parts map[int]record
+	// brought says that a carrier was to bring all of it.
+	brought bool
 }
 
 // replay learns from one record. Later records of a place replace earlier ones.
@@ -77,7 +81,12 @@ func (r *run) stage(ctx context.Context) (layer, correction, error) {
 	}
 	defer s.list.abandon()
 	s.order = newOrder(s.found.next, func(seq int64, it *item) error { return s.pass(ctx, seq, it) })
-	err = s.walk(ctx)
+	if err = s.carry(ctx); err == nil {
+		err = s.walk(ctx)
+	}
+	if s.brought != nil {
+		s.brought.close()
+	}
 	if cerr := j.close(); err == nil {
 		err = cerr
 	}
@@ -144,6 +153,13 @@ func (s *stager) hand(ctx context.Context, g *errgroup.Group, seq int64, it item
 	}
 	begun := s.found.begun[seq]
 	delete(s.found.begun, seq)
+	if begun == nil {
+		var err error
+		if begun, err = s.fetched(it.Path); err != nil {
+			s.gate.leave(0, false)
+			return err
+		}
+	}
 	g.Go(func() error {
 		done, err := s.copy(ctx, seq, it, begun)
 		s.gate.leave(it.Size, false)

@@ -32,6 +32,7 @@ type Client struct {
 	joiner   *crc.Joiner
 	login    *login
 	calls    atomic.Int32
+	settling settling
 	// closing ends what runs in the background, which background counts.
 	closing    context.Context
 	stop       context.CancelFunc

@@ -44,9 +44,25 @@ func TestWritesOfAnySizeMakeOneFile(t *testing.T) {
 		_, err := w.Write(data[i:min(i+n, len(data))])
 		must(t, err)
 	}
+	if w.Blocks() != nil {
+		t.Error("an open file has all its blocks")
+	}
 	must(t, w.Close())
 	if !bytes.Equal(p.read("f"), data) || p.entry("f").CRC != w.Written().CRC32C {
 		t.Error("the file differs from what was written")
+	}
+	before := p.Calls()
+	sum, err := p.ChecksumOf(t.Context(), p.at("f"), w.Blocks())
+	must(t, err)
+	if sum.CRC32C != w.Written().CRC32C || sum.Length != int64(len(data)) || p.Calls() != before || len(w.Blocks().List) != 3 {
+		t.Errorf("the writer's blocks give %+v by %d calls to the NameNode, we wrote %+v", sum, p.Calls()-before, w.Written())
+	}
+	known, err := p.Locate(t.Context(), p.at("f"), 0, -1)
+	must(t, err)
+	for i, b := range w.Blocks().List {
+		if k := known.List[i]; b.ID != k.ID || b.Generation != k.Generation || b.Length != k.Length || b.Offset != k.Offset {
+			t.Errorf("the writer has the block %+v, the NameNode %+v", b, k)
+		}
 	}
 }
 

@@ -50,7 +50,9 @@ type FileWriter struct {
 
 	block    *blockWriter
 	previous proto.Message
-	frame    *packet.Frame
+	// ended are the blocks that are closed.
+	ended []Block
+	frame *packet.Frame
 	// tail is how much of the frame was sent before: a chunk that a flush cut short is sent again as a whole.
 	tail     int
 	excluded []*DataNode
@@ -60,7 +62,8 @@ type FileWriter struct {
 	recoveries int
 	unreplaced error
 	err        error
-	over       bool
+	// over says that the writer was closed or aborted, whole that it was closed without an error.
+	over, whole bool
 }
 
 // Written is what a writer wrote.
@@ -346,9 +349,19 @@ func (w *FileWriter) endBlock() error {
 	// It may have been written anew as another block.
 	b, w.block = w.block, nil
 	w.previous = b.block.encode(b.block.Generation, b.high)
+	w.note(b)
 	b.halt()
 	b.dispose()
 	return nil
+}
+
+// note remembers a block that is closed. Its token lets write and not read, so it is left out.
+func (w *FileWriter) note(b *blockWriter) {
+	done := Block{Pool: b.block.Pool, ID: b.block.ID, Generation: b.block.Generation, Length: b.high, Replicas: b.block.Replicas}
+	if n := len(w.ended); n > 0 {
+		done.Offset = w.ended[n-1].Offset + w.ended[n-1].Length
+	}
+	w.ended = append(w.ended, done)
 }
 
 // dispose gives back what is still held.
@@ -431,6 +444,19 @@ func (w *FileWriter) Written() Written {
 // Path is the path that is written.
 func (w *FileWriter) Path() string { return w.path }
 
+// Blocks gives where the data of a file lies that was made by Create and closed without an error, as its writer saw it: ChecksumOf then
+// needs no call to the NameNode. nil in every other case.
+func (w *FileWriter) Blocks() *Blocks {
+	if !w.whole || w.appended {
+		return nil
+	}
+	b := &Blocks{List: w.ended}
+	for _, block := range w.ended {
+		b.Length += block.Length
+	}
+	return b
+}
+
 // ID is the number of the inode.
 func (w *FileWriter) ID() uint64 { return w.id }
 
@@ -444,7 +470,7 @@ func (w *FileWriter) Close() error {
 	if err := w.failed(w.close()); err != nil {
 		return err
 	}
-	w.sum = written.CRC32C
+	w.sum, w.whole = written.CRC32C, true
 	w.end()
 	return nil
 }
@@ -463,7 +489,8 @@ func (w *FileWriter) close() error {
 }
 
 // complete tells the NameNode that all is written. It says no until the DataNodes have reported the last block, which takes a moment:
-// the wait begins at a millisecond and doubles, where Hadoop's own client begins at 400.
+// the wait begins at a millisecond and doubles, where Hadoop's own client begins at 400. How long that moment is lately is known from
+// the files before, and so long nothing is asked: the first answer is mostly yes then.
 func (w *FileWriter) complete() error {
 	request := proto.Message(nil).String(1, w.path).String(2, w.client.name)
 	if w.previous != nil {
@@ -471,11 +498,20 @@ func (w *FileWriter) complete() error {
 	}
 	request = request.Uint(4, w.id)
 	deadline := time.Now().Add(w.client.opts.CallTimeout)
-	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+	if w.previous != nil {
+		if err := sleep(w.ctx, w.client.settling.wait()); err != nil {
+			return err
+		}
+	}
+	for first, pause := true, max(time.Millisecond, w.client.settling.wait()/2); ; pause = min(2*pause, time.Second) {
 		done, err := ask(w.ctx, w.client, "complete", w.path, request, readBool)
+		if err == nil && first && w.previous != nil {
+			w.client.settling.learn(done)
+		}
 		if err != nil || done {
 			return err
 		}
+		first = false
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%w: the NameNode does not take the file as complete: too few DataNodes reported its last block", ErrTimeout)
 		}

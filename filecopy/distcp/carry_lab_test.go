@@ -1,0 +1,126 @@
+package distcp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/native"
+	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	"github.com/understudy-dr/understudy/offload/yarn"
+)
+
+// tree is a small one with what is easily got wrong: no bytes, several blocks, odd names, other attributes.
+func tree() []labhdfs.File {
+	files := []labhdfs.File{
+		{Path: "zero"}, {Path: "big", Size: 5<<20 + 12345, Seed: 1, BlockSize: 1 << 20, Replication: 1},
+		{Path: "d/ä b%20c+#?&<x>", Size: 100, Seed: 2}, {Path: "d/e/f", Size: 1 << 20, Seed: 3},
+	}
+	for i := range 20 {
+		files = append(files, labhdfs.File{Path: fmt.Sprintf("many/f%d", i), Size: int64(i) * 1000, Seed: int64(i)})
+	}
+	return files
+}
+
+// TestTreeIsCarried copies a tree by DistCp through our plan, and then its changes, and lets Hadoop's own client compare both sides.
+func TestTreeIsCarried(t *testing.T) {
+	t.Parallel()
+	c := open(t, true)
+	c.spread = true
+	c.put(tree()...)
+	owner, mode := "ada", 0o640
+	c.must(c.judge.Set(t.Context(), c.sites[0].Access(), c.from+"/big", labhdfs.Attributes{Owner: &owner, Mode: &mode}))
+	set := c.run()
+	if set.Files != 24 || !set.Consistent || c.last().Missed != 0 {
+		t.Errorf("set = %+v, progress = %+v", set, c.last())
+	}
+	if got := c.last().Carried; got.Files != 24 || got.Bytes != set.Bytes || !strings.Contains(got.Said, "SUCCEEDED") {
+		t.Errorf("final counters = %+v", got)
+	}
+	apps := c.apps()
+	if len(apps) != 1 || apps[0].Name != "understudy op-1 copy "+c.job.Name+"-1 attempt 1" {
+		t.Errorf("applications = %+v", apps)
+	}
+	c.clean()
+	c.put(labhdfs.File{Path: "big", Size: 2 << 20, Seed: 9}, labhdfs.File{Path: "new", Size: 99})
+	c.must(c.judge.Remove(t.Context(), c.sites[0].Access(), c.from+"/many/f3"))
+	if set = c.run(); set.Files != 24 || c.last().Carried.Files != 2 {
+		t.Errorf("set = %+v, progress = %+v", set, c.last())
+	}
+	c.clean()
+}
+
+var errKilled = errors.New("the process is killed here")
+
+// TestKilledBetweenSteps ends the process at every step of one load, and lets another go on: there is one application all the time. Once,
+// what is remembered at the target is lost too, right after the submission, and the tags find the application.
+func TestKilledBetweenSteps(t *testing.T) {
+	t.Parallel()
+	c := open(t, true)
+	c.put(tree()...)
+	for _, stop := range []string{"granted", "remembered", "written", "submitted", "followed", "ended"} {
+		c.hook = func(point string) error {
+			if point == stop {
+				return errKilled
+			}
+			return nil
+		}
+		if _, err := c.try(); !errors.Is(err, errKilled) {
+			t.Fatalf("stopped at %s: %v", stop, err)
+		}
+		if apps := c.apps(); len(apps) > 1 {
+			t.Fatalf("after the kill at %s there are the applications %+v", stop, apps)
+		}
+		if stop == "submitted" {
+			c.must(c.job.Target.Forget(t.Context(), c.job.Name+"/set-1/carrier.json"))
+		}
+	}
+	c.hook = nil
+	c.run()
+	if apps := c.apps(); len(apps) != 1 || !apps[0].Succeeded() {
+		t.Errorf("applications = %+v", apps)
+	}
+	c.clean()
+}
+
+// TestDropped gives up a set while its job runs: the job is killed, and nothing of it stays. Another engine may not go on.
+func TestDropped(t *testing.T) {
+	t.Parallel()
+	c := open(t, true)
+	c.put(tree()...)
+	c.slowly(256 << 10)
+	c.hook = func(point string) error {
+		if point == "followed" {
+			return errKilled
+		}
+		return nil
+	}
+	if _, err := c.try(); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	m := native.New(c.data)
+	other := c.job
+	other.Carrier, other.Limits = nil, filecopy.Limits{}
+	for _, call := range []func() error{
+		func() error { return m.Drop(t.Context(), other) },
+		func() error { _, err := m.Run(t.Context(), other, nil); return err },
+	} {
+		var e *understudy.Error
+		if err := call(); !errors.As(err, &e) || e.Code != "US668" || !errors.Is(err, filecopy.ErrGuard) {
+			t.Errorf("error = %v, want US668", err)
+		}
+	}
+	c.must(m.Drop(t.Context(), c.job))
+	apps := c.apps()
+	if len(apps) != 1 || apps[0].State != yarn.StateKilled {
+		t.Errorf("applications = %+v", apps)
+	}
+	c.clean()
+	if _, err := m.Run(t.Context(), other, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.same()
+}
