@@ -32,7 +32,10 @@ func (w *Workload) Do(ctx context.Context, step understudy.Step, run understudy.
 	}
 	ctx, done := leased(ctx, run.Lease)
 	defer done()
-	err := j.sameStores(ctx)
+	err := context.Cause(ctx)
+	if err == nil {
+		err = j.sameStores(ctx)
+	}
 	var r understudy.Receipt
 	if err == nil {
 		r, err = do(ctx, j)
@@ -93,6 +96,10 @@ var errLease = errors.New("storage: the lease has expired")
 // leased bounds a context by a lease, which may be renewed meanwhile.
 func leased(ctx context.Context, l understudy.Lease) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	if !time.Now().Before(l.Deadline()) {
+		// Known before anything is sent, not when the other goroutine comes to it.
+		cancel(errLease)
+	}
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
