@@ -189,7 +189,7 @@ func TestLateOpeningsAreRefused(t *testing.T) {
 	if info, err := os.Stat(p.root[west] + "/jars"); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the root is %v, %v", info.Mode(), err)
 	}
-	run.Lease.Deadline = time.Now
+	run.Lease.Deadline = func() time.Time { return time.Now().Add(-time.Second) }
 	_, err = w.Do(t.Context(), understudy.Step{ID: "open@west", Kind: "open", Site: west, Args: images}, run)
 	wants(t, "US003", err)
 }
