@@ -64,6 +64,20 @@ type linkView struct {
 		Shards        []shardView `json:"shards"`
 		Notes         []string    `json:"notes"`
 	} `json:"progress"`
+	Schedule *scheduleView `json:"schedule"`
+}
+
+type scheduleView struct {
+	Next  time.Time  `json:"next"`
+	Run   string     `json:"run"`
+	State string     `json:"state"`
+	Error *errorView `json:"error"`
+}
+
+type clusterView struct {
+	Site  string `json:"site"`
+	State string `json:"state"`
+	Note  string `json:"note"`
 }
 
 type oldView struct {
@@ -97,6 +111,7 @@ type workloadView struct {
 	Exposure   exposureView  `json:"exposure"`
 	Links      []linkView    `json:"links"`
 	Old        []oldView     `json:"old"`
+	Clusters   []clusterView `json:"clusters"`
 	Findings   []findingView `json:"findings"`
 	Verified   *verdictView  `json:"verified"`
 	Notes      []string      `json:"notes"`
@@ -124,6 +139,7 @@ type operationView struct {
 	State    string     `json:"state"`
 	Stage    string     `json:"stage"`
 	Promoted bool       `json:"promoted"`
+	By       string     `json:"by"`
 	Error    *errorView `json:"error"`
 	Parts    []struct {
 		Workload string        `json:"workload"`

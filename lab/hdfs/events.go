@@ -42,7 +42,10 @@ func (c *Client) Events(ctx context.Context, a Access, since int64) ([]Event, er
 			all = append(all, *r.Event)
 		}
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // Gap is a time in which a path was missing, although it had been there: between the edits From and To. To is 0

@@ -49,8 +49,11 @@ func (h *Held) Release(ctx context.Context) error {
 // Read returns a file's bytes, whose checksums Hadoop's client has checked.
 func (c *Client) Read(ctx context.Context, a Access, path string) ([]byte, error) {
 	var all bytes.Buffer
-	err := c.call(ctx, a, "read", request{"path": path}, func(r reply) { all.Write(r.Data) })
-	return all.Bytes(), err
+	if err := c.call(ctx, a, "read", request{"path": path}, func(r reply) { all.Write(r.Data) }); err != nil {
+		// The Java side may still be answering a call that was given up, into the buffer.
+		return nil, err
+	}
+	return all.Bytes(), nil
 }
 
 // MkdirAll makes directories of mode 0755 with their parents.
