@@ -12,7 +12,7 @@ import (
 // silence is how long a source may leave polls unanswered before it counts as unreachable.
 const silence = 15 * time.Second
 
-// clockSlack is how far a safe time may lie ahead of the moment asked about, for clocks of two members.
+// clockSlack is how far a safe time may lie ahead of now, for clocks of two members.
 const clockSlack = time.Second
 
 // progress gives the newest progress of a link: that of the running mover, or else the stored one.
@@ -59,7 +59,7 @@ func (s *session) exposureOf(ctx context.Context, p workload.Planned, role under
 			return understudy.Exposure{}, err
 		}
 		if ok && progress.At.After(rec.Promoted) {
-			return exposed(progress, until), nil
+			return exposed(progress, until, s.opt.Now()), nil
 		}
 	}
 	if rec.PromotedFrom == to && !rec.Promoted.IsZero() {
@@ -70,8 +70,9 @@ func (s *session) exposureOf(ctx context.Context, p workload.Planned, role under
 	return understudy.Exposure{}, nil
 }
 
-// exposed is the exposure that a progress proves at a moment.
-func exposed(p understudy.Progress, at time.Time) understudy.Exposure {
+// exposed is the exposure that a progress proves at a moment, which is now, or when the source took its last write: a
+// link of a fenced source goes on proving beyond that.
+func exposed(p understudy.Progress, at, now time.Time) understudy.Exposure {
 	e := understudy.Exposure{
 		Safe: p.Safe, Known: !p.Safe.IsZero(), Records: p.Records, Bytes: p.Bytes,
 		SourceReachable: p.State != understudy.LinkDown && (p.Published != nil || at.Sub(p.LastPoll) < silence),
@@ -79,7 +80,7 @@ func exposed(p understudy.Progress, at time.Time) understudy.Exposure {
 	if p.Published != nil {
 		e.Set = p.Published.Set
 	}
-	if p.Safe.After(at.Add(clockSlack)) {
+	if p.Safe.After(now.Add(clockSlack)) {
 		// The clock was set back: how much was written since is not known.
 		e.Known = false
 	}

@@ -53,6 +53,21 @@ func TestAnOldSideThatAnswersBeforeTheHaltIsFencedAfterAll(t *testing.T) {
 	})
 }
 
+// A link of a fenced source goes on proving while a salvage takes its time: that is no clock set back.
+func TestALongSalvageOfAFencedSideLosesNoProof(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, func(c *controltest.Setup) {
+			onStage(c, understudy.StageSalvage, func() { <-time.After(20 * time.Second) })
+		})
+		op := s.Do(control.StartRequest{Verb: understudy.Failover}, control.CommitWindow)
+		r := op.Parts[0].Rebound
+		if r == nil || !r.Known || r.Bound != 0 {
+			t.Fatalf("the bound before the halt: %+v", r)
+		}
+	})
+}
+
 func TestAnOldSideThatAnswersAfterTheHaltIsFencedAndAPersonDecides(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {
