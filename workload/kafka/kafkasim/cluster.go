@@ -53,6 +53,7 @@ type Cluster struct {
 
 	net      sync.Mutex // guards what follows
 	listener net.Listener
+	release  func() // gives the port back that is held while nothing listens
 	links    []*Link
 	clients  map[*client]struct{}
 	closed   bool
@@ -224,7 +225,7 @@ func (c *Cluster) Kill() {
 		return
 	}
 	c.listener.Close()
-	c.listener = nil
+	c.listener, c.release = nil, hold(c.addr)
 	for cl := range c.clients {
 		cl.kill()
 	}
@@ -253,6 +254,7 @@ func (c *Cluster) Restart() error {
 	if closed {
 		return fmt.Errorf("kafkasim %s: %w", c.opts.ClusterID, net.ErrClosed)
 	}
+	c.release()
 	l, err := net.Listen("tcp", c.Addr())
 	if err != nil {
 		return fmt.Errorf("kafkasim %s: %w", c.opts.ClusterID, err)
@@ -277,6 +279,7 @@ func (c *Cluster) ApplyRetention() { c.inner.ApplyRetention() }
 func (c *Cluster) Close() {
 	c.Kill()
 	c.net.Lock()
+	c.release()
 	c.closed = true
 	links := slices.Clone(c.links)
 	c.net.Unlock()

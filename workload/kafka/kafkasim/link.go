@@ -18,6 +18,7 @@ type Link struct {
 
 	mu       sync.Mutex
 	listener net.Listener // nil while nothing listens
+	release  func()       // gives the port back that is held meanwhile
 	delay    time.Duration
 	cut      bool
 	conns    []net.Conn
@@ -54,7 +55,7 @@ func (l *Link) sever() {
 	defer l.mu.Unlock()
 	if l.listener != nil {
 		l.listener.Close()
-		l.listener = nil
+		l.listener, l.release = nil, hold(l.addr)
 	}
 	l.resetAll()
 }
@@ -66,6 +67,7 @@ func (l *Link) reopen() error {
 	if l.ended || l.listener != nil {
 		return nil
 	}
+	l.release()
 	listener, err := net.Listen("tcp", l.Addr())
 	if err != nil {
 		return fmt.Errorf("link to %s: %w", l.cluster.opts.ClusterID, err)
@@ -105,6 +107,7 @@ func (l *Link) Close() {
 	l.cut, l.ended = true, true
 	l.mu.Unlock()
 	l.sever()
+	l.release()
 	l.serving.Wait()
 }
 
