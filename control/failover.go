@@ -87,11 +87,19 @@ func (w *walk) refuseLoss(p workload.Planned, e understudy.Exposure) error {
 			"let the link finish its first copy, or restore the old side")
 	case limit != nil && e.Bound > *limit:
 		return refused("US261", objectOf(p),
-			fmt.Sprintf("up to %s of acknowledged writes may be lost (about %d records); the highest loss named is %s", e.Bound.Round(time.Millisecond), e.Records, *limit),
+			fmt.Sprintf("up to %s of acknowledged writes may be lost (%s); the highest loss named is %s", e.Bound.Round(time.Millisecond), lossText(e), *limit),
 			"wait for the source, or abort and name a higher --max-loss")
 	default:
 		return nil
 	}
+}
+
+// lossText says what the bound counts: records of a link, or what came after a set.
+func lossText(e understudy.Exposure) string {
+	if e.Set != "" {
+		return "all that came after the set " + e.Set
+	}
+	return fmt.Sprintf("about %d records", e.Records)
 }
 
 // exposure is what a takeover would lose. Once the old side is provably fenced, the loss stops growing.
