@@ -143,6 +143,11 @@ func (c *Client) Doctor(ctx context.Context, p understudy.PlanName) (control.Fin
 	return call[control.Findings](ctx, c, http.MethodGet, "/v1/doctor", url.Values{"plan": {string(p)}}, nil)
 }
 
+// Try looks at the clusters of documents that are not applied.
+func (c *Client) Try(ctx context.Context, text string) (control.Findings, error) {
+	return call[control.Findings](ctx, c, http.MethodPost, "/v1/doctor", nil, map[string]any{"text": text})
+}
+
 // Start begins an operation, or shows what it would do.
 func (c *Client) Start(ctx context.Context, r StartRequest) (control.Started, error) {
 	return call[control.Started](ctx, c, http.MethodPost, "/v1/operations", nil, r)

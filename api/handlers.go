@@ -138,6 +138,16 @@ func (h *handlers) doctor(ctx context.Context, in *doctorQuery) (control.Finding
 	return h.control.Doctor(ctx, in.Plan)
 }
 
+type tryBody struct {
+	Body struct {
+		Text string `json:"text" doc:"sites and plans, as in the files"`
+	}
+}
+
+func (h *handlers) try(ctx context.Context, in *tryBody) (control.Findings, error) {
+	return h.control.Try(ctx, in.Body.Text)
+}
+
 type startBody struct{ Body StartRequest }
 
 func (h *handlers) start(ctx context.Context, in *startBody) (control.Started, error) {

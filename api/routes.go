@@ -45,6 +45,7 @@ func (h *handlers) routes(api huma.API) {
 
 	register(api, http.MethodGet, "/v1/plans", "list-plans", "All applied plans", h.plans)
 	register(api, http.MethodGet, "/v1/plans/{plan}/status", "get-status", "Exposure, roles and health of a plan", h.status)
+	register(api, http.MethodPost, "/v1/doctor", "try-documents", "Look at the clusters of sites and plans that are not applied", h.try)
 	register(api, http.MethodGet, "/v1/doctor", "doctor", "Look at clusters, versions, rights and clocks", h.doctor)
 
 	register(api, http.MethodPost, "/v1/operations", "start-operation", "Start an operation, or show what it would do", h.start)

@@ -225,6 +225,20 @@ func (c *Controller) Doctor(ctx context.Context, plan understudy.PlanName) (Find
 		}
 		plans = Plans{one}
 	}
+	return c.examineAll(ctx, plans)
+}
+
+// Try looks at all sites of plans that are not applied, as Doctor does, and keeps nothing of them. What is remembered of
+// an applied plan of the same name counts.
+func (c *Controller) Try(ctx context.Context, documents string) (Findings, error) {
+	plans, err := c.opt.Compile(documents)
+	if err != nil {
+		return Findings{}, err
+	}
+	return c.examineAll(ctx, plans)
+}
+
+func (c *Controller) examineAll(ctx context.Context, plans Plans) (Findings, error) {
 	id, _, err := read[string](ctx, c.opt.Journal, keyControlPlane)
 	if err != nil {
 		return Findings{}, err

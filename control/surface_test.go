@@ -236,6 +236,22 @@ func TestDoctorLooksAtAllSites(t *testing.T) {
 	})
 }
 
+// Documents that are not applied are looked at like those that are, and nothing of them is kept.
+func TestTryLooksAtWhatIsNotApplied(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		world := workloadtest.NewWorld("east", "west")
+		p := controltest.Start(t, controltest.Setup{Registry: workload.NewRegistry(workloadtest.Toy(world)), Plan: toyPlan(), DataDir: t.TempDir()})
+		f, err := p.Try(t.Context(), "plan")
+		if err != nil || len(f.Workloads) != 1 || f.Workloads[0].Error != nil || f.Workloads[0].Sites["east"].Identity == "" {
+			t.Fatalf("%+v, %v", f, err)
+		}
+		if plans, err := p.Plans(t.Context()); err != nil || len(plans) != 0 {
+			t.Fatalf("applied: %+v, %v", plans, err)
+		}
+	})
+}
+
 // stoppedJournal has met an error from which it does not go on.
 type stoppedJournal struct{ journal.Journal }
 

@@ -92,10 +92,17 @@ clusters:
 	return site("east", g.e.east.WANAddr()) + site("west", g.e.west.WANAddr()) + planFile(g.plan, `guarded\..*`)
 }
 
-// missingRight wants understudy without ALTER or CLUSTER_ACTION on the cluster to be refused, and the right named.
+// missingRight wants understudy without ALTER or CLUSTER_ACTION on the cluster to be refused, and the right named, before
+// anything is applied too.
 func (g *guarded) missingRight() {
+	file := filepath.Join(g.t.TempDir(), "weak.yaml")
+	must(g.t, os.WriteFile(file, []byte(g.documents(weak)), 0o600))
+	o := g.p.try("validate", "--live", file)
+	if o.status != 5 || !strings.Contains(o.stdout, "CLUSTER_ACTION") {
+		g.t.Errorf("validate --live should name the missing right: %v", o)
+	}
 	g.p.apply(g.documents(weak))
-	o := g.p.try("doctor", g.plan)
+	o = g.p.try("doctor", g.plan)
 	if o.status != 5 || !strings.Contains(o.stdout, "CLUSTER_ACTION") {
 		g.t.Errorf("doctor should name the missing right: %v", o)
 	}

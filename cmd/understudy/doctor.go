@@ -35,6 +35,11 @@ func (a *app) doctor(ctx context.Context, plan understudy.PlanName) error {
 	if err != nil {
 		return err
 	}
+	return a.writeFindings(f)
+}
+
+// writeFindings tells what was found, and ends with the status for it.
+func (a *app) writeFindings(f control.Findings) error {
 	if err := a.write(f, func(w io.Writer) error { return writeFindings(w, f) }); err != nil {
 		return err
 	}

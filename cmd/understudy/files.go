@@ -16,9 +16,13 @@ import (
 )
 
 func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "validate FILE|DIR...", Short: "Check site and plan files, without any network", Args: args(cobra.MinimumNArgs(1)),
-		RunE: func(_ *cobra.Command, given []string) error {
+	live := false
+	c := &cobra.Command{
+		Use: "validate FILE|DIR...", Short: "Check site and plan files, without any network, or with --live against the clusters", Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			if live {
+				return a.tryFiles(c.Context(), given)
+			}
 			set, err := readSet(spec.Set{}, given)
 			if err != nil {
 				return a.problems(err)
@@ -29,6 +33,23 @@ func (a *app) validateCommand() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&live, "live", false, "have serve look at the clusters, rights and clocks too, as doctor does for what is applied; nothing is applied")
+	return c
+}
+
+// tryFiles has the control plane look at the clusters that the files name, together with what is applied.
+func (a *app) tryFiles(ctx context.Context, files []string) error {
+	cl := a.client()
+	defer cl.Close()
+	_, next, _, err := a.changes(ctx, cl, files)
+	if err != nil {
+		return err
+	}
+	f, err := cl.Try(ctx, next.Canonical())
+	if err != nil {
+		return err
+	}
+	return a.writeFindings(f)
 }
 
 func readSet(base spec.Set, paths []string) (spec.Set, error) {
