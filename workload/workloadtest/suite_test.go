@@ -71,6 +71,10 @@ func toyHarness(*testing.T) workloadtest.Harness {
 			w.Trim("east", 12)
 			return nil
 		},
+		Lose: func(_ context.Context, site understudy.Site) (func() error, error) {
+			w.SetUp(site, false)
+			return func() error { w.SetUp(site, true); return nil }, nil
+		},
 	}
 }
 
