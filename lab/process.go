@@ -139,7 +139,13 @@ func (p *Process) Kill() error {
 }
 
 // Pause stops the process in its tracks (SIGSTOP); its connections stay open.
-func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+func (p *Process) Pause() error {
+	err := p.signal(syscall.SIGSTOP)
+	if err == nil && p.Running() {
+		awaitStopped(p.PID())
+	}
+	return err
+}
 
 // Resume lets a paused process go on (SIGCONT).
 func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }

