@@ -23,7 +23,7 @@ OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/l
 # The demo promises its story within seconds: it has the machine to itself. Of all others two run at a time, the longest
 # first: one mostly waits for its servers while another computes.
 LONGEST := ./workload/kafka ./control ./e2e ./filecopy/distcp ./wire/hdfs ./workload/kafka/internal/mirror
-REST = $$($(GO) list -e ./... | grep -vE '/understudy/(demo|e2e|control|filecopy/distcp|wire/hdfs|workload/kafka|workload/kafka/internal/mirror)$$')
+REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./demo $(LONGEST))")
 TESTFLAGS := -json -count=1 $(RACE) $(if $(RUN),-run '$(RUN)')
 # The race detector makes the exploration of all states and the sweep of all crashes too slow to be whole: they run
 # once more without it.
