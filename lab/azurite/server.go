@@ -31,15 +31,14 @@ func Key() string { return base64.StdEncoding.EncodeToString([]byte(strings.Repe
 const (
 	installLimit = 15 * time.Minute
 	startLimit   = 2 * time.Minute
-	stopLimit    = 20 * time.Second
 )
 
 // Server is an emulator in a process of its own.
 type Server struct {
-	dir     string
-	path    string
-	kept    *lab.Ports
-	process *lab.Process
+	*lab.Daemon
+	dir  string
+	path string
+	port int
 }
 
 // Fetch installs the server where it is not installed yet, and returns its directory.
@@ -73,10 +72,10 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, path: filepath.Join(path, "node_modules"), kept: kept}
-	if err := s.start(ctx); err != nil {
-		kept.Release()
-		return nil, err
+	s := &Server{dir: dir, path: filepath.Join(path, "node_modules"), port: kept.Numbers[0]}
+	s.Daemon = lab.NewDaemon("azurite", kept, startLimit, s.command, s.serves)
+	if err := s.Restart(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -85,75 +84,27 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 func Boot(t lab.Test) *Server {
 	s, err := Start(context.Background(), t.TempDir())
 	lab.Check(t, err)
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Logf("close azurite: %v", err)
-		}
-		if log, err := os.ReadFile(s.process.Log()); err == nil && t.Failed() {
-			t.Logf("log of azurite:\n%s", log)
-		}
-	})
+	s.EndWith(t)
 	return s
 }
 
-func (s *Server) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	p, err := lab.Start(lab.Command{
+func (s *Server) command() lab.Command {
+	return lab.Command{
 		Name: "azurite",
 		Path: filepath.Join(s.path, "node", "bin", "node"),
 		Args: []string{
-			filepath.Join(s.path, "azurite", "dist", "src", "blob", "main.js"), "--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(s.kept.Numbers[0]),
+			filepath.Join(s.path, "azurite", "dist", "src", "blob", "main.js"), "--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(s.port),
 			"--location", filepath.Join(s.dir, "data"), "--skipApiVersionCheck", "--disableTelemetry", "--silent",
 		},
 		Env: []string{"AZURITE_ACCOUNTS=" + Account + ":" + Key()},
 		Dir: s.dir,
 		Log: filepath.Join(s.dir, "server.log"),
-	})
-	if err != nil {
-		return err
 	}
-	s.process = p
-	if err := p.WaitPort(ctx, s.addr()); err != nil {
-		return errors.Join(err, p.Kill())
-	}
-	return nil
 }
 
-func (s *Server) addr() string { return lab.Loopback(s.kept.Numbers[0]) }
+func (s *Server) serves(ctx context.Context, p *lab.Process) error { return p.WaitPort(ctx, s.addr()) }
+
+func (s *Server) addr() string { return lab.Loopback(s.port) }
 
 // Endpoint is the URL of the account.
 func (s *Server) Endpoint() string { return "http://" + s.addr() + "/" + Account }
-
-// PID is the process id of the latest start.
-func (s *Server) PID() int { return s.process.PID() }
-
-// Stop ends the server in good order; Restart may follow.
-func (s *Server) Stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
-	defer cancel()
-	return s.process.Stop(ctx)
-}
-
-// Kill ends the server at once (kill -9); Restart may follow.
-func (s *Server) Kill() error { return s.process.Kill() }
-
-// Restart starts the server again with the same data and port. A running one is stopped first.
-func (s *Server) Restart(ctx context.Context) error {
-	if err := s.Stop(ctx); err != nil {
-		return err
-	}
-	return s.start(ctx)
-}
-
-// Pause freezes the server with its connections open.
-func (s *Server) Pause() error { return s.process.Pause() }
-
-// Resume lets a paused server go on.
-func (s *Server) Resume() error { return s.process.Resume() }
-
-// Close kills the server and gives its port back. The directory stays.
-func (s *Server) Close() error {
-	defer s.kept.Release()
-	return s.process.Kill()
-}

@@ -33,16 +33,15 @@ const healthPath = "/healthz"
 const (
 	buildLimit = 20 * time.Minute
 	startLimit = time.Minute
-	stopLimit  = 20 * time.Second
 	probeEvery = 20 * time.Millisecond
 )
 
 // Server is an S3 server in a process of its own.
 type Server struct {
-	dir     string
-	path    string
-	kept    *lab.Ports
-	process *lab.Process
+	*lab.Daemon
+	dir  string
+	path string
+	port int
 }
 
 // Fetch builds the server where it is not built yet, and returns its path.
@@ -62,14 +61,14 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, path: path, kept: kept}
-	if err := errors.Join(os.MkdirAll(s.data(), 0o755), os.MkdirAll(s.accounts(), 0o700)); err != nil {
-		kept.Release()
-		return nil, err
+	s := &Server{dir: dir, path: path, port: kept.Numbers[0]}
+	s.Daemon = lab.NewDaemon("versitygw", kept, startLimit, s.command, s.serves)
+	err = errors.Join(os.MkdirAll(s.data(), 0o755), os.MkdirAll(s.accounts(), 0o700))
+	if err == nil {
+		err = s.Restart(ctx)
 	}
-	if err := s.start(ctx); err != nil {
-		kept.Release()
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -78,24 +77,15 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 func Boot(t lab.Test) *Server {
 	s, err := Start(context.Background(), t.TempDir())
 	lab.Check(t, err)
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Logf("close versitygw: %v", err)
-		}
-		if log, err := os.ReadFile(s.process.Log()); err == nil && t.Failed() {
-			t.Logf("log of versitygw:\n%s", log)
-		}
-	})
+	s.EndWith(t)
 	return s
 }
 
 func (s *Server) data() string     { return filepath.Join(s.dir, "data") }
 func (s *Server) accounts() string { return filepath.Join(s.dir, "accounts") }
 
-func (s *Server) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	p, err := lab.Start(lab.Command{
+func (s *Server) command() lab.Command {
+	return lab.Command{
 		Name: "versitygw",
 		Path: s.path,
 		// Unnamed temporary files would be linked under a second name for a moment, which a listing shows.
@@ -104,15 +94,11 @@ func (s *Server) start(ctx context.Context) error {
 			"--iam-dir", s.accounts(), "--keep-alive", "--quiet", "posix", "--disableotmp", s.data(),
 		},
 		Log: filepath.Join(s.dir, "server.log"),
-	})
-	if err != nil {
-		return err
 	}
-	s.process = p
-	if err := errors.Join(p.WaitPort(ctx, s.Addr()), s.Probe(ctx)); err != nil {
-		return errors.Join(err, p.Kill())
-	}
-	return nil
+}
+
+func (s *Server) serves(ctx context.Context, p *lab.Process) error {
+	return errors.Join(p.WaitPort(ctx, s.Addr()), s.Probe(ctx))
 }
 
 // Probe waits until the server answers, or ctx ends.
@@ -127,7 +113,7 @@ func (s *Server) Probe(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("versitygw at %s: %w", s.Addr(), errors.Join(ctx.Err(), err))
-		case <-s.process.Done():
+		case <-s.Done():
 			return fmt.Errorf("versitygw at %s has ended: %w", s.Addr(), err)
 		case <-tick.C:
 		}
@@ -151,7 +137,7 @@ func (s *Server) ask(ctx context.Context) error {
 }
 
 // Addr is the server's address.
-func (s *Server) Addr() string { return lab.Loopback(s.kept.Numbers[0]) }
+func (s *Server) Addr() string { return lab.Loopback(s.port) }
 
 // Endpoint is the URL for clients, which name the bucket in the path.
 func (s *Server) Endpoint() string { return "http://" + s.Addr() }
@@ -174,37 +160,4 @@ func (s *Server) Damage(bucket, key string) error {
 		_, err = f.WriteAt(b[:], 0)
 	}
 	return errors.Join(err, f.Close())
-}
-
-// PID is the process id of the latest start.
-func (s *Server) PID() int { return s.process.PID() }
-
-// Stop ends the server in good order; Restart may follow.
-func (s *Server) Stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
-	defer cancel()
-	return s.process.Stop(ctx)
-}
-
-// Kill ends the server at once (kill -9); Restart may follow.
-func (s *Server) Kill() error { return s.process.Kill() }
-
-// Restart starts the server again with the same data and port. A running one is stopped first.
-func (s *Server) Restart(ctx context.Context) error {
-	if err := s.Stop(ctx); err != nil {
-		return err
-	}
-	return s.start(ctx)
-}
-
-// Pause freezes the server with its connections open.
-func (s *Server) Pause() error { return s.process.Pause() }
-
-// Resume lets a paused server go on.
-func (s *Server) Resume() error { return s.process.Resume() }
-
-// Close kills the server and gives its port back. The directory stays.
-func (s *Server) Close() error {
-	defer s.kept.Release()
-	return s.process.Kill()
 }
