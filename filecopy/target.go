@@ -3,6 +3,7 @@ package filecopy
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -99,6 +100,20 @@ type Quarantine struct {
 	// Name begins with the UTC time of the run, as in "20260102T150405Z-7".
 	Name string
 	Made time.Time
+}
+
+// quarantineTime is how the name of a quarantine begins.
+const quarantineTime = "20060102T150405Z"
+
+// QuarantineName names the quarantine of a run that began at a time.
+func QuarantineName(began time.Time, run string) string {
+	return began.UTC().Format(quarantineTime) + "-" + run
+}
+
+// QuarantineMade gives the time with which the name of a quarantine begins; an error for other names.
+func QuarantineMade(name string) (time.Time, error) {
+	at, _, _ := strings.Cut(name, "-")
+	return time.Parse(quarantineTime, at)
 }
 
 // Keeper keeps small objects of the mover beside the tree, out of sight of its readers: manifests, and what is ready. Names are

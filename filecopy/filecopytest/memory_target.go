@@ -271,8 +271,7 @@ func (m *Memory) Quarantines(_ context.Context, removeBefore time.Time) ([]filec
 	defer m.mu.Unlock()
 	var all []filecopy.Quarantine
 	for name := range m.gone {
-		at, _, _ := strings.Cut(name, "-")
-		made, err := time.Parse("20060102T150405Z", at)
+		made, err := filecopy.QuarantineMade(name)
 		if err == nil && !removeBefore.IsZero() && made.Before(removeBefore) {
 			delete(m.gone, name)
 			continue

@@ -60,8 +60,7 @@ func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]file
 		if err != nil {
 			return nil, tell(err)
 		}
-		at, _, _ := strings.Cut(info.Name, "-")
-		made, err := time.Parse("20060102T150405Z", at)
+		made, err := filecopy.QuarantineMade(info.Name)
 		if err != nil || removeBefore.IsZero() || !made.Before(removeBefore) {
 			all = append(all, filecopy.Quarantine{Name: info.Name, Made: made})
 			continue

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -226,8 +225,7 @@ func stamp(ms int64, set bool) unix.Timespec {
 
 // cutTime gives the moment in the name of a quarantine.
 func cutTime(name string) time.Time {
-	at, _, _ := strings.Cut(name, "-")
-	t, err := time.Parse("20060102T150405Z", at)
+	t, err := filecopy.QuarantineMade(name)
 	if err != nil {
 		return time.Time{}
 	}

@@ -237,7 +237,7 @@ func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 		return err
 	}
 	r.state = state{Format: formatVersion, Set: set, Base: r.head.Set.ID, BaseNumber: r.head.Set.Number}
-	r.state.Quarantine = fmt.Sprintf("%s-%s-%d", r.clock().UTC().Format("20060102T150405Z"), r.job.Name, number)
+	r.state.Quarantine = filecopy.QuarantineName(r.clock(), fmt.Sprintf("%s-%d", r.job.Name, number))
 	if err := r.at("plan"); err != nil {
 		return err
 	}

@@ -230,8 +230,7 @@ func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]file
 		names = append(names, strings.Trim(strings.TrimPrefix(o.Key, prefix), "/"))
 	}
 	for _, name := range names {
-		at, _, _ := strings.Cut(name, "-")
-		made, err := time.Parse("20060102T150405Z", at)
+		made, err := filecopy.QuarantineMade(name)
 		if err != nil || removeBefore.IsZero() || !made.Before(removeBefore) {
 			all = append(all, filecopy.Quarantine{Name: name, Made: made})
 			continue
