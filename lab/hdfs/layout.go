@@ -167,8 +167,9 @@ func (l layout) nameSite(o Options, d *daemon, home string) map[string]string {
 func secureSite(o Options) map[string]string {
 	keytab := filepath.Join(o.Dir, "conf", "hdfs.keytab")
 	return map[string]string{
-		"dfs.namenode.keytab.file": keytab,
-		"dfs.datanode.keytab.file": keytab,
+		"dfs.namenode.keytab.file":    keytab,
+		"dfs.datanode.keytab.file":    keytab,
+		"dfs.journalnode.keytab.file": keytab,
 		// A DataNode would else demand a port below 1024 or TLS where it speaks no SASL.
 		"ignore.secure.ports.for.testing": "true",
 	}

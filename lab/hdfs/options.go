@@ -40,7 +40,7 @@ type Options struct {
 	DataNodes int
 	// SeparateDataNodes gives each DataNode a JVM of its own, so that one can be killed.
 	SeparateDataNodes bool
-	// HA starts a pair of NameNodes, each in a JVM of its own, and three JournalNodes in one.
+	// HA starts a pair of NameNodes, each in a JVM of its own, and three JournalNodes in one; with Kerberos too.
 	HA bool
 	// Kerberos secures the cluster; Protection, Authentication when empty, says how much.
 	Kerberos   Realm
@@ -66,8 +66,6 @@ func (o *Options) check() error {
 	switch {
 	case o.Dir == "":
 		return fmt.Errorf("hdfs %s: no directory given", o.Name)
-	case o.HA && o.Kerberos != nil:
-		return errors.New("the lab has no pair of NameNodes with Kerberos")
 	case o.Kerberos == nil && o.Protection != Authentication:
 		return errors.New("protection needs Kerberos")
 	}
@@ -97,6 +95,7 @@ func (o Options) everywhere() map[string]string {
 			"hadoop.security.auth_to_local":                    "RULE:[1:$1@$0](.*@" + o.Kerberos.Name() + ")s/@.*//\nRULE:[2:$1@$0](.*@" + o.Kerberos.Name() + ")s/@.*//\nDEFAULT",
 			"dfs.namenode.kerberos.principal":                  o.principal(),
 			"dfs.datanode.kerberos.principal":                  o.principal(),
+			"dfs.journalnode.kerberos.principal":               o.principal(),
 			"hadoop.kerberos.keytab.login.autorenewal.enabled": "true",
 		})
 	}

@@ -6,13 +6,17 @@ import (
 	"time"
 
 	"github.com/understudy-dr/understudy/lab/hdfs"
+	"github.com/understudy-dr/understudy/lab/kerberos"
 )
 
-// TestPairOfNameNodes fails over in good order and after a kill, and finds everything that was acknowledged.
+// TestPairOfNameNodes fails over in good order and after a kill, and finds everything that was acknowledged. The pair knows nobody
+// without a ticket; others have pairs without Kerberos.
 func TestPairOfNameNodes(t *testing.T) {
-	j := open(t).client
+	open(t)
+	k := kerberos.Boot(t, kerberos.Options{})
+	j := hdfs.OpenClient(t, k)
 	start := time.Now()
-	c := hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true})
+	c := hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, Kerberos: k, Protection: hdfs.Privacy})
 	t.Logf("four JVMs ready after %v", time.Since(start))
 	a := c.Access()
 	active := func(want string) {
