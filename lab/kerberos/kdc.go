@@ -41,6 +41,8 @@ type KDC struct {
 	kept    *lab.Ports
 	process *lab.Process
 	admin   sync.Mutex
+	// distrusts says that every clock counts as wrong.
+	distrusts bool
 }
 
 // tools are the paths of what Debian calls krb5-kdc and krb5-admin-server.
@@ -124,6 +126,10 @@ func (k *KDC) prepare(ctx context.Context) error {
 	if err := os.WriteFile(k.Config(), []byte(k.clientConfig()), 0o644); err != nil {
 		return err
 	}
+	wary := strings.Replace(k.clientConfig(), "[libdefaults]\n", "[libdefaults]\n clockskew = -60\n", 1)
+	if err := os.WriteFile(k.wary(), []byte(wary), 0o644); err != nil {
+		return err
+	}
 	if err := os.WriteFile(filepath.Join(k.opts.Dir, "kdc.conf"), []byte(k.serverConfig()), 0o644); err != nil {
 		return err
 	}
@@ -176,7 +182,11 @@ func (k *KDC) serverConfig() string {
 
 // env leads the programs to our configuration.
 func (k *KDC) env() []string {
-	return []string{"KRB5_CONFIG=" + k.Config(), "KRB5_KDC_PROFILE=" + filepath.Join(k.opts.Dir, "kdc.conf")}
+	config := k.Config()
+	if k.distrusts {
+		config = k.wary()
+	}
+	return []string{"KRB5_CONFIG=" + config, "KRB5_KDC_PROFILE=" + filepath.Join(k.opts.Dir, "kdc.conf")}
 }
 
 // tool runs one of the programs to its end.
@@ -221,6 +231,9 @@ func (k *KDC) Addr() string { return lab.Loopback(k.kept.Numbers[0]) }
 // Config is the path of a krb5.conf for clients.
 func (k *KDC) Config() string { return filepath.Join(k.opts.Dir, "krb5.conf") }
 
+// wary is the centre's own krb5.conf while it trusts no clock.
+func (k *KDC) wary() string { return filepath.Join(k.opts.Dir, "wary.conf") }
+
 // Log is the path of the centre's log, which goes on over restarts.
 func (k *KDC) Log() string { return filepath.Join(k.opts.Dir, "kdc.log") }
 
@@ -244,6 +257,22 @@ func (k *KDC) Keytab(principal string) (string, error) {
 	_, err := os.Stat(path)
 	return path, err
 }
+
+// Limit bounds the life of a principal's tickets, whole seconds, below the centre's own bound.
+func (k *KDC) Limit(principal string, life time.Duration) error {
+	return k.modify(fmt.Sprintf("-maxlife \"%d seconds\"", int(life.Seconds())), principal)
+}
+
+func (k *KDC) modify(what, principal string) error {
+	k.admin.Lock()
+	defer k.admin.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	return k.tool(ctx, k.tools.admin, "-q", "modprinc "+what+" "+principal)
+}
+
+// Demand has the centre ask a principal for a proof by its keys and clock before it gives a ticket, as Active Directory does.
+func (k *KDC) Demand(principal string) error { return k.modify("+requires_preauth", principal) }
 
 // Remove deletes a principal: its next request for a ticket is refused. Its keytab file stays.
 func (k *KDC) Remove(principal string) error {
@@ -270,6 +299,12 @@ func (k *KDC) Restart(ctx context.Context) error {
 		return err
 	}
 	return k.start(ctx)
+}
+
+// Distrust starts the centre again, so that from then on it takes every client's clock for wrong, or no longer does.
+func (k *KDC) Distrust(ctx context.Context, clocks bool) error {
+	k.distrusts = clocks
+	return k.Restart(ctx)
 }
 
 // Pause freezes the centre with its connections open.

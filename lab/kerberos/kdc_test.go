@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -52,6 +53,39 @@ func TestKeysWorkAndOutliveAKill(t *testing.T) {
 	}
 	if out, err := kinit(t, k, "alice", alice); err != nil {
 		t.Errorf("after the restart: %s, %v", out, err)
+	}
+}
+
+func TestTicketsAreShortAndClocksDistrusted(t *testing.T) {
+	k := kerberos.Boot(t, kerberos.Options{})
+	alice, err := k.Keytab("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Limit("alice", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := kinit(t, k, "alice", alice); err != nil {
+		t.Fatalf("%s, %v", out, err)
+	}
+	if err := k.Limit("nobody", time.Second); err == nil {
+		t.Error("nobody was limited")
+	}
+	// The log tells from when to when a ticket is good only by its effects; those are seen on HDFS. A clock shows in the request itself.
+	if err := k.Distrust(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Demand("alice"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := kinit(t, k, "alice", alice); err == nil || !strings.Contains(out, "Clock skew") {
+		t.Errorf("a clock is trusted: %s, %v", out, err)
+	}
+	if err := k.Distrust(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := kinit(t, k, "alice", alice); err != nil {
+		t.Errorf("a clock is distrusted still: %s, %v", out, err)
 	}
 }
 
