@@ -24,5 +24,6 @@ func storageCodes() []Explanation {
 		{"US618", "Neither file, directory nor link", "The tree holds a device, a socket, a pipe or an encrypted or striped file that cannot be copied. Nothing was changed at the target. Leave it out, or remove it."},
 		{"US619", "A right is missing at a store", "The store denied a call; the path and the call are in the message. A mover needs to read all of the source, and to write, set owners and rename at the target and in its hidden directory beside it. Give its user these rights and run the job again; it goes on from where it was."},
 		{"US620", "Another run's set is ready", "A set that an earlier run staged and verified waits at the target. A new run does not stage beside it. Finish it, which needs no source, or drop it."},
+		{"US621", "The target is full", "A disk, a quota of bytes or of names, or the room for entries in one directory was used up in the middle of a run. What readers see is whole. What is staged already stays staged: make room or raise the quota, and retry."},
 	}
 }

@@ -51,6 +51,8 @@ var (
 	ErrGuard = errors.New("filecopy: refused by a guard")
 	// ErrName means that the store cannot hold a name.
 	ErrName = errors.New("filecopy: the store cannot hold this name")
+	// ErrFull means that a disk, a quota or another bound of the store is used up.
+	ErrFull = errors.New("filecopy: the store is full")
 	// ErrBusy means that the store asks for fewer requests: the mover lowers its concurrency and tries again.
 	ErrBusy = errors.New("filecopy: the store asks for fewer requests")
 	// ErrNothingReady means that there is no ready set to finish.

@@ -193,6 +193,8 @@ func tell(err error, op, path string) error {
 		return &told{filecopy.ErrNotFound, op, path, err}
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENOTEMPTY), errors.Is(err, fs.ErrExist):
 		return &told{filecopy.ErrChanged, op, path, err}
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return &told{filecopy.ErrFull, op, path, err}
 	}
 	return &fs.PathError{Op: op, Path: path, Err: err}
 }

@@ -96,6 +96,14 @@ func (s *Store) Write(_ context.Context, h filecopy.Handle, p filecopy.Part, r i
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
+	return full(err)
+}
+
+// full names an error of a disk without room, whichever call met it.
+func full(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return errors.Join(filecopy.ErrFull, err)
+	}
 	return err
 }
 

@@ -222,7 +222,7 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return errors.Join(full(err), os.Remove(f.Name()))
 	}
 	return dir.Sync()
 }
