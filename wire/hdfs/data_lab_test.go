@@ -214,3 +214,23 @@ func TestAbortLeavesNothing(t *testing.T) {
 	_, err = w.Write([]byte("x"))
 	refused(t, err, hdfs.ErrClosed)
 }
+
+// A file that is replaced while it is read is read to its end or not at all: never on in the middle of the other.
+func TestAReplacedFileIsNotReadOn(t *testing.T) {
+	p := open(t)
+	p.write("f", random(7, small), hdfs.CreateOptions{Replication: 1})
+	p.write("g", random(8, small), hdfs.CreateOptions{Replication: 1})
+	b, err := p.Locate(t.Context(), p.at("f"), 0, -1)
+	must(t, err)
+	// Nothing answers where the block is said to lie, so the reader asks for it again.
+	node := *b.List[0].Replicas[0].Node
+	node.Port = 1
+	b.List[0].Replicas[0].Node = &node
+	r, err := p.OpenInfo(t.Context(), &hdfs.FileInfo{Path: p.at("f"), Blocks: b})
+	must(t, err)
+	defer r.Close()
+	must(t, p.Replace(t.Context(), p.at("g"), p.at("f")))
+	if got, err := io.ReadAll(r); err == nil || len(got) > 0 {
+		t.Errorf("%d bytes of another file were read, %v", len(got), err)
+	}
+}

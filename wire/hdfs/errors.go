@@ -28,6 +28,8 @@ var (
 	ErrRetriable = errors.New("the server asks to try again")
 	// ErrQuota is a quota of names, space or snapshots that is used up.
 	ErrQuota = errors.New("quota exceeded")
+	// ErrNoSpace is a cluster without room for a block, or a directory that holds as many entries as it may.
+	ErrNoSpace = errors.New("no room left")
 	// ErrLease is a file that another client is writing, or that this one no longer holds.
 	ErrLease = errors.New("the lease of the file is not held")
 	// ErrUnavailable is a NameNode that cannot be reached.
@@ -117,6 +119,8 @@ func (e *RemoteError) Is(target error) bool {
 		return e.is("RetriableException", "ServerTooBusyException") || e.starting()
 	case ErrQuota:
 		return e.is("QuotaExceededException", "NSQuotaExceededException", "DSQuotaExceededException", "QuotaByStorageTypeExceededException")
+	case ErrNoSpace:
+		return e.is("MaxDirectoryItemsExceededException") || strings.Contains(e.Message, "could only be written to 0 of the")
 	case ErrLease:
 		return e.is("LeaseExpiredException", "AlreadyBeingCreatedException", "RecoveryInProgressException")
 	case ErrUnsupported:
@@ -176,7 +180,8 @@ func wrap(op, path, server string, err error) error {
 		return nil
 	}
 	var refused *rpc.ServerError
-	if errors.As(err, &refused) {
+	var login *LoginError
+	if !errors.As(err, &login) && errors.As(err, &refused) {
 		return &RemoteError{Op: op, Path: path, Server: server, Class: refused.Class, Message: refused.Message, code: refused.Code}
 	}
 	if errors.Is(err, rpc.ErrTimeout) {

@@ -2,7 +2,10 @@ package hdfs_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +54,9 @@ func TestKerberos(t *testing.T) {
 				RPCProtection: hdfs.Protection(s.protection), DataProtection: s.data,
 			}})
 			p.secure(cluster)
+			if s.protection == labhdfs.Authentication && s.properties == nil {
+				p.ticketsRunOut(kdc)
+			}
 		})
 	}
 }
@@ -82,6 +88,37 @@ func (p place) secure(cluster *labhdfs.Cluster) {
 	p.listed(append(append(data, data[:1000]...), data[:1000]...))
 	_, err = hdfs.Dial(ctx, hdfs.Options{NameNodes: cluster.Addrs(), User: labhdfs.Superuser})
 	refused(p.TB, err, hdfs.ErrUnauthenticated)
+}
+
+// ticketsRunOut holds a client over the end of its tickets: they are fetched anew by keytab, until the realm knows the principal no more.
+func (p place) ticketsRunOut(kdc *kerberos.KDC) {
+	ctx := p.Context()
+	keytab, err := kdc.Keytab("brief")
+	must(p.TB, err)
+	must(p.TB, kdc.Limit("brief", 3*time.Second))
+	c := dial(p.TB, hdfs.Options{NameNodes: p.cluster.Addrs(), Kerberos: &hdfs.Kerberos{
+		Principal: "brief@" + kdc.Name(), Keytab: keytab, Config: kdc.Config(), ServicePrincipal: "hdfs/localhost",
+	}})
+	p.until("tickets were fetched three times", func() bool {
+		log, err := os.ReadFile(kdc.Log())
+		must(p.TB, err)
+		return strings.Count(string(log), "brief@"+kdc.Name()+" for krbtgt/") >= 3
+	})
+	// It takes a connection of its own, and so a ticket that is good now.
+	_, err = c.NamespaceInfo(ctx)
+	must(p.TB, err)
+	must(p.TB, kdc.Remove("brief"))
+	p.until("nobody gets a ticket", func() bool {
+		_, err = c.NamespaceInfo(ctx)
+		return err != nil
+	})
+	var login *hdfs.LoginError
+	if !errors.As(err, &login) || login.Reason != hdfs.ReasonPrincipal || !errors.Is(err, hdfs.ErrUnauthenticated) {
+		p.Errorf("of a principal that is gone: %v", err)
+	}
+	if _, err := c.HAState(ctx); err != nil {
+		p.Errorf("a connection that was made before ends with the ticket: %v", err)
+	}
 }
 
 // listed reads a file by a listing, whose blocks come without the tokens that open them, and many times over one set of connections.

@@ -194,6 +194,9 @@ func (r *FileReader) blockAt(pos int64) (*Block, *ErasurePolicy, error) {
 // errAgain says that asking for the locations again did not help.
 var errAgain = errors.New("asked the NameNode again for the locations at this place already")
 
+// errReplaced keeps a reader from going on in the middle of another file of the same name.
+var errReplaced = errors.New("another file has this name now")
+
 // refresh asks for the locations again, once for a place: blocks move, tokens expire, DataNodes come back.
 func (r *FileReader) refresh(pos int64) error {
 	r.mu.Lock()
@@ -208,6 +211,11 @@ func (r *FileReader) refresh(pos int64) error {
 	}
 	if b.Length < r.blocks.Length {
 		return fmt.Errorf("the file has %d bytes now and had %d when it was opened", b.Length, r.blocks.Length)
+	}
+	for i, was := range r.blocks.List {
+		if i >= len(b.List) || b.List[i].ID != was.ID {
+			return errReplaced
+		}
 	}
 	b.Length = r.blocks.Length
 	r.blocks = b

@@ -39,11 +39,11 @@ func newLogin(k Kerberos, running func(func())) (*login, error) {
 	cfg, err := config.Load(path)
 	var unsupported config.UnsupportedDirective
 	if err != nil && !errors.As(err, &unsupported) {
-		return nil, err
+		return nil, &LoginError{Principal: k.Principal, Reason: ReasonConfig, Err: err}
 	}
 	keys, err := keytab.Load(k.Keytab)
 	if err != nil {
-		return nil, err
+		return nil, &LoginError{Principal: k.Principal, Reason: ReasonKeytab, Err: err}
 	}
 	name, realm, ok := strings.Cut(k.Principal, "@")
 	if !ok {
@@ -69,9 +69,22 @@ func (l *login) nameNode(ctx context.Context, address string) (sasl.Mechanism, e
 	service, _, _ = strings.Cut(strings.ReplaceAll(service, "_HOST", strings.ToLower(host)), "@")
 	t, err := l.ticket(ctx, service)
 	if err != nil {
-		return nil, errors.Join(ErrUnauthenticated, fmt.Errorf("no ticket of %s for %s: %w", l.cfg.Principal, service, err))
+		failed := &LoginError{Principal: l.cfg.Principal, Service: service, Reason: loginReason(err.Error()), Err: err}
+		if ctx.Err() != nil {
+			failed.Reason = ReasonKDC
+		}
+		return nil, failed
 	}
 	return sasl.NewGSSAPI(t, quality(l.cfg.RPCProtection)), nil
+}
+
+// turnedAway is a NameNode's word on the ticket that it was shown.
+func (l *login) turnedAway(err error) error {
+	failed := &LoginError{Principal: l.cfg.Principal, Service: l.cfg.ServicePrincipal, Reason: ReasonServer, Err: err}
+	if loginReason(err.Error()) == ReasonClock {
+		failed.Reason = ReasonClock
+	}
+	return failed
 }
 
 // ticket asks the KDC, or takes a ticket that is good still. The library knows no contexts: when ctx ends its exchange is left to end by itself.

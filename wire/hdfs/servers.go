@@ -196,7 +196,10 @@ func (s *servers) dialFor(ctx context.Context, server, protocol string) (*rpc.Co
 	}
 	conn, err := rpc.Connect(ctx, cfg)
 	var refused *rpc.ServerError
-	if err == nil || ctx.Err() != nil || errors.As(err, &refused) || errors.Is(err, ErrUnauthenticated) {
+	if errors.As(err, &refused) && refused.Code == codeUnauthorized && s.client.login != nil {
+		return nil, s.client.login.turnedAway(err)
+	}
+	if err == nil || ctx.Err() != nil || refused != nil || errors.Is(err, ErrUnauthenticated) {
 		return conn, err
 	}
 	if errors.Is(err, rpc.ErrNoKerberos) {

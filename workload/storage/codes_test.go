@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -98,6 +99,12 @@ func TestSpecificationsAreChecked(t *testing.T) {
 		"no NameNode": func(_ *storage.Config, s workload.Spec) {
 			s.Clusters[east] = &storage.HDFS{Writer: &storage.Writer{}}
 		},
+		"a protection": func(_ *storage.Config, s workload.Spec) {
+			s.Clusters[east] = &storage.HDFS{Namenodes: []string{"nn:8020"}, Kerberos: &storage.Kerberos{Principal: "us", Keytab: "us", DataProtection: "secret"}}
+		},
+		"a writer's protection": func(_ *storage.Config, s workload.Spec) {
+			s.Clusters[east] = &storage.HDFS{Namenodes: []string{"nn:8020"}, Writer: &storage.Writer{Kerberos: &storage.Kerberos{Principal: "us", Keytab: "us", Protection: "none"}}}
+		},
 		"a relative root": func(_ *storage.Config, s workload.Spec) { s.Clusters[east] = &storage.Local{Root: "here"} },
 	} {
 		q := newPair(t)
@@ -147,6 +154,21 @@ func TestWhatIsNotThereIsNotCopied(t *testing.T) {
 	wants(t, "US702", err)
 	_, err = p.decided(w, p.stage(understudy.Replicate, understudy.StageProvision, nil))
 	must(t, err)
+}
+
+// TestASilentStoreIsOutOfReach looks at a NameNode that takes connections and says nothing.
+func TestASilentStoreIsOutOfReach(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { must(t, silent.Close()) })
+	p := newPair(t)
+	p.spec.Clusters[west] = &storage.HDFS{Namenodes: []string{silent.Addr().String()}, User: "hdfs"}
+	obs, err := p.opened(t).Observe(workload.WithSilent(t.Context(), west))
+	must(t, err)
+	if s := obs.Sites[west]; s.Presence != workload.Unreachable {
+		t.Errorf("it is %s", s.Presence)
+	}
+	wants(t, "US702", obs.Sites[west].Error)
 }
 
 func TestExchangedStoresAreRefused(t *testing.T) {

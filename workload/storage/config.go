@@ -83,6 +83,9 @@ type Kerberos struct {
 	Keytab    understudy.SecretName `yaml:"keytab" json:"keytab" doc:"the secret that holds the keytab"`
 	Config    string                `yaml:"config,omitempty" json:"config,omitempty" doc:"path of krb5.conf" default:"/etc/krb5.conf"`
 	Service   string                `yaml:"service,omitempty" json:"service,omitempty" doc:"the NameNodes' principal" default:"hdfs/_HOST"`
+	// Protection is what NameNodes are asked for at least, DataProtection what DataNodes are spoken to with.
+	Protection     string `yaml:"protection,omitempty" json:"protection,omitempty" doc:"the least that is taken of NameNodes, as in hadoop.rpc.protection: authentication, integrity or privacy; left out, what they offer"`
+	DataProtection string `yaml:"dataProtection,omitempty" json:"dataProtection,omitempty" doc:"what the cluster's dfs.data.transfer.protection says: authentication, integrity or privacy; left out where it says nothing"`
 }
 
 // Writer is an ordinary user.

@@ -28,6 +28,10 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 	if len(id.Dead) > 0 {
 		find("warning", "US718", "", fmt.Sprintf("the NameNode misses %d DataNodes: %s", len(id.Dead), some(id.Dead)), "start them")
 	}
+	if id.Writer != "" {
+		find("warning", "US726", "", "the ordinary writer cannot act, so no fence can be proved: "+id.Writer,
+			"name one under writer in the site file, with Kerberos its principal and keytab; it needs no rights")
+	}
 	for _, t := range s.Trees {
 		if t.stamp != nil && t.stamp.ControlPlane == w.opening.ControlPlane && (t.stamp.Plan != w.spec.Plan || t.stamp.Workload != w.spec.Name) {
 			find("refuse", "US703", t.Path, fmt.Sprintf("the tree belongs to workload %s/%s", t.stamp.Plan, t.stamp.Workload), "leave it out here, or unprotect that workload first")

@@ -16,7 +16,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	w := &Workload{cfg: &Config{}, spec: workload.Spec{Plan: "contoso", Name: "curated"}}
 	tree := treeFacts{Path: "/data", There: true, Root: image{Owner: "app", Mode: 0o755}, Snapshots: "off"}
 	sick := siteFacts{
-		Identity: place.Identity{User: "understudy", Skew: -time.Minute, Nodes: 3, Unreachable: []string{"10.0.0.1:9866"}, Dead: []string{"10.0.0.2:9866"}},
+		Identity: place.Identity{User: "understudy", Skew: -time.Minute, Nodes: 3, Unreachable: []string{"10.0.0.1:9866"}, Dead: []string{"10.0.0.2:9866"}, Writer: "no key"},
 		Trees:    []treeFacts{tree},
 	}
 	found := map[understudy.Code]int{}
@@ -26,7 +26,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("finding %+v", f)
 		}
 	}
-	if found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 {
+	if found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 || found["US726"] != 1 {
 		t.Errorf("found %v", found)
 	}
 	tree.Root.Owner, tree.Snapshots = "understudy", "on"

@@ -30,5 +30,8 @@ func (k *Kerberos) login() (*hdfs.Kerberos, string) {
 	if k == nil {
 		return nil, ""
 	}
-	return &hdfs.Kerberos{Principal: k.Principal, Config: k.Config, ServicePrincipal: k.Service}, string(k.Keytab)
+	return &hdfs.Kerberos{
+		Principal: k.Principal, Config: k.Config, ServicePrincipal: k.Service,
+		RPCProtection: hdfs.Protection(k.Protection), DataProtection: hdfs.Protection(k.DataProtection),
+	}, string(k.Keytab)
 }

@@ -8,14 +8,19 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
 // failure gives errors of stores a code, and leaves errors that have one, and the context's own, as they are.
 func (w *Workload) failure(s understudy.Site, tree, doing string, err error) error {
 	var coded *understudy.Error
-	if err == nil || errors.As(err, &coded) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	unreachable := errors.Is(err, place.ErrUnreachable)
+	if err == nil || errors.As(err, &coded) || !unreachable && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return err
+	}
+	if e := w.noLogin(s, err); e != nil {
+		return e
 	}
 	e := &understudy.Error{
 		Code: "US701", Kind: understudy.KindRetry, Op: "storage", Object: w.object(s, tree), Summary: fmt.Sprintf("cannot %s the tree", doing), Err: err,
@@ -24,13 +29,51 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 		e.Summary = fmt.Sprintf("cannot %s the store", doing)
 	}
 	switch {
-	case errors.Is(err, place.ErrUnreachable):
+	case unreachable:
 		e.Code, e.Kind = "US702", understudy.KindUnreachable
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, place.ErrRefused):
 		e.Code, e.Kind = "US705", understudy.KindDenied
 		e.Fix = "give understudy's user the right, or run it as a superuser of the store"
 	case errors.Is(err, filecopy.ErrNotFound):
 		e.Code, e.Kind = "US704", understudy.KindNotFound
+	}
+	return e
+}
+
+// noLogin says why a store knows us not, and what to do about it; nil for other errors.
+func (w *Workload) noLogin(s understudy.Site, err error) error {
+	var login *hdfs.LoginError
+	if !errors.As(err, &login) && !errors.Is(err, hdfs.ErrUnauthenticated) {
+		return nil
+	}
+	e := &understudy.Error{
+		Code: "US725", Kind: understudy.KindDenied, Op: "storage.login", Object: w.object(s, ""), Summary: "cannot log in to the store", Why: err.Error(), Err: err,
+		Fix: "say in the site file how the cluster wants to be spoken to: kerberos where it asks for it, user where it does not",
+	}
+	var refused *hdfs.RemoteError
+	if errors.As(err, &refused) {
+		e.Why = refused.Error()
+	}
+	if login == nil {
+		return e
+	}
+	e.Why = login.Error()
+	e.Summary = "cannot log in to the store as " + login.Principal
+	switch login.Reason {
+	case hdfs.ReasonKeytab:
+		e.Fix = "store the principal's present keytab under the secret that the site file names; `klist -k FILE` shows what one holds"
+	case hdfs.ReasonConfig:
+		e.Fix = "correct the krb5.conf that the site file names under kerberos.config: it must name a KDC of the realm"
+	case hdfs.ReasonPrincipal:
+		e.Fix = "correct kerberos.principal in the site file, or let the realm know it again: its KDC does not let it in"
+	case hdfs.ReasonService:
+		e.Fix = "set kerberos.service in the site file to what dfs.namenode.kerberos.principal says, and name the NameNodes as that principal does"
+	case hdfs.ReasonClock:
+		e.Fix = "set the clocks of understudy, of the KDC and of the NameNodes by NTP: Kerberos bears five minutes"
+	case hdfs.ReasonKDC:
+		e.Kind, e.Fix = understudy.KindUnreachable, "bring the KDC back, or correct its address in the krb5.conf that the site file names; tickets that are held go on for a while"
+	case hdfs.ReasonServer:
+		e.Fix = "look into the NameNode's log: it took the ticket for another's, or does not know the realm"
 	}
 	return e
 }

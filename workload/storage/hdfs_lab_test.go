@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	"github.com/understudy-dr/understudy/lab/kerberos"
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage"
@@ -26,28 +28,46 @@ import (
 // root is the tree of the lab.
 const root = "/data/curated"
 
-// court is two real clusters under a control plane, with Hadoop's own client as the judge of both.
+// court is two real clusters with Kerberos under a control plane, with Hadoop's own client as the judge of both. West is a pair of NameNodes,
+// and has another protection. Without Kerberos the end-to-end tests tell the same story.
 type court struct {
 	*testing.T
+	kdc      *kerberos.KDC
 	judge    *labhdfs.Client
 	clusters map[understudy.Site]*labhdfs.Cluster
 	spec     workload.Spec
 	dir      string
-	plane    *controltest.Plane
+	// secrets are files beside the keytabs of the realm.
+	secrets map[string]string
+	plane   *controltest.Plane
 }
+
+// us is understudy's principal. Its tickets are short, so that they run out many times on the way.
+const (
+	us         = "understudy"
+	ticketLife = 10 * time.Second
+)
 
 // newCourt starts both clusters, with a tree of the user app at east.
 func newCourt(t *testing.T) *court {
-	all := labhdfs.BootAll(t, labhdfs.Options{Name: "east"}, labhdfs.Options{Name: "west"})
-	c := &court{T: t, judge: labhdfs.OpenClient(t), clusters: map[understudy.Site]*labhdfs.Cluster{east: all[0], west: all[1]}, dir: t.TempDir()}
+	c := &court{T: t, kdc: kerberos.Boot(t, kerberos.Options{}), dir: t.TempDir()}
+	super := map[string]string{"hadoop.user.group.static.mapping.overrides": labhdfs.Superuser + "=supergroup;" + us + "=supergroup"}
+	all := labhdfs.BootAll(t,
+		labhdfs.Options{Name: "east", Kerberos: c.kdc, Protection: labhdfs.Integrity, Properties: super},
+		labhdfs.Options{Name: "west", Kerberos: c.kdc, Protection: labhdfs.Privacy, HA: true, Properties: super})
+	c.judge = labhdfs.OpenClient(t, c.kdc)
+	c.clusters = map[understudy.Site]*labhdfs.Cluster{east: all[0], west: all[1]}
+	c.keytab(us)
+	c.must(c.kdc.Limit(us, ticketLife))
 	c.spec = workload.Spec{
 		Plan: "contoso", Name: "curated", Kind: storage.Name, Architecture: understudy.StandbySecondary, Engine: understudy.Native,
 		Home: east, Sites: []understudy.Site{east, west}, RPO: 5 * time.Hour, Clusters: map[understudy.Site]any{},
 		Config: &storage.Config{Trees: []storage.Tree{{Path: root}}, Guard: storage.Guard{Deletes: 1000, Percent: 100, Keep: time.Hour}},
 	}
-	for site, cluster := range c.clusters {
+	for site, protection := range map[understudy.Site]labhdfs.Protection{east: labhdfs.Integrity, west: labhdfs.Privacy} {
 		c.spec.Clusters[site] = &storage.HDFS{
-			Namenodes: cluster.Addrs(), User: labhdfs.Superuser, Writer: &storage.Writer{User: "app"}, SuperUsers: []string{labhdfs.Superuser},
+			Namenodes: c.clusters[site].Addrs(), Kerberos: c.login(us, protection), Writer: &storage.Writer{Kerberos: c.login("app", protection)},
+			SuperUsers: []string{labhdfs.Superuser, us},
 		}
 	}
 	c.must(c.judge.MkdirAll(t.Context(), c.as(east), root))
@@ -59,7 +79,7 @@ func newCourt(t *testing.T) *court {
 		Registry: workload.NewRegistry(storage.Kind()), DataDir: c.dir,
 		Plan: workload.Plan{Name: "contoso", Home: east, Sites: c.spec.Sites, Workloads: []workload.Planned{{Spec: c.spec, OnFailure: understudy.Stop, Schedule: every}}},
 		Options: func(o *control.Options) {
-			o.StepBudget = time.Minute
+			o.StepBudget, o.Secret = time.Minute, c.secret
 		},
 	})
 	c.plane.Apply()
@@ -71,9 +91,57 @@ func (c *court) must(err error) {
 	must(c.T, err)
 }
 
-// as is the access of understudy's user, and app that of the ordinary one.
-func (c *court) as(s understudy.Site) labhdfs.Access  { return c.clusters[s].Access() }
-func (c *court) app(s understudy.Site) labhdfs.Access { return c.clusters[s].As("app", "") }
+// keytab is the file with a principal's keys.
+func (c *court) keytab(principal string) string {
+	c.Helper()
+	path, err := c.kdc.Keytab(principal)
+	c.must(err)
+	return path
+}
+
+// login is that of a principal, in the words of a site file; the secret with its keytab has its name.
+func (c *court) login(principal string, p labhdfs.Protection) *storage.Kerberos {
+	c.keytab(principal)
+	return &storage.Kerberos{
+		Principal: principal + "@" + c.kdc.Name(), Keytab: understudy.SecretName(principal), Config: c.kdc.Config(), Service: "hdfs/localhost",
+		Protection: string(p), DataProtection: string(p),
+	}
+}
+
+// secret reads a keytab.
+func (c *court) secret(_ context.Context, name string) ([]byte, error) {
+	path, ok := c.secrets[name]
+	if ok {
+		return os.ReadFile(path)
+	}
+	path, err := c.kdc.Keytab(name)
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// as is the access of a superuser, and app that of the ordinary user.
+func (c *court) as(s understudy.Site) labhdfs.Access { return c.clusters[s].Access() }
+func (c *court) app(s understudy.Site) labhdfs.Access {
+	return c.clusters[s].As("app", c.keytab("app"))
+}
+
+// opened opens the workload beside the control plane's own, after a change of a site's endpoint.
+func (c *court) opened(site understudy.Site, change func(*storage.HDFS)) workload.Workload {
+	c.Helper()
+	spec := c.spec
+	spec.Clusters = maps.Clone(c.spec.Clusters)
+	e := *spec.Clusters[site].(*storage.HDFS)
+	login, writer := *e.Kerberos, *e.Writer.Kerberos
+	e.Kerberos, e.Writer = &login, &storage.Writer{Kerberos: &writer}
+	change(&e)
+	spec.Clusters[site] = &e
+	w, err := storage.Kind().Open(c.Context(), spec, workload.Opening{ControlPlane: "cp-1", DataDir: c.TempDir(), Secret: c.secret})
+	c.must(err)
+	c.Cleanup(func() { c.must(w.Close()) })
+	return w
+}
 
 // puts has the ordinary user write files of a few sizes.
 func (c *court) puts(s understudy.Site, prefix string, n int) {
@@ -122,10 +190,15 @@ func (c *court) look(s understudy.Site) string {
 	return fmt.Sprintf("%s %04o %s", e.Owner, e.Mode, e.ACL)
 }
 
+// kerberos is understudy's login in the words of the client.
+func (c *court) kerberos() *wire.Kerberos {
+	return &wire.Kerberos{Principal: us + "@" + c.kdc.Name(), Keytab: c.keytab(us), Config: c.kdc.Config(), ServicePrincipal: "hdfs/localhost"}
+}
+
 // snapshots lists the snapshots of a root; "none" when it cannot have any.
 func (c *court) snapshots(s understudy.Site) []string {
 	c.Helper()
-	client, err := wire.Dial(c.Context(), wire.Options{NameNodes: c.clusters[s].Addrs(), User: labhdfs.Superuser})
+	client, err := wire.Dial(c.Context(), wire.Options{NameNodes: c.clusters[s].Addrs(), Kerberos: c.kerberos()})
 	c.must(err)
 	defer client.Close()
 	var names []string
@@ -177,8 +250,10 @@ func TestLifeOnHDFS(t *testing.T) {
 		do   func()
 	}{
 		{"know who answers", c.knows},
+		{"say why a login fails", c.isTurnedAway},
 		{"protect", c.isProtected},
 		{"replicate by the difference", c.replicates},
+		{"replicate over a failover of the NameNodes", c.replicatesOver},
 		{"switch over from under a writer, and back", c.switches},
 		{"fail over from a primary that was killed", c.failsOver},
 		{"reprotect what came back", c.reprotects},
@@ -195,17 +270,14 @@ func TestLifeOnHDFS(t *testing.T) {
 
 // knows wants both clusters to tell who they are, and all DataNodes to be in reach; and one that is out of reach to be named.
 func (c *court) knows() {
-	w, err := storage.Kind().Open(c.Context(), c.spec, workload.Opening{ControlPlane: "cp-1", DataDir: c.TempDir()})
-	c.must(err)
-	defer w.Close()
-	obs, err := w.Observe(c.Context())
+	obs, err := c.opened(east, func(*storage.HDFS) {}).Observe(c.Context())
 	c.must(err)
 	a, b := obs.Sites[east], obs.Sites[west]
 	if a.Identity == b.Identity || !strings.HasPrefix(a.Identity, "hdfs.CID-") || a.Version == "" || len(obs.Findings) != 0 {
 		c.Errorf("east is %+v, west %+v, findings %+v", a, b, obs.Findings)
 	}
 	data := c.clusters[east].DataAddrs()
-	site := place.HDFS(place.HDFSConfig{Login: place.Login{User: labhdfs.Superuser}, Options: wire.Options{
+	site := place.HDFS(place.HDFSConfig{Login: place.Login{Kerberos: c.kerberos(), Keytab: us}, Secret: c.secret, Options: wire.Options{
 		NameNodes: c.clusters[east].Addrs(),
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if address == data[0] {
@@ -214,9 +286,9 @@ func (c *court) knows() {
 			return (&net.Dialer{}).DialContext(ctx, network, address)
 		},
 	}})
-	defer site.Close()
+	defer func() { c.must(site.Close()) }()
 	id, err := site.Look(c.Context())
-	if err != nil || id.Nodes != 2 || !slices.Equal(id.Unreachable, data[:1]) || !id.Super || id.Skew.Abs() > time.Minute {
+	if err != nil || id.Nodes != 2 || !slices.Equal(id.Unreachable, data[:1]) || !id.Super || id.Skew.Abs() > time.Minute || id.Writer == "" {
 		c.Errorf("east is %+v, %v; its DataNodes are %v", id, err, data)
 	}
 }
@@ -282,7 +354,7 @@ func (c *court) failsOver() {
 	c.puts(east, "lost", 3)
 	c.must(c.judge.Put(c.Context(), c.app(east), labhdfs.File{Path: root + "/first/d0/f0", Data: []byte("lost too")}))
 	c.must(c.clusters[east].Kill())
-	c.plane.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
+	c.takesOver()
 	c.puts(west, "new", 4)
 	c.must(c.judge.Remove(c.Context(), c.app(west), root+"/third/d0/f0"))
 	c.do(understudy.Commit, control.Committed)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload"
 )
 
@@ -163,6 +164,26 @@ func (e *HDFS) validate() []workload.FieldError {
 	}
 	if e.Writer != nil && (e.Writer.User == "") == (e.Writer.Kerberos == nil) {
 		out = append(out, invalid("writer", "a writer has either a user or a Kerberos login", ""))
+	}
+	out = append(out, e.Kerberos.validate("kerberos")...)
+	if e.Writer != nil {
+		out = append(out, e.Writer.Kerberos.validate("writer.kerberos")...)
+	}
+	return out
+}
+
+// validate checks the protections of a login.
+func (k *Kerberos) validate(at string) []workload.FieldError {
+	var out []workload.FieldError
+	if k == nil {
+		return nil
+	}
+	for key, v := range map[string]string{"protection": k.Protection, "dataProtection": k.DataProtection} {
+		switch hdfs.Protection(v) {
+		case "", hdfs.Authentication, hdfs.Integrity, hdfs.Privacy:
+		default:
+			out = append(out, invalid(at+"."+key, fmt.Sprintf("%q is no protection", v), "write authentication, integrity or privacy, as the cluster's configuration does"))
+		}
 	}
 	return out
 }

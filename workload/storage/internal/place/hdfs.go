@@ -40,8 +40,8 @@ type hdfsSite struct {
 	writer *hdfs.Client
 	id     Identity
 	health health
-	// keytabs are files that hold secrets while the site is open.
-	keytabs []string
+	// stale are clients whose keys are no longer good; who still uses one may finish.
+	stale []*hdfs.Client
 }
 
 // HDFS gives the site of an HDFS cluster.
@@ -72,23 +72,22 @@ func (s *hdfsSite) client(ctx context.Context, ordinary bool) (*hdfs.Client, err
 	}
 	o := s.cfg.Options
 	o.User, o.Kerberos, o.RetryFor = login.User, nil, retryFor
-	if login.Kerberos != nil {
-		k := *login.Kerberos
-		file, err := s.keytab(ctx, login.Keytab)
-		if err != nil {
-			return nil, err
-		}
-		k.Keytab, o.Kerberos = file, &k
+	var err error
+	if login.Kerberos == nil {
+		*held, err = hdfs.Dial(ctx, o)
+		return *held, tell(err)
 	}
-	c, err := hdfs.Dial(ctx, o)
-	if err != nil {
-		return nil, tell(err)
+	k := *login.Kerberos
+	o.Kerberos = &k
+	if k.Keytab, err = s.keytab(ctx, login.Keytab); err != nil {
+		return nil, err
 	}
-	*held = c
-	return c, nil
+	*held, err = hdfs.Dial(ctx, o)
+	// The client has read it.
+	return *held, errors.Join(tell(err), os.Remove(k.Keytab))
 }
 
-// keytab writes a secret where the Kerberos library can read it; it is removed when the site is closed.
+// keytab writes a secret where the Kerberos library can read it.
 func (s *hdfsSite) keytab(ctx context.Context, secret string) (string, error) {
 	b, err := s.cfg.Secret(ctx, secret)
 	if err != nil {
@@ -98,26 +97,37 @@ func (s *hdfsSite) keytab(ctx context.Context, secret string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.keytabs = append(s.keytabs, f.Name())
 	_, err = f.Write(b)
 	return f.Name(), errors.Join(err, f.Close())
+}
+
+// relogin lets the next call log in with the keytab as it is then: keys are changed while understudy runs.
+func (s *hdfsSite) relogin(err error) {
+	var login *hdfs.LoginError
+	if !errors.As(err, &login) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, held := range []**hdfs.Client{&s.admin, &s.writer} {
+		if *held != nil {
+			s.stale = append(s.stale, *held)
+			*held = nil
+		}
+	}
 }
 
 // Close ends the connections.
 func (s *hdfsSite) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range []*hdfs.Client{s.admin, s.writer} {
+	for _, c := range append(s.stale, s.admin, s.writer) {
 		if c != nil {
 			c.Close()
 		}
 	}
-	var errs []error
-	for _, k := range s.keytabs {
-		errs = append(errs, os.Remove(k))
-	}
-	s.admin, s.writer, s.keytabs = nil, nil, nil
-	return errors.Join(errs...)
+	s.admin, s.writer, s.stale = nil, nil, nil
+	return nil
 }
 
 // Look asks the NameNode who it is. A NameNode that starts answers when it has left its safe mode.
@@ -128,6 +138,7 @@ func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
 	}
 	info, err := c.NamespaceInfo(ctx)
 	if err != nil {
+		s.relogin(err)
 		return Identity{}, tell(err)
 	}
 	safe, err := c.SafeMode(ctx)
@@ -145,6 +156,11 @@ func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
 		return Identity{}, tell(err)
 	}
 	id.Skew, id.Nodes, id.Unreachable, id.Dead = h.skew, h.nodes, h.unreachable, h.dead
+	if s.cfg.Login.Kerberos != nil {
+		if _, err := s.client(ctx, true); err != nil {
+			id.Writer = err.Error()
+		}
+	}
 	if s.cfg.Login.Kerberos == nil {
 		id.CouldPass = append(id.CouldPass[:len(id.CouldPass):len(id.CouldPass)], "whoever claims to be a superuser: the cluster has simple authentication")
 	}

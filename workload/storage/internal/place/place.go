@@ -29,6 +29,8 @@ type Identity struct {
 	// User is the name that files get which we make there; Super says that no permission binds us.
 	User  string `json:"user"`
 	Super bool   `json:"super,omitempty"`
+	// Writer is why the ordinary user cannot act, so that no fence can be proved; empty when it can.
+	Writer string `json:"writer,omitempty"`
 	// CouldPass names those whom no permission stops.
 	CouldPass []string `json:"couldPass,omitempty"`
 	// Skew is about how far the store's clock is before ours, as far as it tells; zero where it runs on ours.

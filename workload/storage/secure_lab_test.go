@@ -1,0 +1,165 @@
+package storage_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
+	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	"github.com/understudy-dr/understudy/lab/kerberos"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/storage"
+)
+
+// turnedAway is a way to fail at the door of a site.
+type turnedAway struct {
+	what   string
+	change func(*storage.HDFS)
+	// fix is a word of what the person is told to do.
+	fix  string
+	kind understudy.ErrorKind
+}
+
+// isTurnedAway tries to log in with everything that can be wrong about it. Each has the code, says as whom it was tried, and what to do.
+func (c *court) isTurnedAway() {
+	// Another realm of the same name has other keys for the same principal; it also is a KDC that can be stopped.
+	other := kerberos.Boot(c.T, kerberos.Options{})
+	stale, err := other.Keytab(us)
+	c.must(err)
+	file := filepath.Join(c.TempDir(), "stale")
+	b, err := os.ReadFile(stale)
+	c.must(err)
+	c.must(os.WriteFile(file, b, 0o600))
+	c.must(other.Kill())
+	c.login("stranger", labhdfs.Privacy)
+	c.must(c.kdc.Remove("stranger"))
+	c.secrets = map[string]string{"stale": file}
+	for _, a := range []turnedAway{
+		{"keys of another", func(e *storage.HDFS) { e.Kerberos.Keytab = "app" }, "keytab", understudy.KindDenied},
+		{"keys of before", func(e *storage.HDFS) { e.Kerberos.Keytab = "stale" }, "keytab", understudy.KindDenied},
+		{"nobody of the realm", func(e *storage.HDFS) {
+			e.Kerberos.Keytab, e.Kerberos.Principal = "stranger", "stranger@"+c.kdc.Name()
+		}, "kerberos.principal", understudy.KindDenied},
+		{"another service", func(e *storage.HDFS) { e.Kerberos.Service = "nn/localhost" }, "kerberos.service", understudy.KindDenied},
+		{"no krb5.conf", func(e *storage.HDFS) { e.Kerberos.Config = "/nowhere" }, "kerberos.config", understudy.KindDenied},
+		{"a KDC that is down", func(e *storage.HDFS) { e.Kerberos.Config = other.Config() }, "KDC", understudy.KindUnreachable},
+		{"no Kerberos", func(e *storage.HDFS) {
+			e.Kerberos, e.User, e.Writer = nil, labhdfs.Superuser, &storage.Writer{User: "app"}
+		}, "kerberos", understudy.KindDenied},
+	} {
+		c.turnsAway(a)
+	}
+	c.must(c.kdc.Distrust(c.Context(), true))
+	c.turnsAway(turnedAway{"another clock", func(*storage.HDFS) {}, "NTP", understudy.KindDenied})
+	c.must(c.kdc.Distrust(c.Context(), false))
+	c.knowsTheWriter()
+}
+
+// turnsAway looks at a site with a wrong login, and at the other with the right one.
+func (c *court) turnsAway(a turnedAway) {
+	c.Helper()
+	obs, err := c.opened(west, a.change).Observe(c.Context())
+	c.must(err)
+	s := obs.Sites[west]
+	if s.Presence != workload.Unreachable || s.Error == nil || s.Error.Code != "US725" || s.Error.Kind != a.kind || s.Error.Why == "" || !strings.Contains(s.Error.Fix, a.fix) {
+		c.Errorf("%s: %s, %+v", a.what, s.Presence, s.Error)
+		return
+	}
+	c.Logf("%s: %s\n why: %s\n fix: %s", a.what, s.Error.Summary, s.Error.Why, s.Error.Fix)
+}
+
+// knowsTheWriter finds out before a disaster that the proof of a fence could not be made.
+func (c *court) knowsTheWriter() {
+	c.Helper()
+	for what, change := range map[string]func(*storage.HDFS){
+		"no writer":                func(e *storage.HDFS) { e.Writer = nil },
+		"a writer with other keys": func(e *storage.HDFS) { e.Writer.Kerberos.Keytab = us },
+	} {
+		obs, err := c.opened(west, change).Observe(c.Context())
+		c.must(err)
+		if f := obs.Findings; obs.Sites[west].Presence != workload.Present || len(f) != 1 || f[0].Code != "US726" || f[0].Object.Site != west || f[0].Fix == "" {
+			c.Errorf("%s: %s, findings %+v", what, obs.Sites[west].Presence, f)
+		}
+	}
+}
+
+// staged waits until something of a run lies in understudy's folder, out of sight.
+func (c *court) staged() {
+	c.Helper()
+	for range 1200 {
+		tree, err := c.judge.List(c.Context(), c.as(west), "/data/.curated.understudy")
+		c.must(err)
+		n := 0
+		for _, p := range tree.Paths() {
+			if strings.Contains(p, "/staging/") {
+				n++
+			}
+		}
+		if n > 3 {
+			c.Logf("%d paths are staged", n)
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	c.Fatal("nothing is staged")
+}
+
+// replicatesOver lets the NameNodes of the target change places while a run copies, first in good order and then by a kill.
+func (c *court) replicatesOver() {
+	var files []labhdfs.File
+	for i := range 200 {
+		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/many/d%d/f%d", root, i%4, i), Size: 20000, Seed: int64(i)})
+	}
+	for _, leave := range []func() error{
+		func() error { return c.judge.Failover(c.Context(), c.as(west), 2) },
+		func() error {
+			if err := c.clusters[west].NameNode(2).Kill(); err != nil {
+				return err
+			}
+			return c.judge.Failover(c.Context(), c.as(west), 1)
+		},
+	} {
+		c.must(c.judge.Put(c.Context(), c.app(east), files...))
+		op := c.plane.Begin(control.StartRequest{Verb: understudy.Replicate})
+		c.staged()
+		if now, err := c.plane.Operation(c.Context(), op.ID); err != nil || now.State.Final() {
+			c.Errorf("the run is over before the failover: %s, %v", now.State, err)
+		}
+		c.must(leave())
+		if op = c.plane.Rest(op.ID); op.State != control.Committed {
+			c.Fatalf("the run over a failover is %s at %s: %v", op.State, op.Stage, op.Error)
+		}
+		c.same()
+		for i := range files {
+			files[i].Seed += 1000
+		}
+	}
+	c.must(c.clusters[west].NameNode(2).Restart(c.Context()))
+}
+
+// takesOver fails over to west, and lets its NameNodes change places on the way.
+func (c *court) takesOver() {
+	op := c.plane.Begin(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}})
+	for !op.State.Final() && (op.Stage == "" || op.Stage == understudy.StageConfirm || op.Stage == understudy.StageBound) {
+		var err error
+		op, err = c.plane.Operation(c.Context(), op.ID)
+		c.must(err)
+		<-time.After(time.Millisecond)
+	}
+	c.must(c.clusters[west].NameNode(1).Kill())
+	c.Logf("the active NameNode of the new side is killed at %s", op.Stage)
+	c.must(c.judge.Failover(c.Context(), c.as(west), 2))
+	// A step that met no active NameNode for too long waits for a person.
+	for op = c.plane.Rest(op.ID); op.State == control.PausedByStep; {
+		c.Logf("paused at %s: %v", op.Stage, op.Error)
+		op = c.plane.Act(c.plane.Retry, control.ActRequest{Operation: op.ID})
+	}
+	if op.State != control.CommitWindow {
+		c.Fatalf("the failover is %s at %s: %v", op.State, op.Stage, op.Error)
+	}
+	c.must(c.clusters[west].NameNode(1).Restart(c.Context()))
+}
