@@ -2,6 +2,7 @@ package hdfs
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,10 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		return nil
 	}
 	to := s.place(quarantineDir, quarantine) + "/" + string(p)
+	if len(to) > maxPath-len(".999") || strings.Count(to, "/") > maxDepth {
+		// At its own path it would lie deeper than a NameNode allows.
+		to = s.place(quarantineDir, quarantine, fmt.Sprintf("deep-%x", sha256.Sum256([]byte(p))))
+	}
 	if err := s.client.Mkdirs(ctx, path.Dir(to), privateMode); err != nil {
 		return tell(err)
 	}

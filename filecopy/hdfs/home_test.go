@@ -136,7 +136,7 @@ func blobs(t *testing.T) filecopy.Target {
 // TestHomeFromObjects sends a tree to S3 and to Blob Storage, and home, and finds it as it was: bytes, owners, groups, modes, times, lists,
 // extended attributes, policies, and empty directories; then once more after changes at both ends.
 func TestHomeFromObjects(t *testing.T) {
-	s, judge := sites(t, "east")[0], labhdfs.OpenClient(t)
+	s, judge := sites(t, "east")[0], judge(t)
 	for name, objects := range map[string]func(*testing.T) filecopy.Target{"S3": bucket, "Blob": blobs} {
 		t.Run(name, func(t *testing.T) {
 			j := newJourney(t, s, judge, objects(t))

@@ -1,18 +1,25 @@
 package hdfs_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
 	"github.com/understudy-dr/understudy/filecopy/hdfs"
 	"github.com/understudy-dr/understudy/filecopy/native"
+	"github.com/understudy-dr/understudy/lab"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
 )
@@ -22,31 +29,114 @@ type site struct {
 	name    string
 	cluster *labhdfs.Cluster
 	client  *wire.Client
-	made    atomic.Int64
 }
 
+// rig is what the tests of this binary share: east in one JVM, west with DataNodes that can be killed, and Hadoop's own client.
+type rig struct {
+	dir      string
+	clusters map[string]*labhdfs.Cluster
+	judge    *labhdfs.Client
+	err      error
+	once     sync.Once
+	made     atomic.Int64
+}
+
+var shared rig
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := shared.close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func (r *rig) start(ctx context.Context) error {
+	var err error
+	if r.dir, err = os.MkdirTemp("", "understudy-filecopy-hdfs-"); err != nil {
+		return err
+	}
+	r.clusters = map[string]*labhdfs.Cluster{}
+	var group errgroup.Group
+	var mu sync.Mutex
+	for _, o := range []labhdfs.Options{{Name: "east"}, {Name: "west", SeparateDataNodes: true}} {
+		o.Dir = filepath.Join(r.dir, o.Name)
+		group.Go(func() error {
+			c, err := labhdfs.Start(ctx, o)
+			mu.Lock()
+			defer mu.Unlock()
+			r.clusters[o.Name] = c
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.judge, err = labhdfs.NewClient(ctx, r.dir, nil)
+	return err
+}
+
+func (r *rig) close() error {
+	var errs []error
+	if r.judge != nil {
+		errs = append(errs, r.judge.Close())
+	}
+	for _, c := range r.clusters {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(r.dir))...)
+}
+
+// judge is Hadoop's own client; a test that asks for it is skipped where there is no Java.
+func judge(t *testing.T) *labhdfs.Client {
+	t.Helper()
+	shared.once.Do(func() { shared.err = shared.start(context.WithoutCancel(t.Context())) })
+	lab.Check(t, shared.err)
+	return shared.judge
+}
+
+// sites gives clusters with a client of the test's own.
 func sites(t *testing.T, names ...string) []*site {
 	t.Helper()
-	var options []labhdfs.Options
-	for _, n := range names {
-		options = append(options, labhdfs.Options{Name: n})
-	}
+	judge(t)
 	var all []*site
-	for i, c := range labhdfs.BootAll(t, options...) {
-		client, err := wire.Dial(t.Context(), wire.Options{NameNodes: c.Addrs(), User: labhdfs.Superuser})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(client.Close)
-		all = append(all, &site{name: names[i], cluster: c, client: client})
+	for _, n := range names {
+		s := &site{name: n, cluster: shared.clusters[n]}
+		s.client = s.dial(t, wire.Options{User: labhdfs.Superuser})
+		all = append(all, s)
 	}
 	return all
+}
+
+// dial makes another client, which is closed with the test.
+func (s *site) dial(t *testing.T, o wire.Options) *wire.Client {
+	t.Helper()
+	o.NameNodes = s.cluster.Addrs()
+	client, err := wire.Dial(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// base makes a fresh directory, and names a tree in it that is not there yet.
+func (s *site) base(t *testing.T) string {
+	t.Helper()
+	dir := fmt.Sprintf("/t%d", shared.made.Add(1))
+	if err := s.client.Mkdirs(t.Context(), dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir + "/tree"
 }
 
 // tree makes a store of a fresh directory, with small parts.
 func (s *site) tree(t *testing.T, snapshots bool) *hdfs.Store {
 	t.Helper()
-	root := fmt.Sprintf("/t%d/tree", s.made.Add(1))
+	root := s.base(t)
 	if err := s.client.Mkdirs(t.Context(), root, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +176,7 @@ type court struct {
 
 func newCourt(t *testing.T) *court {
 	all := sites(t, "east", "west")
-	c := &court{T: t, east: all[0], west: all[1], judge: labhdfs.OpenClient(t), mover: native.New(t.TempDir())}
+	c := &court{T: t, east: all[0], west: all[1], judge: judge(t), mover: native.New(t.TempDir())}
 	source, target := c.east.tree(t, true), c.west.tree(t, false)
 	c.from, c.to = strings.TrimPrefix(source.Describe().Name, "east"), strings.TrimPrefix(target.Describe().Name, "west")
 	c.a, c.b = c.east.cluster.Access(), c.west.cluster.Access()
@@ -199,5 +289,3 @@ func same(t *testing.T, judge *labhdfs.Client, a, b labhdfs.Access, from, to str
 		t.Error(line)
 	}
 }
-
-func TestMain(m *testing.M) { os.Exit(m.Run()) }

@@ -39,9 +39,11 @@ type Config struct {
 const (
 	// defaultPart is what is copied again after a crash, at most, for each file in flight.
 	defaultPart = 256 << 20
-	// maxElement and maxPath are dfs.namenode.fs-limits.max-component-length and the longest path of a NameNode.
+	// maxElement is dfs.namenode.fs-limits.max-component-length; maxPath and maxDepth are the longest and the deepest path of a NameNode
+	// (HdfsServerConstants.MAX_PATH_LENGTH and MAX_PATH_DEPTH).
 	maxElement = 255
 	maxPath    = 8000
+	maxDepth   = 1000
 )
 
 // Store is a tree in HDFS. It implements filecopy.Target and filecopy.Snapshotter.
@@ -122,6 +124,9 @@ func (s *Store) CheckName(p filecopy.Path) error {
 	}
 	if len(s.root)+1+len(p) > maxPath {
 		return fmt.Errorf("%w: %q is longer than %d bytes", filecopy.ErrName, string(p), maxPath)
+	}
+	if strings.Count(s.at(p), "/") > maxDepth {
+		return fmt.Errorf("%w: %q is deeper than %d levels", filecopy.ErrName, string(p), maxDepth)
 	}
 	for element := range strings.SplitSeq(string(p), "/") {
 		if strings.Contains(element, ":") || element == ".snapshot" || len(element) > maxElement {
@@ -321,6 +326,8 @@ func tell(err error) error {
 		{hdfs.ErrNotFound, filecopy.ErrNotFound},
 		{hdfs.ErrChecksum, filecopy.ErrCorrupt},
 		{hdfs.ErrRetriable, filecopy.ErrBusy},
+		{hdfs.ErrQuota, filecopy.ErrFull},
+		{hdfs.ErrNoSpace, filecopy.ErrFull},
 		{hdfs.ErrUnderConstruction, filecopy.ErrChanged},
 		{hdfs.ErrExists, filecopy.ErrChanged},
 		{hdfs.ErrNotEmpty, filecopy.ErrChanged},

@@ -54,7 +54,7 @@ type Client struct {
 // NewClient starts the JVM; its log goes to a file in dir. realm is nil, or that of the secure clusters which
 // it is to reach: Java knows one at a time. Close it.
 func NewClient(ctx context.Context, dir string, realm Realm) (*Client, error) {
-	in, err := installed(ctx)
+	in, err := installed(ctx, Version)
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +136,8 @@ func (c *Client) call(ctx context.Context, a Access, do string, r request, each 
 	})
 }
 
-// Tool runs one of Hadoop's command line tools as the super user would, and returns what it printed: dfsadmin,
-// haadmin, ec or storagepolicies. A status other than 0 is an error with the text.
+// Tool runs one of Hadoop's command line tools as the super user would, and returns what it printed: crypto, dfsadmin,
+// ec, haadmin, key or storagepolicies. A status other than 0 is an error with the text.
 func (c *Client) Tool(ctx context.Context, a Access, tool string, args ...string) (string, error) {
 	var text string
 	err := c.call(ctx, a, "tool", request{"tool": tool, "args": args}, func(r reply) { text = r.Text })

@@ -28,7 +28,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	in, err := installed(ctx)
+	in, err := installed(ctx, o.Version)
 	if err != nil {
 		return nil, err
 	}

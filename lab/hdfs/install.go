@@ -23,6 +23,7 @@ const (
 // install is Hadoop on this machine: the JDK, the class path with our own jar and, once they were made,
 // the class data archives.
 type install struct {
+	version   string
 	jdk       *lab.JDK
 	classpath string
 	sum       string
@@ -32,7 +33,7 @@ type install struct {
 // Fetch brings everything that clusters and clients need into the cache: jars, our compiled classes and the
 // class data archives that halve the start of both. It is quick when all is there.
 func Fetch(ctx context.Context) error {
-	in, err := installed(ctx)
+	in, err := installed(ctx, Version)
 	if err != nil {
 		return err
 	}
@@ -41,17 +42,17 @@ func Fetch(ctx context.Context) error {
 }
 
 // installed finds Java, fetches the jars and compiles what is ours.
-func installed(ctx context.Context) (install, error) {
+func installed(ctx context.Context, version string) (install, error) {
 	jdk, err := lab.Java()
 	if err != nil {
 		return install{}, err
 	}
-	classpath, err := profile().Classpath(ctx)
+	classpath, err := profile(version).Classpath(ctx)
 	if err != nil {
-		return install{}, fmt.Errorf("jars of hadoop %s: %w", Version, err)
+		return install{}, fmt.Errorf("jars of hadoop %s: %w", version, err)
 	}
-	return install{jdk: jdk, classpath: classpath}.with(ctx, javaSources, lab.Sources{
-		Name: "hdfs-" + Version,
+	return install{version: version, jdk: jdk, classpath: classpath}.with(ctx, javaSources, lab.Sources{
+		Name: "hdfs-" + version,
 		// The web servers refuse to start without these, and Maven's jars lack them: only pages for people are absent then.
 		Folders: []string{"webapps/hdfs/WEB-INF", "webapps/datanode/WEB-INF", "webapps/journal/WEB-INF", "webapps/static"},
 	})
@@ -85,7 +86,7 @@ const (
 
 // archived adds the class data archives, and makes them the first time by a rehearsal.
 func (in install) archived(ctx context.Context) (install, error) {
-	entry := filepath.Join("archives", fmt.Sprintf("hdfs-%s-%s-java-%s", Version, in.sum, in.jdk.Release))
+	entry := filepath.Join("archives", fmt.Sprintf("hdfs-%s-%s-java-%s", in.version, in.sum, in.jdk.Release))
 	path, err := lab.Cached(ctx, entry, func(ctx context.Context, path string) error {
 		return rehearse(ctx, in, path)
 	})

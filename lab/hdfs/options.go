@@ -32,6 +32,8 @@ const (
 type Options struct {
 	// Name is used in errors, and names the pair of NameNodes for clients.
 	Name string
+	// Version is Hadoop's, Version or Older; the former when empty.
+	Version string
 	// Dir holds configuration, data and logs. A directory that has data already is started with it.
 	Dir string
 	// Port is that of the first NameNode's RPC; a reserved one when 0. All others are reserved ones.
@@ -60,10 +62,13 @@ type Options struct {
 // check refuses what does not fit together, and fills in what was left out.
 func (o *Options) check() error {
 	o.Name = cmp.Or(o.Name, "hdfs")
+	o.Version = cmp.Or(o.Version, Version)
 	o.DataNodes = cmp.Or(o.DataNodes, 2)
 	o.HeapMB = cmp.Or(o.HeapMB, 320)
 	o.Protection = cmp.Or(o.Protection, Authentication)
 	switch {
+	case o.Version != Version && o.Version != Older:
+		return fmt.Errorf("hdfs %s: the lab has no Hadoop %s", o.Name, o.Version)
 	case o.Dir == "":
 		return fmt.Errorf("hdfs %s: no directory given", o.Name)
 	case o.Kerberos == nil && o.Protection != Authentication:

@@ -270,8 +270,35 @@ func TestErasureCodedFiles(t *testing.T) {
 		t.Errorf("our file in an erasure-coded folder: %v", e)
 	}
 	_, err := p.Append(t.Context(), p.at("ec/f"), hdfs.AppendOptions{})
-	if err == nil {
-		t.Error("an erasure-coded file was opened for appending")
+	refused(t, err, hdfs.ErrStriped)
+}
+
+// An encryption zone of a real NameNode is seen, and neither read nor written: we have no keys, and what lies there is not what its owner wrote.
+func TestRealEncryptionZonesAreRefused(t *testing.T) {
+	p := open(t)
+	zone, ctx := p.at("zone"), t.Context()
+	must(t, p.Mkdirs(ctx, zone, 0o755))
+	_, err := p.judge.Tool(ctx, p.access, "crypto", "-createZone", "-keyName", zoneKey, "-path", zone)
+	must(t, err)
+	must(t, p.judge.Put(ctx, p.access, labhdfs.File{Path: zone + "/f", Data: []byte("secret")}))
+	if found, err := p.EncryptionZone(ctx, zone+"/f"); err != nil || found != zone {
+		t.Errorf("the zone is %q, %v", found, err)
+	}
+	for _, name := range []string{zone, zone + "/f"} {
+		if f, err := p.Stat(ctx, name); err != nil || !f.Encrypted {
+			t.Errorf("%s is %+v, %v", name, f, err)
+		}
+	}
+	_, err = p.Open(ctx, zone+"/f")
+	refused(t, err, hdfs.ErrEncrypted)
+	_, err = p.Create(ctx, zone+"/g", hdfs.CreateOptions{})
+	refused(t, err, hdfs.ErrEncrypted)
+	_, err = p.Append(ctx, zone+"/f", hdfs.AppendOptions{})
+	refused(t, err, hdfs.ErrEncrypted)
+	_, err = p.Stat(ctx, zone+"/g")
+	refused(t, err, hdfs.ErrNotFound)
+	if b, err := p.judge.Read(ctx, p.access, zone+"/f"); err != nil || string(b) != "secret" {
+		t.Errorf("the file is %q, %v", b, err)
 	}
 }
 

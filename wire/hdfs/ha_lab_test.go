@@ -2,6 +2,7 @@ package hdfs_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,7 @@ import (
 func pair(t testing.TB) place {
 	t.Helper()
 	p := open(t)
-	cluster := labhdfs.Boot(t, labhdfs.Options{Name: "pair", HA: true})
+	cluster := labhdfs.Boot(t, labhdfs.Options{Name: "pair", HA: true, Version: os.Getenv(hadoopVersion)})
 	addrs := cluster.Addrs()
 	// The standby is asked first, so that a client must find the active one.
 	slices.Reverse(addrs)

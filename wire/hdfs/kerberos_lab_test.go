@@ -43,7 +43,7 @@ func TestKerberos(t *testing.T) {
 	must(t, err)
 	for _, s := range securities() {
 		t.Run(s.name, func(t *testing.T) {
-			o := labhdfs.Options{Name: "secure", Kerberos: kdc, Protection: s.protection, Properties: s.properties}
+			o := labhdfs.Options{Name: "secure", Version: os.Getenv(hadoopVersion), Kerberos: kdc, Protection: s.protection, Properties: s.properties}
 			cluster := labhdfs.Boot(t, o)
 			p := place{TB: t, cluster: cluster, judge: judge, access: cluster.Access(), dir: "/home/understudy"}
 			must(t, judge.MkdirAll(t.Context(), p.access, p.dir))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -25,6 +26,9 @@ type rig struct {
 	judge   *labhdfs.Client
 	err     error
 }
+
+// hadoopVersion lets the tests run against another version of Hadoop that the lab has.
+const hadoopVersion = "UNDERSTUDY_HADOOP"
 
 var shared rig
 var begin sync.Once
@@ -49,16 +53,25 @@ func (r *rig) start(t testing.TB) {
 	if r.dir, r.err = os.MkdirTemp("", "understudy-wire-hdfs-"); r.err != nil {
 		return
 	}
+	if r.judge, r.err = labhdfs.NewClient(t.Context(), r.dir, nil); r.err != nil {
+		return
+	}
+	// A NameNode knows the keys that are in the store when it starts.
+	keys := map[string]string{"hadoop.security.key.provider.path": "jceks://file" + r.dir + "/keys.jceks"}
+	if _, r.err = r.judge.Tool(t.Context(), labhdfs.Access{Properties: keys, User: labhdfs.Superuser}, "key", "create", zoneKey); r.err != nil {
+		return
+	}
 	o := labhdfs.Options{
-		Name: "shared", Dir: r.dir, DataNodes: 4, SeparateDataNodes: true, Symlinks: true,
+		Name: "shared", Dir: r.dir, Version: os.Getenv(hadoopVersion), DataNodes: 4, SeparateDataNodes: true, Symlinks: true,
 		// Of so few DataNodes one with a handful of connections counts as busier than twice the average, and gets no blocks.
 		Properties: map[string]string{"dfs.namenode.redundancy.considerLoad": "false"},
 	}
-	if r.cluster, r.err = labhdfs.Start(t.Context(), o); r.err != nil {
-		return
-	}
-	r.judge, r.err = labhdfs.NewClient(t.Context(), r.dir, nil)
+	maps.Copy(o.Properties, keys)
+	r.cluster, r.err = labhdfs.Start(t.Context(), o)
 }
+
+// zoneKey encrypts encryption zones.
+const zoneKey = "lab"
 
 func (r *rig) close() error {
 	var errs []error

@@ -6,6 +6,8 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.security.PrivilegedExceptionAction;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.crypto.key.KeyShell;
+import org.apache.hadoop.hdfs.tools.CryptoAdmin;
 import org.apache.hadoop.hdfs.tools.DFSAdmin;
 import org.apache.hadoop.hdfs.tools.DFSHAAdmin;
 import org.apache.hadoop.hdfs.tools.ECAdmin;
@@ -44,6 +46,8 @@ final class Tools {
 
   private static Tool tool(String name, Configuration c) {
     return switch (name) {
+      case "crypto" -> new CryptoAdmin(c);
+      case "key" -> new KeyShell();
       case "dfsadmin" -> new DFSAdmin(c);
       case "haadmin" -> new DFSHAAdmin();
       case "ec" -> new ECAdmin(c);

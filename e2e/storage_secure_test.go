@@ -1,0 +1,140 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/understudy-dr/understudy/lab/hdfs"
+	"github.com/understudy-dr/understudy/lab/kerberos"
+)
+
+// secureStory is a tree whose second site is a pair of NameNodes that lets in nobody without a ticket.
+type secureStory struct {
+	*grove
+	kdc *kerberos.KDC
+	// pair is the second site, and guest Hadoop's own client with a ticket for it.
+	pair  *hdfs.Cluster
+	guest *hdfs.Client
+}
+
+// ourPrincipal is understudy's; the realm's principals and the secrets with their keytabs have the same names.
+const ourPrincipal = "understudy"
+
+// securePair replicates, and fails over, to the pair while its NameNodes change places.
+func securePair(t *testing.T, l *lake) {
+	s := &secureStory{grove: l.plant(t, "guarded", "/data/guarded"), kdc: kerberos.Boot(t, kerberos.Options{})}
+	s.pair = hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, Kerberos: s.kdc, Protection: hdfs.Privacy, Properties: map[string]string{
+		"hadoop.user.group.static.mapping.overrides": hdfs.Superuser + "=supergroup;" + ourPrincipal + "=supergroup",
+	}})
+	s.guest = hdfs.OpenClient(t, s.kdc)
+	s.turnedAway()
+	s.protects()
+	s.replicatesOver()
+	s.takesOver()
+}
+
+// keytab is the file with a principal's keys.
+func (s *secureStory) keytab(principal string) string {
+	return answer(s.kdc.Keytab(principal))(s.t)
+}
+
+// documents are those of both sites and the plan; the secret is that of understudy's keytab.
+func (s *secureStory) documents(secret string) string {
+	login := func(principal, secret string) string {
+		return fmt.Sprintf("{ principal: %s@%s, keytab: %s, config: %s, service: hdfs/localhost, protection: privacy, dataProtection: privacy }",
+			principal, s.kdc.Name(), secret, s.kdc.Config())
+	}
+	return treeSite("east", s.lake.east, "") + fmt.Sprintf(`site: west
+clusters:
+  lake:
+    hdfs:
+      namenodes: [%s]
+      kerberos: %s
+      writer: { kerberos: %s }
+      superUsers: [%s, %s]
+---
+`, strings.Join(s.pair.Addrs(), ", "), login(ourPrincipal, secret), login(appUser, appUser), hdfs.Superuser, ourPrincipal) +
+		s.treePlan("standby-secondary", "every 4h")
+}
+
+// turnedAway has the plan looked at with somebody else's keys before it is applied.
+func (s *secureStory) turnedAway() {
+	s.p = s.serve(s.t, fmt.Sprintf("secrets: { %s: { file: %s }, %s: { file: %s } }\n", ourPrincipal, s.keytab(ourPrincipal), appUser, s.keytab(appUser)))
+	file := filepath.Join(s.p.dir, "wrong.yaml")
+	must(s.t, os.WriteFile(file, []byte(s.documents(appUser)), 0o600))
+	if o := s.p.try("validate", "--live", file); o.status != 8 || !strings.Contains(o.stdout, "US725") || !strings.Contains(o.stdout, "keytab") {
+		s.t.Errorf("with the keys of another: %v", o)
+	}
+}
+
+// protects makes the first copy, and has doctor find nothing.
+func (s *secureStory) protects() {
+	s.puts(s.lake.east, s.crowd(1)...)
+	s.p.apply(s.documents(ourPrincipal))
+	s.tell(s.p.report("protect", s.plan))
+	s.settled()
+	s.p.run("doctor", s.plan)
+	s.alike()
+}
+
+// crowd is a version of many small files and a large one.
+func (s *secureStory) crowd(version int) []hdfs.File {
+	files := []hdfs.File{s.file("big", 3<<20, version)}
+	for i := range crowdFiles {
+		files = append(files, s.file(fmt.Sprintf("crowd/d%d/f%d", i%5, i), int64(i)*100, version*1000+i))
+	}
+	return files
+}
+
+// alike wants both sides to be the same in every path, attribute and byte, but for the roots.
+func (s *secureStory) alike() {
+	s.t.Helper()
+	there, err := s.guest.Dump(s.t.Context(), s.pair.Access(), s.root)
+	must(s.t, err)
+	there.Entries = slices.DeleteFunc(there.Entries, func(e hdfs.Entry) bool { return e.Path == s.root })
+	if d := s.dump(s.lake.east).Diff(there, 10); d != nil {
+		s.t.Fatalf("east here, the pair there:\n%s", strings.Join(d, "\n"))
+	}
+}
+
+// replicatesOver kills the active NameNode of the pair while a run copies.
+func (s *secureStory) replicatesOver() {
+	t := s.t
+	s.puts(s.lake.east, s.crowd(2)...)
+	op := s.p.begin("replicate", s.plan)
+	eventually(t, patience, "something is staged", func() error {
+		tree, err := s.guest.List(t.Context(), s.pair.Access(), "/data/.guarded.understudy")
+		must(t, err)
+		staged := len(slices.DeleteFunc(tree.Paths(), func(p string) bool { return !strings.Contains(p, "/staging/") }))
+		if staged < 3 {
+			return fmt.Errorf("%d paths are staged", staged)
+		}
+		t.Logf("the active NameNode is killed with %d paths staged", staged)
+		return nil
+	})
+	must(t, s.pair.NameNode(1).Kill())
+	must(t, s.guest.Failover(t.Context(), s.pair.Access(), 2))
+	if end := s.p.rested(op.ID); end.State != "committed" {
+		t.Fatalf("the run over a failover is %+v, error %+v", end, end.Error)
+	}
+	s.alike()
+}
+
+// takesOver moves the role to the pair; the old side answers, so nothing is lost.
+func (s *secureStory) takesOver() {
+	t := s.t
+	s.puts(s.lake.east, s.file("late", 1234, 9))
+	r := s.p.report("switchover", s.plan, "--confirm", s.plan)
+	s.alike()
+	s.denied(s.lake.east)
+	r.times(t)
+	must(t, s.guest.Put(t.Context(), s.pair.As(appUser, s.keytab(appUser)), s.file("new", 77, 3)))
+	s.p.report("commit", s.plan)
+	s.settled()
+	s.replicate()
+	s.alike()
+}

@@ -1,0 +1,160 @@
+package hdfs_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/understudy-dr/understudy/filecopy"
+	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	wire "github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// wideEntries makes the wide directory wider than a run of all tests can afford.
+const wideEntries = "UNDERSTUDY_WIDE"
+
+// makes writes a file of a few bytes through our client: Hadoop's own refuses names that its servers take.
+func (r *trial) makes(path, content string) {
+	r.Helper()
+	w, err := r.east.client.Create(r.Context(), r.from+"/"+path, wire.CreateOptions{Parents: true})
+	r.must(err)
+	_, err = w.Write([]byte(content))
+	r.must(err)
+	r.must(w.Close())
+}
+
+// alike lets our own client compare both trees by path, kind, length, mode, owner and time, and gives their number.
+func (r *trial) alike() int {
+	r.Helper()
+	both := map[string]string{}
+	n := 0
+	look := func(s *site, root string) map[string]string {
+		seen := map[string]string{}
+		r.must(s.client.Walk(r.Context(), root, wire.ListOptions{}, func(f *wire.FileInfo) error {
+			if p := strings.TrimPrefix(f.Path, root); p != "" {
+				seen[p] = fmt.Sprintf("%v %d %o %s %d", f.Type, f.Length, f.Mode, f.Owner, f.ModTime.UnixMilli())
+			}
+			return nil
+		}))
+		return seen
+	}
+	both = look(r.west, r.to)
+	for p, want := range look(r.east, r.from) {
+		n++
+		if both[p] != want {
+			r.Errorf("%.200q is %q, want %q", p, both[p], want)
+		}
+		delete(both, p)
+	}
+	for p := range both {
+		r.Errorf("%.200q is at the target only", p)
+	}
+	return n
+}
+
+// TestEveryLegalByte copies names with every character that HDFS takes, below U+0250, and some from everywhere else.
+func TestEveryLegalByte(t *testing.T) {
+	r := newTrial(t, wire.Options{}, wire.Options{})
+	var refused []rune
+	for c := rune(1); c < 0x250; c++ {
+		name := fmt.Sprintf("n%03x-%c-", c, c)
+		if c == '/' {
+			continue
+		}
+		if c%16 != 0 && c != ':' {
+			// Sixteen in one name cost one file.
+			continue
+		}
+		for next := c + 1; next < c+16; next++ {
+			if next != '/' && next != ':' {
+				name += string(next)
+			}
+		}
+		if _, err := r.east.client.Create(t.Context(), r.from+"/"+name, wire.CreateOptions{}); err != nil {
+			refused = append(refused, c)
+		}
+	}
+	// The first fifteen are below the first multiple of sixteen. Of a name's bytes only '/', ':' and 0 are refused by a NameNode (DFSUtil.isValidName).
+	r.makes("low-\x01\x02\x03\x04\x05\x06\x07\x08\t\n\v\f\r\x0e\x0f", "low")
+	if string(refused) != ":" {
+		t.Errorf("the NameNode refuses %q", string(refused))
+	}
+	for _, name := range []string{"日本語", "e\u0301", "\u00e9", "\U0001d11e", "\uffff", "\u200b", " ", "...", ".hidden", "~", "-", `\`, "a\\b", "%2F", "+", "#frag?q=1&x", strings.Repeat("é", 127) + "x"} {
+		if !utf8.ValidString(name) {
+			t.Fatalf("%q", name)
+		}
+		r.makes("dir/"+name, name)
+		r.makes("dirs/"+name+"/below", name)
+	}
+	r.runs()
+	t.Logf("%d entries", r.alike())
+}
+
+// TestAsDeepAsHDFSAllows copies a tree of a thousand levels, and one whose paths have almost 8,000 bytes, and then deletes both: in the quarantine
+// they would lie deeper still.
+func TestAsDeepAsHDFSAllows(t *testing.T) {
+	r := newTrial(t, wire.Options{}, wire.Options{})
+	levels := 1000 - strings.Count(r.from, "/")
+	deep := strings.Repeat("d/", levels-1) + "f"
+	r.makes(deep, "deep")
+	element := strings.Repeat("x", 255)
+	long := strings.Repeat(element+"/", (8000-len(r.from)-10)/256) + "f"
+	r.makes(long, "long")
+	r.makes("short", "short")
+	if _, err := r.east.client.Create(t.Context(), r.from+"/d/"+deep, wire.CreateOptions{Parents: true}); err == nil {
+		t.Error("the tree is not as deep as it can be")
+	}
+	r.runs()
+	t.Logf("%d entries", r.alike())
+	for _, p := range []string{deep, long} {
+		r.must(r.east.client.Delete(t.Context(), r.from+"/"+p, false))
+	}
+	r.runs()
+	r.alike()
+	r.must(r.east.client.Delete(t.Context(), r.from+"/d", true))
+	r.must(r.east.client.Delete(t.Context(), r.from+"/"+element, true))
+	r.job.Guard.MaxDeletes = 2000
+	r.runs()
+	if n := r.alike(); n != 1 {
+		t.Errorf("%d entries are left", n)
+	}
+	all, err := judge(t).List(t.Context(), r.west.cluster.Access(), strings.TrimSuffix(r.to, "tree")+".tree.understudy/quarantine")
+	r.must(err)
+	files := 0
+	for _, e := range all.Entries {
+		if e.Type == labhdfs.Regular {
+			files++
+		}
+	}
+	if files != 2 {
+		t.Errorf("%d files in the quarantine: %.500v", files, all.Paths())
+	}
+}
+
+// TestAWideDirectory copies a directory with more entries than fit into many pages of a listing. HDFS allows 1,048,576.
+func TestAWideDirectory(t *testing.T) {
+	n := 3000
+	if more, err := strconv.Atoi(os.Getenv(wideEntries)); err == nil {
+		n = more
+	}
+	r := newTrial(t, wire.Options{}, wire.Options{})
+	r.must(r.east.client.Mkdir(t.Context(), r.from+"/wide", 0o755))
+	var group errgroup.Group
+	group.SetLimit(64)
+	for i := range n {
+		group.Go(func() error {
+			return r.east.client.Mkdir(t.Context(), fmt.Sprintf("%s/wide/entry-%07d", r.from, i), 0o750)
+		})
+	}
+	r.must(group.Wait())
+	r.job.Guard = filecopy.Guard{}
+	r.runs()
+	if got := r.alike(); got != n+1 {
+		t.Errorf("%d entries of %d", got, n+1)
+	}
+}
