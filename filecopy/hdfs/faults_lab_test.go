@@ -160,11 +160,12 @@ func TestServersDieAmidARun(t *testing.T) {
 	r.job.Target = &amid{Target: r.target, at: 10, do: dies(west.NameNode(1), true)}
 	r.runs()
 	r.same()
-	// The way back reads from a DataNode that dies.
-	home := &trial{T: t, east: r.west, west: r.east, from: r.to, to: r.east.base(t), mover: native.New(t.TempDir())}
+	// On the way back the DataNode dies that is read from.
+	home := &trial{T: t, east: r.west, west: r.east, from: r.west.base(t), to: r.east.base(t), mover: native.New(t.TempDir())}
+	home.puts(3)
 	r.must(r.east.client.Mkdirs(t.Context(), home.to, 0o755))
-	target := home.store(home.west, home.to, wire.Options{})
-	home.job = filecopy.Job{Name: "home", Source: r.target, Target: &amid{Target: target, at: 10, do: dies(west.DataNode(2), false)}}
+	source, target := home.store(home.east, home.from, wire.Options{}), home.store(home.west, home.to, wire.Options{})
+	home.job = filecopy.Job{Name: "home", Source: source, Target: &amid{Target: target, at: 10, do: dies(west.DataNode(2), false)}}
 	home.runs()
 	home.same()
 	r.must(west.DataNode(2).Restart(t.Context()))

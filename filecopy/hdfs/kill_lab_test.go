@@ -162,7 +162,7 @@ func TestKilledChild(t *testing.T) {
 // TestKilledAnywhere kills -9 a mover between two clusters at random calls of its target, while a reader looks at the target without pause
 // and the target's NameNode writes down every edit (inotify); each mover goes on with what the one before left.
 func TestKilledAnywhere(t *testing.T) {
-	kills, seed := 10, rand.Uint64()
+	kills, seed := 8, rand.Uint64()
 	if n, err := strconv.Atoi(os.Getenv(killRuns)); err == nil {
 		kills = n
 	}

@@ -60,8 +60,9 @@ func (r *rig) start(ctx context.Context) error {
 	r.clusters = map[string]*labhdfs.Cluster{}
 	var group errgroup.Group
 	var mu sync.Mutex
-	for _, o := range []labhdfs.Options{{Name: "east"}, {Name: "west", SeparateDataNodes: true}} {
-		o.Dir = filepath.Join(r.dir, o.Name)
+	for _, o := range []labhdfs.Options{{Name: "east", Symlinks: true}, {Name: "west", SeparateDataNodes: true}} {
+		// NameNodes walk down a tree of a thousand levels on their stack; the lab's is smaller than Java's own.
+		o.Dir, o.JVM = filepath.Join(r.dir, o.Name), []string{"-Xss2m"}
 		group.Go(func() error {
 			c, err := labhdfs.Start(ctx, o)
 			mu.Lock()

@@ -138,7 +138,7 @@ func TestAsDeepAsHDFSAllows(t *testing.T) {
 
 // TestAWideDirectory copies a directory with more entries than fit into many pages of a listing. HDFS allows 1,048,576.
 func TestAWideDirectory(t *testing.T) {
-	n := 3000
+	n := 1500
 	if more, err := strconv.Atoi(os.Getenv(wideEntries)); err == nil {
 		n = more
 	}
@@ -156,5 +156,42 @@ func TestAWideDirectory(t *testing.T) {
 	r.runs()
 	if got := r.alike(); got != n+1 {
 		t.Errorf("%d entries of %d", got, n+1)
+	}
+}
+
+// TestLinksAreKeptInTheManifest copies a tree with a symbolic link, which HDFS can only have where an operator switched them on: the other side
+// has no place for it, and is right all the same. A link that becomes a file is copied, and one that a file became takes it away.
+func TestLinksAreKeptInTheManifest(t *testing.T) {
+	r := newTrial(t, wire.Options{}, wire.Options{})
+	r.makes("d/f", "data")
+	link := func(name string) {
+		r.must(r.east.client.Symlink(t.Context(), r.from+"/d/f", r.from+"/"+name))
+	}
+	shown := func(name string) bool {
+		_, err := r.west.client.Stat(t.Context(), r.to+"/"+name)
+		if err != nil && !wire.IsNotFound(err) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	right := func() {
+		t.Helper()
+		r.runs()
+		_, err := r.mover.Compare(t.Context(), r.job, true, func(d filecopy.Difference) error { return fmt.Errorf("a difference: %+v", d) })
+		r.must(err)
+	}
+	link("one")
+	r.makes("two", "a file")
+	right()
+	if shown("one") || !shown("two") || !shown("d/f") {
+		t.Error("the other side shows something else than the files")
+	}
+	r.must(r.east.client.Delete(t.Context(), r.from+"/one", false))
+	r.must(r.east.client.Delete(t.Context(), r.from+"/two", false))
+	r.makes("one", "a file now")
+	link("two")
+	right()
+	if !shown("one") || shown("two") {
+		t.Error("the kinds did not change")
 	}
 }
