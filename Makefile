@@ -62,7 +62,7 @@ bench: ## benchmarks side by side with what a user would pick instead
 	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench . $(ARGS) ./bench/...
 	$(GO) test -v -count=1 -timeout 90m -run '^$$' -bench BesideDistCp -benchtime 1x ./filecopy/hdfs
 
-demo: ## the whole story on this machine, in memory, in seconds
+demo: ## the whole story on this machine, in seconds
 	@mkdir -p bin
 	@$(GO) build -o bin/ ./cmd/understudy
 	@./bin/understudy demo $(ARGS)

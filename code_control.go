@@ -78,5 +78,6 @@ func stageCodes() []Explanation {
 		{"US260", "Nothing is proven about the new side", "The first copy was never complete, so what a failover would lose has no bound. Let the link finish, or restore the old side."},
 		{"US261", "More may be lost than was allowed", "The proven bound of the loss is above --max-loss; the numbers are in the message. Wait for the source, or abort and name a higher limit."},
 		{"US262", "The old side answered after the halt", "A side whose silence had been accepted answered after the links were halted. It is fenced now. What it took since the cut goes to the ledger when it is reprotected. Retry to go on, or abort to go back to it."},
+		{"US263", "Another workload comes first", "The plan says by `after` that the workload follows another one, and that one is still quarantined. Have that one follow the takeover first: `understudy retry OPERATION --workload NAME`."},
 	}
 }

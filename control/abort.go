@@ -85,11 +85,11 @@ func (w *walk) haltBegan() bool {
 	return w.happened(func(e Event) bool { return e.Kind == EventStage && e.Stage == understudy.StageHalt })
 }
 
-// startsAgain says whether an operation may start links at its end. The way back of an unprotect starts again only what
-// the unprotect ended itself, and only while nothing was taken back of what protects the target: a mover must not write
-// beside others.
+// startsAgain says whether an operation may start links at its end. The way back of an unprotect or a reprotect starts
+// again only what the operation ended itself, and only while it changed nothing of the target: a mover must not write
+// beside others, nor go on in what is made anew.
 func (w *walk) startsAgain(p workload.Planned) (bool, error) {
-	if !w.op.Aborting || w.op.Verb != understudy.Unprotect {
+	if !w.op.Aborting || w.op.Verb != understudy.Unprotect && w.op.Verb != understudy.Reprotect {
 		return true, nil
 	}
 	ended := w.happened(func(e Event) bool {
@@ -98,12 +98,16 @@ func (w *walk) startsAgain(p workload.Planned) (bool, error) {
 	if !ended || !w.tookApart(p.Name) {
 		return ended, nil
 	}
+	if w.op.Verb == understudy.Reprotect {
+		return false, w.note(p.Name, "the links stay ended, since the target was closed or changed: `understudy reprotect "+string(p.Plan)+"` goes on from there")
+	}
 	return false, w.note(p.Name, "the links stay ended, since part of the protection was taken back: `understudy protect "+string(p.Plan)+"` puts it in place again")
 }
 
-// tookApart says whether a step of an unprotect may have changed something at a site.
+// tookApart says whether a step of an unprotect or a reprotect may have changed something at a site.
 func (w *walk) tookApart(n understudy.WorkloadName) bool {
 	return w.happened(func(e Event) bool {
-		return e.Kind == EventIntent && e.Workload == n && (e.Stage == understudy.StageHalt || e.Stage == understudy.StageUnguard || e.Stage == understudy.StageRelease)
+		looked := e.Stage == understudy.StageCheck || e.Stage == understudy.StageProvision
+		return e.Kind == EventIntent && e.Workload == n && !looked
 	})
 }

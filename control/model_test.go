@@ -29,7 +29,8 @@ type opModel struct {
 	accepted bool
 	halting  bool // links were ended
 	fenced   bool // the role was fenced on its way
-	again    bool // an unprotect ended a link, and has not begun to take the guard back
+	again    bool // an unprotect or a reprotect ended a link, and has changed nothing of the target
+	touched  bool // a reprotect may have changed something of the target
 	partial  bool // a workload is quarantined
 	from, to side
 	holds    bool // the role is still the one it wrote last

@@ -186,12 +186,15 @@ func (m model) dial() []next {
 
 // endLinks ends the movers into the new side; one may leave a write in flight.
 func (m model) endLinks() []next {
+	if m.op.aborting && m.op.verb == understudy.Reprotect && !m.op.touched {
+		return []next{{m: m}}
+	}
 	m.op.halting = true
 	if !m.running[m.op.to] {
 		return []next{{m: m}}
 	}
 	m.running[m.op.to] = false
-	m.op.again = m.op.verb == understudy.Unprotect
+	m.op.again = m.op.verb == understudy.Unprotect || m.op.verb == understudy.Reprotect && !m.op.touched
 	if m.scheduled {
 		return []next{{m: m}}
 	}
@@ -213,7 +216,7 @@ func (m model) startLinks(guards []Guard, o opModel) []next {
 	if m.running[to] || o.aborting && isTakeover(o.verb) && !m.assigned[to] {
 		return []next{{m: m}}
 	}
-	if o.aborting && o.verb == understudy.Unprotect && !o.again {
+	if o.aborting && (o.verb == understudy.Unprotect || o.verb == understudy.Reprotect) && !o.again {
 		return []next{{m: m}}
 	}
 	f := Facts{InPlace: !o.gone && m.active == from}
@@ -292,6 +295,11 @@ func (m model) restore(guards []Guard, o opModel) []next {
 func (m model) steps(stage understudy.StageName) []next {
 	if stage == understudy.StageUnguard {
 		m.op.again = false // the intent is there, whatever comes of it
+	}
+	if m.op.verb == understudy.Reprotect && !m.op.touched {
+		refused := m.fail() // before any intent
+		m.op.again, m.op.touched = false, true
+		return append(m.steps(stage), refused)
 	}
 	op := m.op
 	switch {

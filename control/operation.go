@@ -79,7 +79,7 @@ func (op *Operation) enter(on Trigger, by, text string) (Event, error) {
 	if err := op.move(on); err != nil {
 		return Event{}, err
 	}
-	return Event{Kind: EventState, State: op.State, Stage: op.Stage, By: by, Text: text, Error: op.Error}, nil
+	return Event{Kind: EventState, State: op.State, On: on, Stage: op.Stage, By: by, Text: text, Error: op.Error}, nil
 }
 
 // writeOp puts the operation with its new entries into a transaction and numbers them.

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,30 @@ func TestWhatMayGoAwayIsTriedAgainFirst(t *testing.T) {
 	})
 }
 
+// A report says what people did, not into which state that brought the operation.
+func TestAReportSaysWhatPeopleDid(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, nil)
+		s.world.Fail("fence.close", planned(understudy.KindBroken))
+		op := s.do(understudy.Switchover, control.PausedByStep)
+		op = s.Act(s.Retry, control.ActRequest{Operation: op.ID, By: "ada", Reason: "the disk is back"})
+		s.do(understudy.Commit, control.Committed)
+		r, err := s.Report(t.Context(), op.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var did []string
+		for _, a := range r.Who {
+			did = append(did, a.Text)
+		}
+		want := []string{"ordered switchover contoso to west", "had it tried again: the disk is back", "committed it"}
+		if !slices.Equal(did, want) {
+			t.Fatalf("%q, want %q", did, want)
+		}
+	})
+}
+
 func TestSkipNeedsAReasonAndAStepThatAllowsIt(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {
@@ -99,7 +124,7 @@ func TestSkipNeedsAReasonAndAStepThatAllowsIt(t *testing.T) {
 		r, _ := s.Report(t.Context(), op.ID)
 		said := false
 		for _, a := range r.Who {
-			said = said || a.By == "ada" && strings.Contains(a.Text, "clients follow")
+			said = said || a.By == "ada" && strings.HasPrefix(a.Text, "skipped route") && strings.HasSuffix(a.Text, ": clients follow by themselves")
 		}
 		if !said {
 			t.Fatalf("the report does not say who skipped: %+v", r.Who)

@@ -34,6 +34,11 @@ func (c *Controller) rejoin(ctx context.Context, req ActRequest, back bool) (Ope
 	if refusal := pass(Guards(), GateStart, Facts{Verb: understudy.Failover, Busy: rec.Current != ""}, o); refusal != nil {
 		return parent, refusal
 	}
+	if !back {
+		if err := c.itsTurn(ctx, &parent, o); err != nil {
+			return parent, err
+		}
+	}
 	op := s.joining(&parent, *part, req.By)
 	var t change
 	events := []Event{{Kind: EventBegan, By: req.By, Text: fmt.Sprintf("%s of %s", req.Workload, parent.ID)}}
@@ -53,6 +58,22 @@ func (c *Controller) rejoin(ctx context.Context, req ActRequest, back bool) (Ope
 	s.links.freeze(op)
 	s.runs.kick(op.ID)
 	return *op, nil
+}
+
+// itsTurn refuses a workload that comes after one which is still quarantined.
+func (c *Controller) itsTurn(ctx context.Context, parent *Operation, o understudy.Object) error {
+	plan, err := c.plan(ctx, parent.Plan)
+	if err != nil {
+		return err
+	}
+	p, _ := plan.Workload(o.Workload)
+	for _, n := range p.After {
+		if part := parent.part(n); part != nil && part.State == Quarantined {
+			return refused("US263", o, fmt.Sprintf("it comes after %s, which is quarantined", n),
+				fmt.Sprintf("understudy retry %s --workload %s first", parent.ID, n))
+		}
+	}
+	return nil
 }
 
 func notFoundUnless(err error, id understudy.OperationID) error {

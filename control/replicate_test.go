@@ -151,6 +151,46 @@ func TestAFailingRunIsShownAndTriedAgainAtTheNextTime(t *testing.T) {
 	})
 }
 
+// Nobody polls a source between runs. It is missed from the first run on that does not find it, and the time of
+// detection counts from there to the order.
+func TestASourceIsMissedFromTheFirstRunOnThatDoesNotFindIt(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := scheduledScene(t, nil)
+		fail := func(down time.Duration) time.Duration {
+			s.world.SetUp("east", false)
+			<-time.After(down)
+			op := s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
+			r, err := s.Report(t.Context(), op.ID)
+			if err != nil || r.RTO.Total < r.RTO.Detect+r.RTO.Fence {
+				t.Fatalf("%+v, %v", r.RTO, err)
+			}
+			return r.RTO.Detect
+		}
+		// Two runs miss it, at 4 and 8 hours; and one that comes back between two losses forgets the first.
+		s.world.SetUp("east", false)
+		<-time.After(4*time.Hour + 5*time.Minute)
+		s.world.SetUp("east", true)
+		<-time.After(4 * time.Hour)
+		if got := fail(9 * time.Hour); got < 4*time.Hour || got > 6*time.Hour {
+			t.Fatalf("detect is %s", got)
+		}
+	})
+}
+
+func TestATakeoverBetweenTwoRunsHasNothingToDetect(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := scheduledScene(t, nil)
+		s.world.SetUp("east", false)
+		<-time.After(time.Hour)
+		op := s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
+		if r, err := s.Report(t.Context(), op.ID); err != nil || r.RTO.Detect != 0 {
+			t.Fatalf("%+v, %v", r.RTO, err)
+		}
+	})
+}
+
 func TestReplicateNow(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

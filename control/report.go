@@ -131,27 +131,64 @@ func (s *StageReport) step(e Event) {
 	}
 }
 
-// whoActed lists the people.
+// whoActed lists the people, and what each of them did.
 func whoActed(op Operation, events []Event) []Actor {
 	var out []Actor
 	for _, e := range events {
-		if e.By == "" {
-			continue
+		if text := deed(e); e.By != "" && text != "" {
+			out = append(out, Actor{By: e.By, At: e.At, Text: text})
 		}
-		text := e.Text
-		if e.Kind == EventState {
-			text = string(e.State)
-			if e.Text != "" {
-				text += ": " + e.Text
-			}
-		}
-		out = append(out, Actor{By: e.By, At: e.At, Text: text})
 	}
 	for _, a := range op.Envelope.Acceptances {
 		out = append(out, Actor{By: a.By, At: a.At, Text: "gives their word that nobody writes " + string(a.Site)})
 	}
 	slices.SortStableFunc(out, func(a, b Actor) int { return a.At.Compare(b.At) })
 	return out
+}
+
+// deed is what a person did by an entry; empty where the entry only follows from another one of theirs.
+func deed(e Event) string {
+	what := ""
+	switch {
+	case e.Kind == EventBegan:
+		return "ordered " + e.Text
+	case e.Kind == EventSkipped:
+		what = "skipped " + e.Step.ID
+	case e.Kind != EventState:
+		return e.Text
+	case e.On == Begin || e.On == Skip || e.On == Home:
+		return ""
+	default:
+		what = past(e.On, e.State)
+	}
+	if e.Text != "" {
+		what += ": " + e.Text
+	}
+	return what
+}
+
+// past is a person's trigger in the past tense. Journals of earlier versions have the state only.
+func past(on Trigger, state State) string {
+	switch on {
+	case Approve:
+		return "approved it"
+	case Retry:
+		return "had it tried again"
+	case Pause:
+		return "paused it"
+	case Resume:
+		return "resumed it"
+	case Turn:
+		return "aborted it"
+	case Settle:
+		return "committed it"
+	case Undo:
+		return "rolled it back"
+	case Supersede:
+		return "put another in its place"
+	default:
+		return string(state)
+	}
 }
 
 // warningsIn gathers what the receipts tell people to read.

@@ -33,6 +33,9 @@ type runRecord struct {
 	Began time.Time              `json:"began,omitzero"`
 	// Error is why the newest run that came to a result failed; nil when it published.
 	Error *understudy.Error `json:"error,omitempty"`
+	// Missed is when the first of the runs began that did not find the source, one after another up to the newest; zero
+	// when that one found it.
+	Missed time.Time `json:"missed,omitzero"`
 }
 
 func keySchedule(l understudy.Link) string { return "/schedule/" + linkPath(l) }
@@ -62,8 +65,23 @@ func (r *runRecord) turn(s workload.Schedule, now time.Time, newest *Operation) 
 	case newest != nil && newest.State == Committed:
 		r.Error = nil
 	}
+	r.Missed = r.missed(newest)
 	r.come(s, now)
 	return !r.Due.IsZero() && (!open || failed)
+}
+
+// missed is since when the source does not answer, as far as runs have looked. Nobody polls it between them.
+func (r *runRecord) missed(newest *Operation) time.Time {
+	switch {
+	case newest == nil || newest.State != PausedByStep && newest.State != Committed:
+		return r.Missed // it has come to no result yet
+	case newest.Error == nil || newest.Error.Kind != understudy.KindUnreachable || newest.Error.Object.Site != r.Link.From:
+		return time.Time{}
+	case r.Missed.IsZero():
+		return newest.Created
+	default:
+		return r.Missed
+	}
 }
 
 // come counts the moments that have come. More than a year of minutes is not counted.

@@ -226,7 +226,10 @@ func Backwards(v understudy.Verb) []Row {
 	case understudy.Replicate:
 		return []Row{{Stage: understudy.StageRelease, Steps: true, After: acts(ActDismiss)}}
 	case understudy.Reprotect:
-		return []Row{{Stage: understudy.StageHalt, Before: acts(ActPreempt, ActEndLinks)}}
+		return []Row{
+			{Stage: understudy.StageHalt, Before: acts(ActPreempt, ActEndLinks)},
+			{Stage: understudy.StageFollow, After: acts(ActStartLinks)},
+		}
 	default:
 		return nil
 	}

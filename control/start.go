@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/journal"
@@ -295,12 +296,12 @@ func (a *admission) operation(s *session) *Operation {
 func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *change) error {
 	for _, p := range a.plan.Workloads {
 		for _, l := range linksTo(s, p, a) {
-			progress, ok, err := s.progress(ctx, l)
+			last, err := s.lastGood(ctx, p, l)
 			if err != nil {
 				return err
 			}
-			if ok && progress.Published == nil && (op.Marks.LastGood.IsZero() || progress.LastPoll.Before(op.Marks.LastGood)) {
-				op.Marks.LastGood = progress.LastPoll
+			if !last.IsZero() && (op.Marks.LastGood.IsZero() || last.Before(op.Marks.LastGood)) {
+				op.Marks.LastGood = last
 			}
 		}
 	}
@@ -317,6 +318,21 @@ func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *ch
 		return s.enlistRun(ctx, a, op, t)
 	}
 	return nil
+}
+
+// lastGood is when the newest answered poll of a link's source was sent. A source that only runs look at has no polls:
+// there it is when the first run began that missed it, and zero when none has.
+func (s *session) lastGood(ctx context.Context, p workload.Planned, l understudy.Link) (time.Time, error) {
+	if !s.scheduled(p) {
+		progress, _, err := s.progress(ctx, l)
+		return progress.LastPoll, err
+	}
+	r, _, err := read[runRecord](ctx, s.opt.Journal, keySchedule(l))
+	if err != nil {
+		return time.Time{}, err
+	}
+	newest, err := s.named(ctx, r.Run)
+	return r.missed(newest), err
 }
 
 func linksTo(s *session, p workload.Planned, a *admission) []understudy.Link {

@@ -126,7 +126,8 @@ type Approval struct {
 
 // Marks are the moments from which the recovery time is split. A zero mark was not reached.
 type Marks struct {
-	// LastGood is when the newest answered poll of the source was sent before the operation began.
+	// LastGood is when the newest answered poll of the source was sent before the operation began. Where a schedule is
+	// all that looks at the source, it is when the first run began that missed it; zero when none had.
 	LastGood time.Time `json:"lastGood,omitzero"`
 	Started  time.Time `json:"started,omitzero"`
 	// Confirmed, Approved, Fenced, Promoted and Routed are the ends of those stages; Verified is the time of
@@ -175,10 +176,12 @@ type Event struct {
 	Attempt  int                     `json:"attempt,omitempty"`
 	Receipt  *understudy.Receipt     `json:"receipt,omitempty"`
 	// Steps and Digest are what was decided.
-	Steps    []understudy.Step        `json:"steps,omitempty"`
-	Digest   string                   `json:"digest,omitempty"`
-	Role     *understudy.Role         `json:"role,omitempty"`
-	State    State                    `json:"state,omitempty"`
+	Steps  []understudy.Step `json:"steps,omitempty"`
+	Digest string            `json:"digest,omitempty"`
+	Role   *understudy.Role  `json:"role,omitempty"`
+	State  State             `json:"state,omitempty"`
+	// On is what changed the state.
+	On       Trigger                  `json:"on,omitempty"`
 	Error    *understudy.Error        `json:"error,omitempty"`
 	Progress *understudy.StepProgress `json:"progress,omitempty"`
 	By       string                   `json:"by,omitempty"`

@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -110,38 +109,64 @@ func open(left map[string]map[int32]int64) bool {
 	return false
 }
 
-// ledgered reads the orders that the control plane saved in ledgers, and counts the records that it says it saved.
-func (h *house) ledgered(ctx context.Context) (ids []id, claimed int64, err error) {
+// ledgered reads what the control plane saved of a workload in ledgers, line by line, and counts the records that it
+// says it saved.
+func (h *house) ledgered(ctx context.Context, name understudy.WorkloadName, each func(line []byte) error) (claimed int64, err error) {
 	records, err := h.control.Ledgers(ctx, plan)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	for _, r := range records {
+		if r.Workload != name {
+			continue
+		}
 		claimed += r.Records
 		req := control.LedgerRequest{Plan: plan, Workload: r.Workload, Operation: r.Operation, By: operator}
-		err := h.control.ExportLedger(ctx, req, func(line []byte) error {
-			var saved struct{ Value []byte }
-			if err := json.Unmarshal(line, &saved); err != nil {
-				return err
-			}
-			n, err := parse(saved.Value)
-			ids = append(ids, n)
-			return err
-		})
-		if err != nil {
-			return nil, 0, err
+		if err := h.control.ExportLedger(ctx, req, each); err != nil {
+			return 0, err
 		}
 	}
-	slices.Sort(ids)
-	return ids, claimed, nil
+	return claimed, nil
 }
 
-// verdict gives the answer of a verification.
-func verdict(r control.Report) (understudy.Verdict, error) {
+// savedOrders reads the orders that the ledgers hold.
+func (h *house) savedOrders(ctx context.Context) (ids []id, claimed int64, err error) {
+	claimed, err = h.ledgered(ctx, orders, func(line []byte) error {
+		var saved struct{ Value []byte }
+		if err := json.Unmarshal(line, &saved); err != nil {
+			return err
+		}
+		n, err := parse(saved.Value)
+		ids = append(ids, n)
+		return err
+	})
+	return ids, claimed, err
+}
+
+// savedFile is what a ledger says of one path of a tree.
+type savedFile struct {
+	Path string `json:"path"`
+	// Kept is where it is kept, below understudy's folder; empty for what is only listed.
+	Kept string `json:"kept"`
+}
+
+// savedFiles reads what the ledgers list of the tree.
+func (h *house) savedFiles(ctx context.Context) (files []savedFile, claimed int64, err error) {
+	claimed, err = h.ledgered(ctx, invoices, func(line []byte) error {
+		var f savedFile
+		err := json.Unmarshal(line, &f)
+		files = append(files, f)
+		return err
+	})
+	return files, claimed, err
+}
+
+// verdict gives the answer of a verification about a workload.
+func verdict(r control.Report, name understudy.WorkloadName) (understudy.Verdict, error) {
 	for _, p := range r.Operation.Parts {
-		if p.Verdict != nil {
+		if p.Workload == name && p.Verdict != nil {
 			return *p.Verdict, nil
 		}
 	}
-	return understudy.Verdict{}, failed("the verification gave no verdict", nil)
+	return understudy.Verdict{}, failed("the verification gave no verdict for "+string(name), nil)
 }

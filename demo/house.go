@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	plan   = understudy.PlanName("shop")
-	orders = understudy.WorkloadName("orders")
+	plan     = understudy.PlanName("shop")
+	orders   = understudy.WorkloadName("orders")
+	invoices = understudy.WorkloadName("invoices")
 	// operator is the name under which the story gives its orders, and its word.
 	operator = "understudy demo"
 )
@@ -37,10 +38,13 @@ clusters:
       sasl: { mechanism: PLAIN, user: {{.Mover}}, secret: {{.Mover}} }
       writer: { sasl: { mechanism: PLAIN, user: {{.Shop}}, secret: {{.Shop}} } }
       superUsers: ["User:ANONYMOUS"]
+  lake:
+    local: { root: "{{.Lake}}" }
 ---
 {{end}}plan: shop
 home: east
 sites: [east, west]
+hooks: { freeze: pause-the-clerk, route: move-the-clerk }
 workloads:
   - name: orders
     kind: kafka
@@ -48,7 +52,17 @@ workloads:
     cluster: streaming
     objective: { rpo: 30s, rto: 10m }
     onFailure: stop
+    after: [invoices]
     topics: [orders, payments]
+  - name: invoices
+    kind: storage
+    architecture: standby-secondary
+    cluster: lake
+    schedule: every 1h
+    objective: { rpo: 2h, rto: 10m }
+    onFailure: stop
+    trees: [{ path: /invoices }]
+    guard: { deletes: 10, percent: 10, keep: 720h }
 `
 
 // house is the control plane as `understudy serve` runs it, in this process.
@@ -61,7 +75,7 @@ type house struct {
 }
 
 // build opens the journal and makes a control plane that stands at west.
-func build(ctx context.Context, dir string, log *slog.Logger) (*house, error) {
+func build(ctx context.Context, dir string, runner control.HookRunner, log *slog.Logger) (*house, error) {
 	secrets, err := hide(dir)
 	if err != nil {
 		return nil, err
@@ -80,7 +94,7 @@ func build(ctx context.Context, dir string, log *slog.Logger) (*house, error) {
 			set, err := spec.Parse(registry, spec.Set{}, spec.Source{Name: "demo.yaml", Text: []byte(text)})
 			return set.Plans, err
 		},
-		Secret: secrets.Read, Exclusive: true, ProbeEvery: 250 * time.Millisecond, Log: log,
+		Secret: secrets.Read, Hooks: runner, Exclusive: true, ProbeEvery: 250 * time.Millisecond, Log: log,
 	})}, nil
 }
 
@@ -116,8 +130,8 @@ func (h *house) close() {
 }
 
 // apply gives the control plane its sites and its plan.
-func (h *house) apply(ctx context.Context, s servers) error {
-	text, err := write(s)
+func (h *house) apply(ctx context.Context, s servers, l lake) error {
+	text, err := write(s, l)
 	if err != nil {
 		return err
 	}
@@ -128,14 +142,14 @@ func (h *house) apply(ctx context.Context, s servers) error {
 }
 
 // write fills in the files.
-func write(s servers) (string, error) {
+func write(s servers, l lake) (string, error) {
 	type site struct {
-		Site                 understudy.Site
-		Brokers, Mover, Shop string
+		Site                       understudy.Site
+		Brokers, Mover, Shop, Lake string
 	}
 	var sites []site
 	for _, name := range []understudy.Site{east, west} {
-		sites = append(sites, site{name, s.at(name).far, mover, shop})
+		sites = append(sites, site{name, s.at(name).far, mover, shop, l.root(name)})
 	}
 	var b strings.Builder
 	err := template.Must(template.New("files").Parse(files)).Execute(&b, sites)
@@ -199,30 +213,32 @@ func patiently(ctx context.Context, ask func() error) error {
 	}
 }
 
-// awaitFenced waits until the standing duty has met the old primary and fenced it, and gives the proof.
-func (h *house) awaitFenced(ctx context.Context, site understudy.Site) (understudy.Proof, error) {
+// awaitFenced waits until the standing duty has met the old primary of every workload and fenced it, and gives the
+// proofs.
+func (h *house) awaitFenced(ctx context.Context, site understudy.Site) (map[understudy.WorkloadName]understudy.Proof, error) {
 	for {
 		status, err := h.control.Status(ctx, plan)
 		if err != nil {
-			return understudy.Proof{}, err
+			return nil, err
 		}
-		if proof := fenced(status, site); proof != nil {
-			return *proof, nil
+		if proofs := fenced(status, site); len(proofs) == len(status.Workloads) {
+			return proofs, nil
 		}
 		if err := rest(ctx, 50*time.Millisecond); err != nil {
-			return understudy.Proof{}, err
+			return nil, err
 		}
 	}
 }
 
-// fenced gives the proof that an old site is fenced, nil when there is none yet.
-func fenced(status control.PlanStatus, site understudy.Site) *understudy.Proof {
+// fenced gives the proofs that an old site is fenced, as far as there are any yet.
+func fenced(status control.PlanStatus, site understudy.Site) map[understudy.WorkloadName]understudy.Proof {
+	proofs := map[understudy.WorkloadName]understudy.Proof{}
 	for _, w := range status.Workloads {
 		for _, old := range w.Old {
-			if old.Site == site && old.State == "fenced" {
-				return old.Proof
+			if old.Site == site && old.State == "fenced" && old.Proof != nil {
+				proofs[w.Workload] = *old.Proof
 			}
 		}
 	}
-	return nil
+	return proofs
 }

@@ -39,6 +39,10 @@ type Result struct {
 	Verdict    understudy.Outcome `json:"verdict"`
 	// Compared counts the records that the verification compared.
 	Compared int64 `json:"compared"`
+	// Tree is what became of the directory tree.
+	Tree Tree `json:"tree"`
+	// Order is that in which the plan's workloads failed over, at each stage.
+	Order []understudy.WorkloadName `json:"order"`
 	// Exposure is what understudy could prove while the application wrote, in seconds.
 	Exposure float64 `json:"exposure_seconds"`
 	// RTO is the recovery time of the failover, split, and SwitchoverRTO that of the switchover home; in seconds.
@@ -92,6 +96,7 @@ func (r *Result) judge() {
 	must(r.Invented == 0, "%d orders were found that nobody had sent", r.Invented)
 	must(r.Verdict == understudy.Match, "the verdict of the verification is %s", r.Verdict)
 	must(r.Fence.Complete && r.Fence.Site == east, "the fence of the returned primary is not proven")
+	r.Tree.judge(must)
 }
 
 // err is the failure of the demonstration, nil when every promise was kept.
@@ -105,13 +110,20 @@ func (r *Result) err() error {
 	}
 }
 
-// notShown says what simulated servers cannot show.
-func notShown() []string {
-	return []string{
+// notShown says what these servers and trees cannot show.
+func notShown(real bool) []string {
+	trees := []string{
+		"that nobody but understudy's user, and superusers, gets into a closed tree: on a directory of this machine root and the user of the process pass whatever its permissions say, so the clerk is stopped by a hook of the plan",
+		"snapshots, and how HDFS stores, replicates and recovers files: the trees are directories of one machine",
+	}
+	if real {
+		return trees
+	}
+	return append([]string{
 		"how real brokers store, replicate and recover data: each simulated cluster is one broker in memory",
 		"throughput, and recovery times over a real network",
 		"that Apache Kafka refuses writes, markers and stale movers as simulated here: the product's tests hold the simulation against real brokers",
-	}
+	}, trees...)
 }
 
 // failed wraps what ended the story early.

@@ -14,6 +14,11 @@ func kept() Result {
 		Acknowledged: 100, Survived: 90, Lost: 10, LostBoundClaimed: 12, Ledgered: 11, LedgeredLost: 10, LedgeredUnacknowledged: 1,
 		SwitchoverAcknowledged: 50, Verdict: understudy.Match,
 		Fence: understudy.Proof{Kind: understudy.ProofFence, Site: east, Complete: true},
+		Tree: Tree{
+			Files: 40, Survived: 33, Lost: 7, LostBoundClaimed: 8, Ledgered: 3, LedgeredListed: 3, LedgeredLost: 7, LedgeredOther: 1,
+			SwitchoverFiles: 20, Verdict: understudy.Match,
+			Fence: understudy.Proof{Kind: understudy.ProofFence, Site: east, Complete: true},
+		},
 	}
 }
 
@@ -29,6 +34,16 @@ func TestEveryBrokenPromiseIsNamed(t *testing.T) {
 		"3 orders were found that nobody":        func(r *Result) { r.Invented = 3 },
 		"the verdict of the verification is LAG": func(r *Result) { r.Verdict = understudy.Lagging },
 		"the fence of the returned primary":      func(r *Result) { r.Fence.Complete = false },
+		"no invoice was written before":          func(r *Result) { r.Tree.Files = 0 },
+		"7 invoices were lost, more than the 6":  func(r *Result) { r.Tree.LostBoundClaimed = 6 },
+		"6 of them came back from the ledger":    func(r *Result) { r.Tree.LedgeredLost = 6 },
+		"has 3 paths, and lists 2":               func(r *Result) { r.Tree.LedgeredListed = 2 },
+		"no invoice was written around":          func(r *Result) { r.Tree.SwitchoverFiles = 0 },
+		"the switchover lost 1 invoices":         func(r *Result) { r.Tree.SwitchoverLost = 1 },
+		"2 invoices were not as they were":       func(r *Result) { r.Tree.Torn = 2 },
+		"3 invoices were found that nobody":      func(r *Result) { r.Tree.Invented = 3 },
+		"of the tree is LAGGING":                 func(r *Result) { r.Tree.Verdict = understudy.Lagging },
+		"the fence of the returned tree":         func(r *Result) { r.Tree.Fence.Site = west },
 	} {
 		t.Run(want, func(t *testing.T) {
 			r := kept()

@@ -19,13 +19,15 @@ type pace struct {
 	burst time.Duration
 	// delay is that of the slow way between the regions, in each direction.
 	delay time.Duration
+	// runs is how long the tree rests between two runs.
+	runs time.Duration
 }
 
 func (s *story) pace() pace {
 	if s.options.Real {
-		return pace{load: 5 * time.Second, burst: time.Second, delay: 120 * time.Millisecond}
+		return pace{load: 5 * time.Second, burst: time.Second, delay: 120 * time.Millisecond, runs: time.Second}
 	}
-	return pace{load: time.Second, burst: 250 * time.Millisecond, delay: 80 * time.Millisecond}
+	return pace{load: time.Second, burst: 250 * time.Millisecond, delay: 80 * time.Millisecond, runs: 300 * time.Millisecond}
 }
 
 // choose gives the servers on which the story is played.
@@ -43,13 +45,15 @@ func (s *story) choose(ctx context.Context) (servers, error) {
 
 // introduce says what will be seen.
 func (s *story) introduce() {
-	s.tell("Two Kafka clusters, east and west, and one application that remembers which orders were acknowledged.")
+	s.tell("Two regions, east and west, each with a Kafka cluster and a directory tree of invoices; and a shop that")
+	s.tell("remembers which orders were acknowledged, and which invoices were written to their end.")
+	s.result.NotShown = notShown(s.options.Real)
 	if s.options.Real {
-		s.tell("The servers are %s.", s.servers.what())
+		s.tell("The servers are %s; the trees are directories of this machine.", s.servers.what())
 		return
 	}
-	s.result.NotShown = notShown()
-	s.tell("The servers are simulated, in this process; everything of understudy is what runs in production.")
+	s.tell("The servers are simulated, in this process, and the trees are directories of this machine; everything of")
+	s.tell("understudy is what runs in production.")
 }
 
 // begin opens a step.
@@ -85,35 +89,38 @@ func took(r control.Report) string {
 	return "it took " + short(end.Sub(r.Operation.Created))
 }
 
-// boundOf gives the loss that an operation stated before it began to act.
-func boundOf(r control.Report) (understudy.Exposure, error) {
+// boundOf gives the loss of a workload that an operation stated before it began to act.
+func boundOf(r control.Report, name understudy.WorkloadName) (understudy.Exposure, error) {
 	for _, p := range r.Operation.Parts {
-		if p.Bound != nil && p.Bound.Known {
+		if p.Workload == name && p.Bound != nil && p.Bound.Known {
 			return *p.Bound, nil
 		}
 	}
-	return understudy.Exposure{}, failed("the failover stated no bound", nil)
+	return understudy.Exposure{}, failed("the failover stated no bound for "+string(name), nil)
 }
 
-// exposure gives what understudy says would be lost now.
-func (s *story) exposure(ctx context.Context) (understudy.Exposure, error) {
+// exposures gives what understudy says would be lost now, by workload.
+func (s *story) exposures(ctx context.Context) (map[understudy.WorkloadName]understudy.Exposure, error) {
 	status, err := s.house.control.Status(ctx, plan)
 	if err != nil {
-		return understudy.Exposure{}, err
+		return nil, err
 	}
+	out := map[understudy.WorkloadName]understudy.Exposure{}
 	for _, w := range status.Workloads {
-		if w.Workload == orders && w.Exposure.Known {
-			return w.Exposure, nil
+		if !w.Exposure.Known {
+			return nil, failed("the exposure of "+string(w.Workload)+" is not known although the plan is protected", nil)
 		}
+		out[w.Workload] = w.Exposure
 	}
-	return understudy.Exposure{}, failed("the exposure is not known although the plan is protected", nil)
+	return out, nil
 }
 
-// sell lets the application write to one site for a time. It must not be refused.
+// sell lets the application write to one site for a time, and the clerk where he sits. It must not be refused.
 func (s *story) sell(ctx context.Context, site understudy.Site, d time.Duration) error {
 	selling, stop := context.WithTimeout(ctx, d)
 	defer stop()
-	if err := s.app.write(selling, s.servers.at(site).near); err != nil {
+	err := during(selling, s.clerk.work, func() error { return s.app.write(selling, s.servers.at(site).near) })
+	if err != nil {
 		return failed("the application is refused at "+string(site), err)
 	}
 	return nil
@@ -162,15 +169,20 @@ func (s *story) wait(ctx context.Context, d time.Duration, doing string) error {
 func (s *story) conclude() {
 	r := &s.result
 	s.audience.Begin(Step{Title: "What it came to"})
-	s.tell("acknowledged %d · survived %d · lost %d, bound claimed before %d (%.2fs) · in the ledger %d",
+	s.tell("orders: acknowledged %d · survived %d · lost %d, bound claimed before %d (%.2fs) · in the ledger %d",
 		r.Acknowledged, r.Survived, r.Lost, r.LostBoundClaimed, r.LostBoundSeconds, r.Ledgered)
-	s.tell("switchover home: acknowledged %d, lost %d · duplicates %d · verdict %s · %.1fs in all",
-		r.SwitchoverAcknowledged, r.SwitchoverLost, r.Duplicates, r.Verdict, r.Seconds)
+	s.tell("switchover home: acknowledged %d, lost %d · duplicates %d · verdict %s",
+		r.SwitchoverAcknowledged, r.SwitchoverLost, r.Duplicates, r.Verdict)
+	t := &r.Tree
+	s.tell("invoices: written %d · survived %d · lost %d, bound claimed before %d (%.2fs) · came back from the ledger %d",
+		t.Files, t.Survived, t.Lost, t.LostBoundClaimed, t.LostBoundSeconds, t.LedgeredLost)
+	s.tell("switchover home: written %d, lost %d · torn %d · verdict %s · %.1fs in all",
+		t.SwitchoverFiles, t.SwitchoverLost, t.Torn, t.Verdict, r.Seconds)
 	for _, v := range r.Violated {
 		s.tell("BROKEN PROMISE: %s", v)
 	}
 	for _, n := range r.NotShown {
-		s.tell("not shown by simulated servers: %s", n)
+		s.tell("not shown here: %s", n)
 	}
 	if !s.options.Real {
 		s.tell("the same on Apache Kafka servers: understudy demo --real")

@@ -2,10 +2,12 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -49,12 +51,15 @@ type story struct {
 	servers  servers
 	house    *house
 	app      application
+	lake     lake
+	clerk    clerk
 	step     Step
 	begun    time.Time
-	// before are the orders sent before the region was lost, and home is the first one around the way home.
-	before page
-	home   id
-	result Result
+	// before are the orders sent before the region was lost, and home is the first one around the way home;
+	// written and back are the same of the invoices.
+	before, written page
+	home, back      id
+	result          Result
 }
 
 // protect makes west learn the part of an east that has been selling for a while.
@@ -63,45 +68,56 @@ func (s *story) protect(ctx context.Context) error {
 	if err := s.sell(ctx, east, s.pace().burst); err != nil {
 		return err
 	}
-	if err := s.house.apply(ctx, s.servers); err != nil {
+	if err := s.house.apply(ctx, s.servers, s.lake); err != nil {
 		return err
 	}
 	report, err := s.operate(ctx, control.StartRequest{Verb: understudy.Protect})
 	if err != nil {
 		return err
 	}
-	s.tell("%d topics of east are mirrored to west, every record at its own offset; %s", len(topics()), took(report))
+	s.tell("%d topics of east are mirrored to west, every record at its own offset, and the tree of invoices", len(topics()))
+	s.tell("is copied whole, from now on by schedule; %s", took(report))
+	s.result.Tree.Runs = 1
 	return nil
 }
 
-// sellUntilTheRegionIsLost lets the application write directly to east, while understudy follows over a way that is
-// slow, and kills east at a moment that nobody has prepared: what is lost is a race.
+// sellUntilTheRegionIsLost lets the shop write directly to east, while understudy follows the topics over a way that is
+// slow and copies the tree now and then, and kills east at a moment that nobody has prepared: what is lost is a race.
 func (s *story) sellUntilTheRegionIsLost(ctx context.Context) error {
-	s.begin("The shop sells, the way between the regions is slow, and east is lost", "understudy status shop")
+	s.begin("The shop sells, the way between the regions is slow, and east is lost", "understudy replicate shop && understudy status shop")
 	if err := s.servers.delay(ctx, s.pace().delay); err != nil {
 		return err
 	}
-	sell := func(ctx context.Context) { _ = s.app.write(ctx, s.servers.at(east).near) }
-	var exposure understudy.Exposure
+	sell := func(ctx context.Context) {
+		var shop sync.WaitGroup
+		shop.Go(func() { _ = s.app.write(ctx, s.servers.at(east).near) })
+		shop.Go(func() { s.clerk.work(ctx) })
+		shop.Go(func() { s.copyNowAndThen(ctx) })
+		shop.Wait()
+	}
+	var exposed map[understudy.WorkloadName]understudy.Exposure
 	err := during(ctx, sell, func() (err error) {
 		if err := s.wait(ctx, s.loadFor(), "selling"); err != nil {
 			return err
 		}
-		if exposure, err = s.exposure(ctx); err != nil {
+		if exposed, err = s.exposures(ctx); err != nil {
 			return err
 		}
-		return s.servers.kill(ctx, east)
+		return errors.Join(s.lake.lose(east), s.servers.kill(ctx, east))
 	})
 	if err != nil {
 		return err
 	}
-	s.before = s.app.book.since(0)
+	s.before, s.written = s.app.book.since(0), s.clerk.book.since(0)
 	s.result.Acknowledged = int64(len(s.before.acknowledged()))
 	s.result.Unacknowledged = int64(len(s.before.times)) - s.result.Acknowledged
-	s.result.Exposure = exposure.Bound.Seconds()
-	s.tell("status said: everything up to %s ago is proven to be at west", short(exposure.Bound))
+	s.result.Tree.Files = int64(len(s.written.acknowledged()))
+	s.result.Exposure, s.result.Tree.Exposure = exposed[orders].Bound.Seconds(), exposed[invoices].Bound.Seconds()
+	s.tell("status said: everything up to %s ago is proven to be at west; of the invoices, what was there %s ago",
+		short(exposed[orders].Bound), short(exposed[invoices].Bound))
 	s.tell("kill -9 of east in the middle of a write: %d orders were acknowledged, %d more were on their way",
 		s.result.Acknowledged, s.result.Unacknowledged)
+	s.tell("its file system is gone with it: %d invoices were written, and %d sets of them had been copied", s.result.Tree.Files, s.result.Tree.Runs)
 	return nil
 }
 
@@ -113,14 +129,21 @@ func (s *story) failover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bound, err := boundOf(report)
+	bound, err := boundOf(report, orders)
 	if err != nil {
+		return err
+	}
+	if s.result.Order, err = orderOf(report); err != nil {
 		return err
 	}
 	s.result.LostBoundClaimed = s.before.after(bound.Safe)
 	s.result.LostBoundSeconds = bound.Bound.Seconds()
 	s.result.RTO = seconds(report.RTO)
 	s.tell("bound stated before: at most the last %s, which is %d acknowledged orders", short(bound.Bound), s.result.LostBoundClaimed)
+	if err := s.boundTree(report); err != nil {
+		return err
+	}
+	s.tell("one plan, in its order at every stage: %s, then %s, which come after them", s.result.Order[0], s.result.Order[1])
 	s.tell("first verified write at west %s after the last sign of east (detect %s, confirm %s, fence %s, promote %s, verify %s)",
 		short(report.RTO.Total), short(report.RTO.Detect), short(report.RTO.Confirm), short(report.RTO.Fence), short(report.RTO.Promote), short(report.RTO.Verify))
 	s.tell("nobody could fence a silent east: %s gave their word for it, and it is in the report", operator)
@@ -138,11 +161,14 @@ func (s *story) countTheSurvivors(ctx context.Context) error {
 	r.Survived = found.of(s.before.acknowledged())
 	r.Lost = r.Acknowledged - r.Survived
 	s.tell("%d of %d acknowledged orders are at west: %d lost, %d were claimed as the most", r.Survived, r.Acknowledged, r.Lost, r.LostBoundClaimed)
-	s.home = s.app.book.sent()
+	if err := s.countTree(); err != nil {
+		return err
+	}
+	s.home, s.back = s.app.book.sent(), s.clerk.book.sent()
 	if err := s.sell(ctx, west, s.pace().burst); err != nil {
 		return err
 	}
-	s.tell("the shop sells at west: %d orders more", int64(len(s.app.book.since(s.home).acknowledged())))
+	s.tell("the shop goes on at west: %d orders and %d invoices more", len(s.app.book.since(s.home).acknowledged()), len(s.clerk.book.since(s.back).acknowledged()))
 	return nil
 }
 
@@ -152,19 +178,21 @@ func (s *story) bringThePrimaryBack(ctx context.Context) error {
 	if err := s.servers.delay(ctx, nearby); err != nil {
 		return err
 	}
-	if err := s.servers.start(ctx, east); err != nil {
+	if err := errors.Join(s.servers.start(ctx, east), s.lake.find(east)); err != nil {
 		return err
 	}
 	up := time.Now()
-	proof, err := s.house.awaitFenced(ctx, east)
+	proofs, err := s.house.awaitFenced(ctx, east)
 	if err != nil {
 		return err
 	}
-	s.result.Fence = proof
+	proof, tree := proofs[orders], proofs[invoices]
+	s.result.Fence, s.result.Tree.Fence = proof, tree
 	s.tell("fenced %s after its start, at level %s: %s", short(proof.At.Sub(up)), proof.Level, proof.Means)
 	if len(proof.CouldPass) > 0 {
 		s.tell("whom that does not stop: %v", proof.CouldPass)
 	}
+	s.tell("its tree was closed %s after its start, at level %s; root gets past that, and whoever understudy runs as", short(tree.At.Sub(up)), tree.Level)
 	return nil
 }
 
@@ -186,7 +214,7 @@ func (s *story) reprotect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	saved, claimed, err := s.house.ledgered(ctx)
+	saved, claimed, err := s.house.savedOrders(ctx)
 	if err != nil {
 		return err
 	}
@@ -201,6 +229,9 @@ func (s *story) reprotect(ctx context.Context) error {
 	s.result.Ledgered = claimed
 	s.tell("the ledger has the %d records that only east had: %d acknowledged and lost, %d never acknowledged",
 		claimed, s.result.LedgeredLost, s.result.LedgeredUnacknowledged)
+	if err := s.ledgerTree(ctx); err != nil {
+		return err
+	}
 	s.tell("east follows west; %s", took(report))
 	return nil
 }
@@ -212,19 +243,30 @@ func (s *story) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := verdict(report)
+	v, err := verdict(report, orders)
+	if err != nil {
+		return err
+	}
+	files, err := verdict(report, invoices)
 	if err != nil {
 		return err
 	}
 	s.result.Verdict, s.result.Compared = v.Outcome, v.Compared
+	s.result.Tree.Verdict, s.result.Tree.Compared = files.Outcome, files.Compared
 	s.tell("%s: %d records compared in %d partitions (%s)", v.Outcome, v.Compared, v.Shards, v.Coverage)
+	s.tell("%s: %d entries of the tree compared (%s)", files.Outcome, files.Compared, files.Coverage)
 	return nil
 }
 
 // failback moves home while the shop sells. The application is refused by west, and finds east open.
 func (s *story) failback(ctx context.Context) error {
 	s.begin("Fail back by a planned switchover, while the shop sells", "understudy failback shop --confirm=shop")
-	sell := func(ctx context.Context) { s.app.roam(ctx, s.servers.at(west).near, s.servers.at(east).near) }
+	sell := func(ctx context.Context) {
+		_ = during(ctx, s.clerk.work, func() error {
+			s.app.roam(ctx, s.servers.at(west).near, s.servers.at(east).near)
+			return nil
+		})
+	}
 	var report control.Report
 	err := during(ctx, sell, func() (err error) {
 		if err := s.wait(ctx, s.pace().burst, "selling"); err != nil {
@@ -239,7 +281,7 @@ func (s *story) failback(ctx context.Context) error {
 		return err
 	}
 	s.result.SwitchoverRTO = seconds(report.RTO)
-	s.tell("home again; %s", took(report))
+	s.tell("home again; the clerk paused at the plan's hook and went on at home; %s", took(report))
 	return nil
 }
 
@@ -258,7 +300,7 @@ func (s *story) countAgain(ctx context.Context) error {
 		return failed(fmt.Sprintf("%d of the orders that had survived are at home, not %d", still, r.Survived), nil)
 	}
 	s.tell("%d orders were acknowledged since the failover: %d lost, %d duplicated", r.SwitchoverAcknowledged, r.SwitchoverLost, r.Duplicates)
-	return nil
+	return s.countTreeAgain()
 }
 
 // raise sets the stage: servers, topics, and a control plane with a journal of its own.
@@ -288,7 +330,12 @@ func (s *story) furnish(ctx context.Context) (err error) {
 	if err := furnish(ctx, s.servers); err != nil {
 		return err
 	}
-	if s.house, err = build(ctx, s.dir, s.options.Log); err != nil {
+	s.lake, s.result.Tree.Store = lake{dir: s.dir}, "local"
+	if err := s.lake.open(); err != nil {
+		return failed("the trees could not be made", err)
+	}
+	s.clerk.sit(s.lake.tree(east))
+	if s.house, err = build(ctx, s.dir, hooks{&s.clerk, s.lake}, s.options.Log); err != nil {
 		return err
 	}
 	s.house.open()

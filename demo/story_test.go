@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/understudy-dr/understudy"
 )
 
 // budget is how long the story may take on two cores.
@@ -66,6 +68,13 @@ func play(t *testing.T, o Options) Result {
 	}
 	if r.SwitchoverAcknowledged == 0 || r.SwitchoverLost != 0 || r.Duplicates != 0 || r.LostBoundSeconds <= 0 || r.RTO.Total <= 0 {
 		t.Fatalf("the counts are not those of the story: %+v", r)
+	}
+	tree := r.Tree
+	if tree.Files != tree.Survived+tree.Lost || tree.Lost > tree.LostBoundClaimed || tree.LedgeredLost != tree.Lost || tree.LostBoundSeconds <= 0 {
+		t.Fatalf("the counts of the tree do not add up: %+v", tree)
+	}
+	if tree.SwitchoverFiles == 0 || tree.SwitchoverLost != 0 || tree.Survived == 0 || tree.Runs == 0 || !slices.Equal(r.Order, []understudy.WorkloadName{invoices, orders}) {
+		t.Fatalf("the counts of the tree are not those of the story: %+v, order %v", tree, r.Order)
 	}
 	return r
 }

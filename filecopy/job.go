@@ -205,8 +205,12 @@ const (
 type Difference struct {
 	Path Path           `json:"path"`
 	Kind DifferenceKind `json:"kind"`
-	// Fields are the attributes that differ, for Restyled.
+	// Fields are the attributes that differ, for Restyled, and for an Altered file those that differ besides.
 	Fields Fields `json:"fields,omitempty"`
+	// Size and Sum are those of the manifest, for a file that is Altered and still a file: a new version may have the
+	// same bytes, and who wants to know has to look. The sum may be unknown.
+	Size int64    `json:"-"`
+	Sum  Checksum `json:"-"`
 }
 
 // Comparison is the outcome of a Compare.

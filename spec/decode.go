@@ -86,7 +86,7 @@ func (r *reader) keyText(n *yaml.Node, at place, path string) (string, bool) {
 		r.anchor(at, path, "a merge key (<<)")
 	case !r.plain(n, path):
 	case n.Kind != yaml.ScalarNode:
-		r.at(at, path, Problem{Code: codeType, Summary: "a key must be plain text"})
+		r.at(at, path, Problem{Code: codeType, Summary: "a key must be plain text", Fix: "write one word before the colon"})
 	default:
 		return n.Value, true
 	}
@@ -152,7 +152,7 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string, f field) {
 func (r *reader) structs(n *yaml.Node, path string, skip func(string) bool, targets ...reflect.Value) {
 	entries, ok := r.entries(n, path)
 	if !ok {
-		r.wrong(n, path, "a mapping of keys and values", "")
+		r.wrong(n, path, aMapping, "")
 		return
 	}
 	var names []string
@@ -197,6 +197,9 @@ func (r *reader) known(e entry, path string, targets []reflect.Value) bool {
 
 // missing reports a key, unless it stands there misspelt.
 func (r *reader) missing(path string, f field, misspelt bool) {
+	if r.given[join(path, f.name)] {
+		return
+	}
 	if misspelt {
 		r.bad[join(path, f.name)] = true
 		return
@@ -254,7 +257,7 @@ func soundsSecret(key string) bool {
 
 func (r *reader) list(n *yaml.Node, v reflect.Value, path string, f field) {
 	if n.Kind != yaml.SequenceNode {
-		r.wrong(n, path, "a list", "["+strings.TrimSpace(nodeText(n))+"]")
+		r.wrong(n, path, aList, "["+strings.TrimSpace(nodeText(n))+"]")
 		return
 	}
 	if len(n.Content) == 0 && f.required {
@@ -271,7 +274,7 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string, f field) {
 func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, f field) {
 	entries, ok := r.entries(n, path)
 	if !ok {
-		r.wrong(n, path, "a mapping of names to values", "")
+		r.wrong(n, path, nameMapping, "")
 		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
@@ -292,8 +295,54 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, f field) {
 	}
 }
 
+// form is what a value must look like, for people.
+type form string
+
+// The shapes of values.
+const (
+	aMapping    form = "a mapping of keys and values"
+	aList       form = "a list"
+	nameMapping form = "a mapping of names to values"
+	aDocument   form = "a mapping that begins with `site:` or `plan:`"
+	clusterList form = "a mapping of cluster names"
+	entrances   form = "a mapping of endpoints"
+	aText       form = "text"
+	secretWord  form = "the name of a secret"
+	trueOrFalse form = "true or false"
+	wholeNumber form = "a whole number"
+	aNumber     form = "a number"
+)
+
+// fix says how a value of the form is written.
+func (s form) fix() string {
+	switch s {
+	case aMapping, nameMapping:
+		return "write { key: value }, or each key on a line of its own, indented"
+	case aList:
+		return "write [ … ], or each item on a line of its own after a dash"
+	case aDocument:
+		return "begin it with `site: NAME` or `plan: NAME`"
+	case clusterList:
+		return "write a name for each cluster, and its endpoint below it: streaming: { kafka: { … } }"
+	case entrances:
+		return "write how the cluster is reached, such as kafka: { brokers: [broker-1:9092] }"
+	case aText:
+		return "write one value, in quotes if it looks like a number or like true and false"
+	case secretWord:
+		return "write a name; serve's configuration says what the secret is"
+	case trueOrFalse:
+		return "write true or false, without quotes"
+	case wholeNumber:
+		return "write it with digits alone, without quotes"
+	case aNumber:
+		return "write it in digits, without quotes"
+	default:
+		return ""
+	}
+}
+
 // wrong reports a value of the wrong type.
-func (r *reader) wrong(n *yaml.Node, path, want, suggestion string) {
+func (r *reader) wrong(n *yaml.Node, path string, want form, suggestion string) {
 	got := nodeKind(n)
 	if path == "" {
 		path = "the document"
@@ -301,7 +350,7 @@ func (r *reader) wrong(n *yaml.Node, path, want, suggestion string) {
 	if utf8.RuneCountInString(suggestion) > 60 {
 		suggestion = ""
 	}
-	r.at(r.placeOf(n), path, Problem{Code: codeType, Summary: fmt.Sprintf("%s must be %s, not %s", path, want, got), Suggestion: suggestion})
+	r.at(r.placeOf(n), path, Problem{Code: codeType, Summary: fmt.Sprintf("%s must be %s, not %s", path, want, got), Suggestion: suggestion, Fix: want.fix()})
 }
 
 func nodeKind(n *yaml.Node) string {

@@ -118,7 +118,7 @@ func readDocument(reg workload.Registry, p part, problems *Problems) *document {
 	}
 	entries, ok := newReader(p, new(Problems)).entries(p.root, "")
 	if !ok {
-		r.wrong(p.root, "", "a mapping that begins with `site:` or `plan:`", "")
+		r.wrong(p.root, "", aDocument, "")
 		return nil
 	}
 	d := &document{reader: r, reg: reg}
@@ -191,7 +191,7 @@ func (r *reader) readClusters(reg workload.Registry, n *yaml.Node, s *siteFile) 
 	}
 	entries, ok := r.entries(n, "clusters")
 	if !ok {
-		r.wrong(n, "clusters", "a mapping of cluster names", "")
+		r.wrong(n, "clusters", clusterList, "")
 		return
 	}
 	for _, e := range entries {
@@ -215,7 +215,7 @@ func (r *reader) readEndpoints(reg workload.Registry, n *yaml.Node, path string)
 	}
 	entries, ok := r.entries(n, path)
 	if !ok {
-		r.wrong(n, path, "a mapping of endpoints", "")
+		r.wrong(n, path, entrances, "")
 		return c
 	}
 	var names []string
@@ -271,7 +271,7 @@ func (r *reader) readWorkloads(reg workload.Registry, n *yaml.Node, p *planFile)
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
-		r.wrong(n, "workloads", "a list", "")
+		r.wrong(n, "workloads", aList, "")
 		return
 	}
 	if len(n.Content) == 0 {

@@ -60,10 +60,12 @@ type reader struct {
 	values, keys map[string]place
 	// bad are paths that already have a problem; later checks stay silent about them.
 	bad map[string]bool
+	// given are keys that need not be there, because the caller has them.
+	given map[string]bool
 }
 
 func newReader(p part, problems *Problems) *reader {
-	return &reader{part: p, problems: problems, values: map[string]place{}, keys: map[string]place{}, bad: map[string]bool{}}
+	return &reader{part: p, problems: problems, values: map[string]place{}, keys: map[string]place{}, bad: map[string]bool{}, given: map[string]bool{}}
 }
 
 // at reports a problem at a place of this document.

@@ -58,9 +58,9 @@ func (r *reader) text(n *yaml.Node, path string) (string, bool) {
 	case isText(n):
 		return n.Value, true
 	case n.Kind == yaml.ScalarNode:
-		r.wrong(n, path, "text", fmt.Sprintf("%q", n.Value))
+		r.wrong(n, path, aText, fmt.Sprintf("%q", n.Value))
 	default:
-		r.wrong(n, path, "text", "")
+		r.wrong(n, path, aText, "")
 	}
 	return "", false
 }
@@ -204,7 +204,7 @@ func (r *reader) size(n *yaml.Node, out *understudy.Size, path string) {
 
 func (r *reader) secretName(n *yaml.Node, out *understudy.SecretName, path string) {
 	if n.Kind != yaml.ScalarNode {
-		r.wrong(n, path, "the name of a secret", "")
+		r.wrong(n, path, secretWord, "")
 		return
 	}
 	text := nodeText(n)
@@ -217,7 +217,7 @@ func (r *reader) secretName(n *yaml.Node, out *understudy.SecretName, path strin
 
 func (r *reader) boolean(n *yaml.Node, v reflect.Value, path string) {
 	if n.Tag != "!!bool" || n.Value != "true" && n.Value != "false" {
-		r.wrong(n, path, "true or false", boolWord(nodeText(n)))
+		r.wrong(n, path, trueOrFalse, boolWord(nodeText(n)))
 		return
 	}
 	v.SetBool(n.Value == "true")
@@ -235,7 +235,7 @@ func boolWord(text string) string {
 
 func (r *reader) integer(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" {
-		r.wrong(n, path, "a whole number", "")
+		r.wrong(n, path, wholeNumber, "")
 		return
 	}
 	if !isWhole(n.Value) {
@@ -264,7 +264,7 @@ func isWhole(text string) bool {
 func (r *reader) decimal(n *yaml.Node, v reflect.Value, path string) {
 	x, err := strconv.ParseFloat(n.Value, 64)
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" && n.Tag != "!!float" || err != nil {
-		r.wrong(n, path, "a number", "")
+		r.wrong(n, path, aNumber, "")
 		return
 	}
 	v.SetFloat(x)

@@ -133,8 +133,9 @@ func (s Serve) SocketPath() string {
 	return s.Listen.Socket
 }
 
-// ParseServe reads serve's configuration, as strictly as sites and plans. The error is Problems.
-func ParseServe(source Source) (Serve, error) {
+// ParseServe reads serve's configuration, as strictly as sites and plans. The given keys may be left out of it, because
+// the caller has them from elsewhere. The error is Problems.
+func ParseServe(source Source, given ...string) (Serve, error) {
 	var problems Problems
 	s := DefaultServe()
 	parts := split(source, &problems)
@@ -143,6 +144,9 @@ func ParseServe(source Source) (Serve, error) {
 	}
 	for i, p := range parts {
 		r := newReader(p, &problems)
+		for _, key := range given {
+			r.given[key] = true
+		}
 		r.values[""] = p.placeOf(p.root)
 		if i > 0 {
 			r.on("", Problem{Code: codeServe, Summary: "serve's configuration is one document", Fix: "keep sites and plans in files of their own, and `understudy apply` them"})

@@ -31,6 +31,20 @@ func TestServeDefaults(t *testing.T) {
 	}
 }
 
+// TestServeNeedsNotWhatIsGiven leaves out of the file what flags say, and nothing else.
+func TestServeNeedsNotWhatIsGiven(t *testing.T) {
+	src := Source{Name: "serve.yaml", Text: []byte("log: { level: warn }\n")}
+	s, err := ParseServe(src, "site", "data")
+	if err != nil || s.Log.Level != "warn" || s.Site != "" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	_, err = ParseServe(src, "site")
+	var ps Problems
+	if !errors.As(err, &ps) || len(ps) != 1 || ps[0].Path != "data" {
+		t.Fatalf("without data the answer is %v", err)
+	}
+}
+
 func TestServeFull(t *testing.T) {
 	src := source(t, "testdata/good/serve-full.yaml")
 	s := serveOf(t, string(src.Text))

@@ -5,7 +5,7 @@ package spec
 func Init() string {
 	return `# yaml-language-server: $schema=understudy.schema.json
 #
-# Sites and plans of understudy. Check this file:     understudy validate FILE
+# Sites and plans of understudy. Check this file:     understudy validate -f FILE
 # Schema for your editor:                             understudy schema > understudy.schema.json
 # Show what applying it would change, then do it:     understudy diff -f FILE; understudy apply -f FILE
 #

@@ -16,7 +16,31 @@ func nearest(word string, allowed []string) string {
 			best, distance = a, d
 		}
 	}
+	if best == "" && !soundsSecret(word) {
+		return shortened(word, allowed)
+	}
 	return best
+}
+
+// shortened gives the only allowed word that begins or ends with another, or that the other begins or ends with: what
+// people call it for short, or with a word too many. Fewer than three letters say nothing.
+func shortened(word string, allowed []string) string {
+	const least = 3
+	found := ""
+	for _, a := range allowed {
+		short, long := strings.ToLower(word), strings.ToLower(a)
+		if len(short) > len(long) {
+			short, long = long, short
+		}
+		if len(short) < least || !strings.HasPrefix(long, short) && !strings.HasSuffix(long, short) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = a
+	}
+	return found
 }
 
 // edits counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.

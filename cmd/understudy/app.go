@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -150,7 +151,7 @@ func (a *app) fail(ctx context.Context, err error) int {
 		a.say("interrupted")
 		return status
 	}
-	if strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "unknown flag") {
+	if misused(err) {
 		err = &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: err.Error(), Fix: "understudy --help"}
 		status = exitUsage
 	}
@@ -160,6 +161,13 @@ func (a *app) fail(ctx context.Context, err error) int {
 	}
 	a.say("%s", strings.TrimRight(renderError(err), "\n"))
 	return status
+}
+
+// misused says whether cobra itself refused the command line: its own errors are told apart by their words only.
+func misused(err error) bool {
+	return slices.ContainsFunc([]string{"unknown command", "unknown flag", "required flag(s)"}, func(words string) bool {
+		return strings.HasPrefix(err.Error(), words)
+	})
 }
 
 // failJSON tells an error as one JSON document; all that is wrong with a file is in it.

@@ -16,16 +16,18 @@ import (
 func (a *app) demoCommand() *cobra.Command {
 	var real bool
 	c := &cobra.Command{
-		Use: "demo", Short: "The whole story on this machine, in memory, in seconds",
-		Long: `Tell the whole story on this machine: two Kafka clusters, a control plane between them, and an application that
-remembers what was acknowledged. The primary is killed in the middle of a write, the secondary takes over, the
-old primary comes back and is fenced, what only it had is saved, and a switchover brings everything home.
+		Use: "demo", Short: "The whole story on this machine, in seconds",
+		Long: `Tell the whole story on this machine: two regions with a Kafka cluster and a directory tree each, a control plane
+between them, and a shop that remembers what was acknowledged and what was written. The first region is lost in the
+middle of a write, the second one takes over by one plan, first the tree and then the topics, the old primary comes
+back and is fenced, what only it had is saved, and a switchover brings everything home.
 
-The servers are simulated in this process; all else is what runs in production. Nothing is left behind, and no
-running understudy is needed. With --real the same happens on Apache Kafka servers, which understudy-lab starts.
+The Kafka servers are simulated in this process, and the trees are temporary directories; all else is what runs in
+production. Nothing is left behind, and no running understudy is needed. With --real the same happens on Apache Kafka
+servers, which understudy-lab starts; the trees are directories then too.
 
-The exit status is 1 when a promise was not kept: an acknowledged record lost beyond the bound that was stated
-before, or lost by the switchover, or duplicated, or sites that do not match.`,
+The exit status is 1 when a promise was not kept: an acknowledged record or a written file lost beyond the bound that
+was stated before, or lost by the switchover, a record duplicated, a file torn, or sites that do not match.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), real) },
 	}

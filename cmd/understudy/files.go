@@ -17,9 +17,15 @@ import (
 
 func (a *app) validateCommand() *cobra.Command {
 	live := false
+	var files []string
 	c := &cobra.Command{
-		Use: "validate FILE|DIR...", Short: "Check site and plan files, without any network, or with --live against the clusters", Args: args(cobra.MinimumNArgs(1)),
+		Use: "validate -f FILE|DIR", Short: "Check site and plan files, without any network, or with --live against the clusters",
+		Long: `Check site and plan files, without any network, or with --live against the clusters. The files are named with -f, as
+for diff and apply, or simply one after another.`,
 		RunE: func(c *cobra.Command, given []string) error {
+			if given = append(files, given...); len(given) == 0 {
+				return usageError(c, errors.New("no file is named"))
+			}
 			if live {
 				return a.tryFiles(c.Context(), given)
 			}
@@ -33,6 +39,7 @@ func (a *app) validateCommand() *cobra.Command {
 			})
 		},
 	}
+	filesFlag(c, &files)
 	c.Flags().BoolVar(&live, "live", false, "have serve look at the clusters, rights and clocks too, as doctor does for what is applied; nothing is applied")
 	return c
 }
@@ -119,8 +126,13 @@ func (a *app) diffCommand() *cobra.Command {
 }
 
 func fileFlag(c *cobra.Command, files *[]string) {
-	c.Flags().StringSliceVarP(files, "file", "f", nil, "a file, a directory tree of *.yaml, or - for standard input (repeatable)")
+	filesFlag(c, files)
 	_ = c.MarkFlagRequired("file")
+}
+
+// filesFlag is the same where files may be named otherwise too.
+func filesFlag(c *cobra.Command, files *[]string) {
+	c.Flags().StringSliceVarP(files, "file", "f", nil, "a file, a directory tree of *.yaml, or - for standard input (repeatable)")
 }
 
 // changes reads the applied documents and the files, and gives what is between them.

@@ -59,8 +59,14 @@ func (a *app) serveConfig(path, site, data string) (spec.Serve, error) {
 		if err != nil {
 			return cfg, &understudy.Error{Code: "US512", Kind: understudy.KindInvalid, Summary: "the configuration cannot be read", Err: err, Fix: "give --config FILE"}
 		}
-		if cfg, err = spec.ParseServe(spec.Source{Name: path, Text: text}); err != nil {
-			return cfg, err
+		var given []string
+		for key, value := range map[string]string{"site": site, "data": data} {
+			if value != "" {
+				given = append(given, key)
+			}
+		}
+		if cfg, err = spec.ParseServe(spec.Source{Name: path, Text: text}, given...); err != nil {
+			return cfg, a.problems(err)
 		}
 	}
 	if site != "" {

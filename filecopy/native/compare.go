@@ -112,7 +112,16 @@ func (c *comparer) path(ctx context.Context, path filecopy.Path, want, got *item
 	if kind == "" {
 		return nil
 	}
-	return c.found(filecopy.Difference{Path: path, Kind: kind, Fields: fields})
+	d := filecopy.Difference{Path: path, Kind: kind, Fields: fields}
+	if kind == filecopy.Altered && want.Kind == filecopy.File && got.Kind == filecopy.File {
+		d.Fields, d.Size, d.Sum = c.restyled(want, got), want.Size, want.Sum
+	}
+	return c.found(d)
+}
+
+// restyled gives the attributes that differ.
+func (c *comparer) restyled(want, got *item) filecopy.Fields {
+	return differing(translate(want.Entry, c.job.Principals).Attributes, got.Attributes, compared&c.can.Attributes)
 }
 
 // judge says how an entry differs by what a listing tells.
@@ -129,8 +138,7 @@ func (c *comparer) judge(want, got *item) (filecopy.DifferenceKind, filecopy.Fie
 	case want.Kind == filecopy.File && (want.Size != got.Size || want.TargetVersion != got.Version):
 		return filecopy.Altered, 0
 	}
-	out := translate(want.Entry, c.job.Principals)
-	if f := differing(out.Attributes, got.Attributes, compared&c.can.Attributes); f != 0 {
+	if f := c.restyled(want, got); f != 0 {
 		return filecopy.Restyled, f
 	}
 	return "", 0

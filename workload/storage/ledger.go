@@ -83,6 +83,9 @@ func (j *job) diverged(ctx context.Context, tree string, found func(divergent) e
 			return nil
 		}
 		line, err := j.line(ctx, view, tree, d)
+		if err == nil && line.How == "" {
+			return nil
+		}
 		if err == nil && line.Kept != "" && line.Kind == filecopy.Directory.String() {
 			above = d.Path
 		}
@@ -94,7 +97,8 @@ func (j *job) diverged(ctx context.Context, tree string, found func(divergent) e
 	return j.failed(tree, "compare", err)
 }
 
-// line describes one difference.
+// line describes one difference; it has no How where nothing differs but times that nobody set: a directory's changes
+// with what is in it, and that of a file which was open when a set was captured when it is closed.
 func (j *job) line(ctx context.Context, view filecopy.View, tree string, d filecopy.Difference) (divergent, error) {
 	out := divergent{Tree: tree, Path: d.Path, How: d.Kind}
 	if d.Kind == filecopy.Missing {
@@ -108,12 +112,59 @@ func (j *job) line(ctx context.Context, view filecopy.View, tree string, d filec
 	if err != nil {
 		return out, err
 	}
+	if out.How, err = change(ctx, view, e, d); err != nil || out.How == "" {
+		return out, err
+	}
 	out.Kind, out.Size, out.Modified = e.Kind.String(), e.Size, e.ModTime()
 	out.Owner, out.Group, out.Mode = e.Owner, e.Group, fmt.Sprintf("%04o", e.Mode)
-	if d.Kind != filecopy.Restyled {
+	if out.How != filecopy.Restyled {
 		out.Kept = "quarantine/" + j.quarantine() + "/" + string(d.Path)
 	}
 	return out, nil
+}
+
+// change says what a difference is to a user; empty for none. A file of the same size under another version is read.
+func change(ctx context.Context, view filecopy.View, e filecopy.Entry, d filecopy.Difference) (filecopy.DifferenceKind, error) {
+	onlyTimes := d.Fields&^filecopy.FieldModified == 0
+	switch {
+	case d.Kind == filecopy.Restyled && e.Kind == filecopy.Directory && onlyTimes:
+		return "", nil
+	case d.Kind != filecopy.Altered || e.Kind != filecopy.File || !d.Sum.Known || e.Size != d.Size:
+		return d.Kind, nil
+	}
+	sum, err := sumOf(ctx, view, e)
+	switch {
+	case errors.Is(err, filecopy.ErrCorrupt), err == nil && sum != d.Sum:
+		return d.Kind, nil
+	case err != nil || onlyTimes:
+		return "", err
+	default:
+		return filecopy.Restyled, nil
+	}
+}
+
+// sumOf gives the sum of a file, by the store where that computes it.
+func sumOf(ctx context.Context, view filecopy.View, e filecopy.Entry) (filecopy.Checksum, error) {
+	sum, err := view.Sum(ctx, e)
+	if !errors.Is(err, filecopy.ErrUnsupported) {
+		return sum, err
+	}
+	r, err := view.Read(ctx, e, 0)
+	if err != nil {
+		return filecopy.Checksum{}, err
+	}
+	defer r.Close()
+	sum = filecopy.SumOf(0)
+	for buffer := make([]byte, 1<<20); ; {
+		n, err := r.Read(buffer)
+		sum = sum.Extend(buffer[:n])
+		if errors.Is(err, io.EOF) {
+			return sum, nil
+		}
+		if err != nil {
+			return sum, err
+		}
+	}
 }
 
 // quarantine is where the operation keeps what one side alone has. Its name carries no time, so no retention removes it.
