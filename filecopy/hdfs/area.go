@@ -20,8 +20,32 @@ const privateMode = 0o700
 // maxTwins is how many things of one path one quarantine may hold.
 const maxTwins = 1000
 
+// unbarredFor is how long an answer about the area holds: much less than any lease, and long enough to cost next to nothing.
+const unbarredFor = 200 * time.Millisecond
+
+// open refuses a call that changes the tree in place when a file stands where the area was. Such a call is tied to the area by nothing else:
+// the NameNode offers no condition on another path. The moment that counts is the one before the question was sent.
+func (s *Store) open(ctx context.Context) error {
+	now := time.Now()
+	if last := s.unbarred.Load(); last != nil && now.Sub(*last) < unbarredFor {
+		return ctx.Err()
+	}
+	info, err := s.client.Stat(ctx, s.area)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("%w: a file stands where the mover's area was", filecopy.ErrChanged)
+	}
+	if err != nil && !hdfs.IsNotFound(err) {
+		return tell(err)
+	}
+	s.unbarred.Store(&now)
+	return nil
+}
+
 // Move renames an entry to a free place.
 func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
 	return tell(s.client.Rename(ctx, s.at(from), s.at(to)))
 }
 
