@@ -46,7 +46,19 @@ func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	return tell(s.client.Rename(ctx, s.at(from), s.at(to)))
+	return tell(s.rename(ctx, s.at(from), s.at(to)))
+}
+
+// rename renames to a free place. Where an entry of another kind stands, a NameNode gives an error without a name of its own.
+func (s *Store) rename(ctx context.Context, from, to string) error {
+	err := s.client.Rename(ctx, from, to)
+	if err == nil || hdfs.IsNotFound(err) || errors.Is(err, hdfs.ErrExists) {
+		return err
+	}
+	if _, serr := s.client.Stat(ctx, to); serr == nil {
+		return fmt.Errorf("%w: %w", hdfs.ErrExists, err)
+	}
+	return err
 }
 
 // Retire renames an entry into the quarantine.
@@ -66,7 +78,7 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		if twin > 0 {
 			free = fmt.Sprintf("%s.%d", to, twin)
 		}
-		err := s.client.Rename(ctx, s.at(p), free)
+		err := s.rename(ctx, s.at(p), free)
 		if !errors.Is(err, hdfs.ErrExists) {
 			return absentIsFine(err)
 		}

@@ -24,5 +24,5 @@ func (s *Store) Reveal(ctx context.Context, lot string, p filecopy.Path) error {
 	if err := safe(lot); err != nil {
 		return err
 	}
-	return tell(s.client.Rename(ctx, s.place(stagingDir, lot, assemblyDir)+"/"+string(p), s.at(p)))
+	return tell(s.rename(ctx, s.place(stagingDir, lot, assemblyDir)+"/"+string(p), s.at(p)))
 }

@@ -249,7 +249,7 @@ func (s *Store) bringDirectory(ctx context.Context, e filecopy.Entry) error {
 		err = s.setAttributes(ctx, name, filecopy.Directory, e.Attributes, f)
 	}
 	if err == nil {
-		err = s.client.Rename(ctx, name, s.at(e.Path))
+		err = s.rename(ctx, name, s.at(e.Path))
 	}
 	if errors.Is(err, hdfs.ErrExists) {
 		return errors.Join(err, absentIsFine(s.client.Delete(ctx, name, true)))
