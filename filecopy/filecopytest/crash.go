@@ -63,17 +63,17 @@ func (b *bench) vary(round int) {
 	b.Helper()
 	b.put("a", fmt.Sprintf("round %d of a, long enough to have several parts", round))
 	b.put(filecopy.Path(fmt.Sprintf("d/r%d/x", round)), "new directory")
+	b.must(b.source.Retire(b.ctx, filecopy.Path(fmt.Sprintf("d/r%d", round-1)), "20200101T000000Z-x-1"))
+	b.must(b.source.SetAttributes(b.ctx, "d/c", filecopy.Attributes{Mode: 0o600 + uint32(round%2)*0o44}, filecopy.FieldMode))
+	if !b.source.Describe().Capabilities.RenameOver {
+		return
+	}
 	b.put(filecopy.Path(fmt.Sprintf("d/r%d/s/y", round)), "and one within it")
 	b.must(b.source.Retire(b.ctx, "k", "20200101T000000Z-x-1"))
 	if round%2 == 0 {
 		b.put("k/x", "in a directory")
 	} else {
 		b.put("k", "a file")
-	}
-	b.must(b.source.Retire(b.ctx, filecopy.Path(fmt.Sprintf("d/r%d", round-1)), "20200101T000000Z-x-1"))
-	b.must(b.source.SetAttributes(b.ctx, "d/c", filecopy.Attributes{Mode: 0o600 + uint32(round%2)*0o44}, filecopy.FieldMode))
-	if !b.source.Describe().Capabilities.RenameOver {
-		return
 	}
 	from, to := filecopy.Path("d/e"), filecopy.Path("e")
 	if round%2 == 0 {
