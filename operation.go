@@ -34,6 +34,18 @@ type Acceptance struct {
 	At   time.Time `json:"at"`
 }
 
+// Consent is a named person's acceptance, for one operation, of what a guard would refuse in one shard. It never says "all": more than the
+// number that the person saw is refused again, and so is another source than the one they named.
+type Consent struct {
+	// Shard is one tree; empty where the workload has only one.
+	Shard string `json:"shard,omitempty"`
+	// Deletes is the number of deletes that is accepted, and Source the identity of a source that was made anew.
+	Deletes int64     `json:"deletes,omitempty"`
+	Source  string    `json:"source,omitempty"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+}
+
 // Envelope is what an approval binds: the operation, its objects and order, the highest loss and the lowest
 // fence level. It never binds positions.
 type Envelope struct {
@@ -47,6 +59,7 @@ type Envelope struct {
 	// FenceFloor is the lowest fence level that is enough; FA is enough only with an Acceptance.
 	FenceFloor  FenceLevel   `json:"fenceFloor,omitempty"`
 	Acceptances []Acceptance `json:"acceptances,omitempty"`
+	Consents    []Consent    `json:"consents,omitempty"`
 }
 
 // Accepted returns the acceptance for the site, if a person gave one.

@@ -59,6 +59,8 @@ type Stage struct {
 	// In protect and reprotect, Old is the source of the link and To its target.
 	Old, To  Site
 	Envelope Envelope
+	// Sweeps are what the operation does beyond copying what changed.
+	Sweeps []Sweep
 	// Receipts are those of the earlier steps of this operation and workload, oldest first; a failover that
 	// supersedes a switchover, and an abort, inherit them.
 	Receipts []Receipt

@@ -181,7 +181,11 @@ func (c *Client) Wait(ctx context.Context, id understudy.OperationID) (control.O
 // Act sends a person's decision: retry, skip, abort, approve, pause or resume. The request's By is not sent: the
 // listener knows who calls.
 func (c *Client) Act(ctx context.Context, act string, req control.ActRequest) (control.Operation, error) {
-	body := map[string]any{"workload": req.Workload, "reason": req.Reason, "acceptFence": req.AcceptFence, "as": req.As}
+	var accept []Accepted
+	for _, c := range req.Accept {
+		accept = append(accept, Accepted{Shard: c.Shard, Deletes: c.Deletes, Source: c.Source})
+	}
+	body := map[string]any{"workload": req.Workload, "reason": req.Reason, "acceptFence": req.AcceptFence, "accept": accept, "as": req.As}
 	id := req.Operation
 	return call[control.Operation](ctx, c, http.MethodPost, operation(id)+"/"+url.PathEscape(act), nil, body)
 }

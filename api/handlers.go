@@ -183,13 +183,14 @@ type actBody struct {
 		Reason   string                  `json:"reason,omitempty" doc:"required to skip"`
 		// AcceptFence and As add a person's word to a retry, as in a start.
 		AcceptFence []understudy.Site `json:"acceptFence,omitempty" doc:"sites for which the caller gives their word that nobody writes there, for retry"`
+		Accept      []Accepted        `json:"accept,omitempty" doc:"what the caller accepts, in their own name and for this operation only, of what a guard refused, for retry"`
 		As          string            `json:"as,omitempty" doc:"the name under which the word is given, recorded beside the caller"`
 	}
 }
 
 func (h *handlers) act(ctx context.Context, in *actBody) (control.Operation, error) {
 	req := control.ActRequest{Operation: in.Operation, Workload: in.Body.Workload, Reason: in.Body.Reason, By: caller(ctx),
-		AcceptFence: in.Body.AcceptFence, As: in.Body.As}
+		AcceptFence: in.Body.AcceptFence, Accept: accepted(in.Body.Accept), As: in.Body.As}
 	switch in.Act {
 	case "retry":
 		return h.control.Retry(ctx, req)

@@ -31,17 +31,22 @@ func (c *Controller) Retry(ctx context.Context, req ActRequest) (Operation, erro
 		return c.rejoin(ctx, req, false)
 	}
 	return c.decide(ctx, req, func(s *session, op *Operation, _ *change) ([]Event, error) {
-		if len(req.AcceptFence) > 0 && op.Approved != nil {
+		if err := meant(op.object(), req.Accept); err != nil {
+			return nil, err
+		}
+		if len(req.AcceptFence)+len(req.Accept) > 0 && op.Approved != nil {
 			return nil, refused("US242", op.object(), "the approval does not cover a new acceptance", "abort, or start a failover that supersedes, and have it approved")
 		}
 		for _, site := range req.AcceptFence {
 			op.Envelope.Acceptances = append(op.Envelope.Acceptances, word(site, req.As, req.By, s.opt.Now()))
 		}
+		op.Envelope.Consents = append(op.Envelope.Consents, consents(req.Accept, req.By, s.opt.Now())...)
 		failed, err := s.failedStep(op)
 		if err != nil {
 			return nil, err
 		}
-		anew := failed == nil || op.Error != nil && op.Error.Kind == understudy.KindConflict
+		// A step that was decided knows nothing of a word that was given later.
+		anew := len(req.Accept) > 0 || failed == nil || op.Error != nil && op.Error.Kind == understudy.KindConflict
 		e, err := op.enter(Retry, req.By, req.Reason)
 		if err != nil || !anew {
 			return []Event{e}, err

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
 )
 
 // Ledgers lists the ledgers of a plan, newest first, those discarded included.
@@ -82,5 +83,37 @@ func (c *Controller) DiscardLedger(ctx context.Context, req LedgerRequest) (Ledg
 	if err := s.commit(&t); err != nil {
 		return rec, err
 	}
+	if err := s.discardAtSites(ctx, rec); err != nil {
+		return rec, err
+	}
 	return rec, os.RemoveAll(rec.Dir)
+}
+
+// discardAtSites has the workload remove what the ledger keeps at the sites. What fails is done by the next discard of the same ledger.
+func (s *session) discardAtSites(ctx context.Context, rec LedgerRecord) error {
+	plan, err := s.c.plan(ctx, rec.Plan)
+	if err != nil {
+		return err
+	}
+	p, ok := plan.Workload(rec.Workload)
+	if !ok {
+		return notFound("workload", string(rec.Workload))
+	}
+	h, err := s.handles.get(ctx, p)
+	if err != nil {
+		return err
+	}
+	holder, ok := h.Workload.(workload.LedgerHolder)
+	if !ok {
+		return nil
+	}
+	var sites []understudy.Site
+	for _, e := range rec.Entries {
+		if !slices.Contains(sites, e.Site) {
+			sites = append(sites, e.Site)
+		}
+	}
+	h.take()
+	defer h.give()
+	return holder.DiscardLedger(ctx, rec.Operation, sites, s.lease())
 }

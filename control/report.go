@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -142,6 +144,9 @@ func whoActed(op Operation, events []Event) []Actor {
 	for _, a := range op.Envelope.Acceptances {
 		out = append(out, Actor{By: a.By, At: a.At, Text: "gives their word that nobody writes " + string(a.Site)})
 	}
+	for _, c := range op.Envelope.Consents {
+		out = append(out, Actor{By: c.By, At: c.At, Text: "accepts, for this operation only: " + accepted(c)})
+	}
 	slices.SortStableFunc(out, func(a, b Actor) int { return a.At.Compare(b.At) })
 	return out
 }
@@ -189,6 +194,21 @@ func past(on Trigger, state State) string {
 	default:
 		return string(state)
 	}
+}
+
+// accepted says what a person accepts.
+func accepted(c understudy.Consent) string {
+	var out []string
+	if c.Deletes > 0 {
+		out = append(out, fmt.Sprintf("%d deletes", c.Deletes))
+	}
+	if c.Source != "" {
+		out = append(out, "the source made anew as "+c.Source)
+	}
+	if c.Shard != "" {
+		return c.Shard + ": " + strings.Join(out, ", ")
+	}
+	return strings.Join(out, ", ")
 }
 
 // warningsIn gathers what the receipts tell people to read.

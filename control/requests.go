@@ -44,6 +44,10 @@ type StartRequest struct {
 	AcceptFence []understudy.Site `json:"acceptFence,omitempty"`
 	// Supersede names a stuck operation which a failover replaces; naming it is consent.
 	Supersede understudy.OperationID `json:"supersede,omitempty"`
+	// Sweeps are what a run of replication is to do beyond copying what changed, whatever is due.
+	Sweeps []understudy.Sweep `json:"sweeps,omitempty"`
+	// Accept is By's own acceptance of what a guard would refuse in this run; its By and At are filled in.
+	Accept []understudy.Consent `json:"accept,omitempty"`
 	// Shards and Quick narrow a verification.
 	Shards []string `json:"shards,omitempty"`
 	Quick  bool     `json:"quick,omitempty"`
@@ -100,7 +104,9 @@ type ActRequest struct {
 	Reason string `json:"reason,omitempty"`
 	// AcceptFence adds By's word, in a retry, that nobody writes these sites.
 	AcceptFence []understudy.Site `json:"acceptFence,omitempty"`
-	By          string            `json:"by"`
+	// Accept adds, in a retry, By's own acceptance of what a guard refused; its By and At are filled in.
+	Accept []understudy.Consent `json:"accept,omitempty"`
+	By     string               `json:"by"`
 	// As is the name under which the word is given, where it is not By.
 	As string `json:"as,omitempty"`
 }

@@ -36,6 +36,8 @@ type runRecord struct {
 	// Missed is when the first of the runs began that did not find the source, one after another up to the newest; zero
 	// when that one found it.
 	Missed time.Time `json:"missed,omitzero"`
+	// Sweeps are what runs do beside, each at its own times.
+	Sweeps []sweepRecord `json:"sweeps,omitempty"`
 }
 
 func keySchedule(l understudy.Link) string { return "/schedule/" + linkPath(l) }
@@ -174,13 +176,14 @@ func (s *session) runIfDue(ctx context.Context, plan workload.Plan, p workload.P
 		return err
 	}
 	was := r
+	r.sweep(s.sweepings(p), s.opt.Now(), newest)
 	if r.turn(p.Schedule, s.opt.Now(), newest) {
 		begun, err := s.runNow(ctx, plan, p, &r)
 		if begun || err != nil {
 			return err
 		}
 	}
-	if r == was && version != 0 {
+	if version != 0 && digest(r) == digest(was) {
 		return nil
 	}
 	var t change
@@ -235,6 +238,8 @@ func (s *session) enlistRun(ctx context.Context, a *admission, op *Operation, t 
 	if err != nil {
 		return err
 	}
+	r.sweep(s.sweepings(p), op.Created, newest)
+	r.give(op, a.req.Sweeps)
 	r.turn(p.Schedule, op.Created, newest)
 	r.Run, r.Began, r.Due, r.Merged = op.ID, op.Created, time.Time{}, 0
 	t.put(keySchedule(a.link()), version, r)
@@ -271,6 +276,8 @@ func (w *walk) plot(t *change, p workload.Planned, rec linkRecord, role understu
 		r.Due = now
 		t.drop(keyProgress(rec.Link))
 	}
+	// The first set along a link is a whole one.
+	r.sweep(w.s.sweepings(p), now, nil)
 	t.put(keySchedule(rec.Link), version, r)
 	return nil
 }
@@ -322,6 +329,8 @@ type ScheduleStatus struct {
 	Began time.Time              `json:"began,omitzero"`
 	// Error is why the last run failed; the next one tries again.
 	Error *understudy.Error `json:"error,omitempty"`
+	// Sweeps are what runs do beyond copying what changed, and when.
+	Sweeps []SweepStatus `json:"sweeps,omitempty"`
 }
 
 // schedule gives a link's schedule; nil when the link has none.
@@ -332,6 +341,7 @@ func (v view) schedule(ctx context.Context, l understudy.Link) (*ScheduleStatus,
 	}
 	out := &ScheduleStatus{Schedule: r.Schedule, Next: r.Next, Due: r.Due, Merged: r.Merged, Run: r.Run, Began: r.Began, Error: r.Error}
 	newest, err := v.s.named(ctx, r.Run)
+	out.Sweeps = r.sweepStatus(newest)
 	if err != nil || newest == nil {
 		return out, err
 	}

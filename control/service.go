@@ -266,7 +266,7 @@ func (c *Controller) examine(ctx context.Context, p workload.Planned, id string,
 	if err != nil {
 		return err
 	}
-	obs, err := w.Observe(ctx)
+	obs, err := w.Observe(workload.WithDoctor(ctx))
 	markAbsent(p, &gone, obs)
 	f.Sites, f.Findings = obs.Sites, obs.Findings
 	if err == nil {

@@ -87,6 +87,9 @@ func (s *session) admit(ctx context.Context, plan workload.Plan, req StartReques
 			return nil, err
 		}
 	}
+	if err := s.guardSweeps(a); err != nil {
+		return nil, err
+	}
 	if a.rec, a.version, err = read[planRecord](ctx, s.opt.Journal, keyPlan(plan.Name)); err != nil {
 		return nil, err
 	}
@@ -278,6 +281,7 @@ func (a *admission) operation(s *session) *Operation {
 	for _, site := range a.req.AcceptFence {
 		op.Envelope.Acceptances = append(op.Envelope.Acceptances, word(site, a.req.As, a.req.By, now))
 	}
+	op.Envelope.Consents = consents(a.req.Accept, a.req.By, now)
 	undoes := a.takeover != nil && (a.req.Verb == understudy.Commit || a.req.Verb == understudy.Rollback)
 	for _, p := range a.plan.Workloads {
 		if undoes && !a.takeover.holds(p.Name) {
@@ -305,7 +309,15 @@ func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *ch
 			}
 		}
 	}
+	if op.Verb == understudy.Replicate {
+		if err := s.enlistRun(ctx, a, op, t); err != nil {
+			return err
+		}
+	}
 	began := Event{Kind: EventBegan, By: a.req.By, Text: string(a.req.Verb) + " " + string(a.plan.Name) + " to " + string(a.to)}
+	for _, sweep := range op.Sweeps {
+		began.Text += ", " + string(sweep)
+	}
 	if exclusive(op.Verb) {
 		if err := s.supersede(a, op, t); err != nil {
 			return err
@@ -314,9 +326,6 @@ func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *ch
 		t.put(keyPlan(a.plan.Name), a.version, a.rec)
 	}
 	s.writeOp(t, op, 0, []Event{began})
-	if op.Verb == understudy.Replicate {
-		return s.enlistRun(ctx, a, op, t)
-	}
 	return nil
 }
 

@@ -345,7 +345,7 @@ func (w *walk) stageFor(ctx context.Context, stage understudy.StageName, p workl
 	return understudy.Stage{
 		Name: stage, Operation: w.op.ID, Verb: w.verb(), Workload: p.Name, Plan: p.Plan, ControlPlane: w.s.id,
 		Before: part.Before, Now: now, After: w.aim(now, obs), Old: w.op.From, To: w.op.To,
-		Envelope: w.op.Envelope, Receipts: w.receipts(p.Name), Kept: kept,
+		Envelope: w.op.Envelope, Sweeps: w.op.Sweeps, Receipts: w.receipts(p.Name), Kept: kept,
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func TestTurn(t *testing.T) {
 			with(func(r *runRecord) { r.Due, r.Next = hour(1), hour(4) })},
 	} {
 		r := c.was
-		if begins := r.turn(every, c.at, c.newest); begins != c.begins || r != c.want {
+		if begins := r.turn(every, c.at, c.newest); begins != c.begins || !reflect.DeepEqual(r, c.want) {
 			t.Errorf("%s: begins %v\n%+v, want\n%+v", name, begins, r, c.want)
 		}
 	}

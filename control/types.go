@@ -106,6 +106,8 @@ type Operation struct {
 	Created  time.Time `json:"created"`
 	Ended    time.Time `json:"ended,omitzero"`
 	Marks    Marks     `json:"marks"`
+	// Sweeps are what a run of replication does beyond copying what changed.
+	Sweeps []understudy.Sweep `json:"sweeps,omitempty"`
 	// Scope narrows a verification.
 	Shards []string `json:"shards,omitempty"`
 	Quick  bool     `json:"quick,omitempty"`

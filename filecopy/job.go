@@ -79,6 +79,19 @@ type Acceptance struct {
 	By string
 }
 
+// Unaccepted is what a person would have to accept for a run that a guard refused. It is found by errors.As, and is ErrGuard.
+type Unaccepted struct {
+	// Deletes is the number that the run needs, Replaced the identity of the source that it met; one of them is set.
+	Deletes  int64
+	Replaced string
+}
+
+// Error says that nobody has accepted it.
+func (u *Unaccepted) Error() string { return ErrGuard.Error() }
+
+// Unwrap gives ErrGuard.
+func (u *Unaccepted) Unwrap() error { return ErrGuard }
+
 // Limits bound one job.
 type Limits struct {
 	// Bandwidth in bytes per second at times of day; the first window that covers the moment holds, none means no limit.

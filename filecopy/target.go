@@ -128,3 +128,13 @@ type Keeper interface {
 	// Forget removes an object; an absent one is no error.
 	Forget(ctx context.Context, name string) error
 }
+
+// Assembler is a store that can put a new directory together where no reader looks, and show it with all that it holds in one step.
+type Assembler interface {
+	// Assembly gives the target with a tree of the lot's own: what is put there, under the paths that it will have, no reader sees. Handles
+	// and all else are the target's; Discard of the lot removes the tree.
+	Assembly(lot string) (Target, error)
+	// Reveal takes a directory out of a lot's assembly to its place in the tree, in one step. ErrNotFound when the assembly has none,
+	// ErrChanged when something stands at its place.
+	Reveal(ctx context.Context, lot string, p Path) error
+}

@@ -38,6 +38,25 @@ type Workload interface {
 }
 
 // silentKey is the context's key of the sites that have just been silent.
+// LedgerHolder is a workload that keeps what its ledgers list at the sites too.
+type LedgerHolder interface {
+	// DiscardLedger removes, for good, what an operation's ledger keeps at the sites. It may be repeated.
+	DiscardLedger(ctx context.Context, op understudy.OperationID, sites []understudy.Site, lease understudy.Lease) error
+}
+
+type doctorKey struct{}
+
+// WithDoctor marks a look at the clusters that a person asked for, and that may cost the servers more than one that is made all the time.
+func WithDoctor(ctx context.Context) context.Context {
+	return context.WithValue(ctx, doctorKey{}, true)
+}
+
+// ForDoctor says whether a person asked for the look.
+func ForDoctor(ctx context.Context) bool {
+	asked, _ := ctx.Value(doctorKey{}).(bool)
+	return asked
+}
+
 type silentKey struct{}
 
 // WithSilent tells Observe that the sites left everything unanswered moments ago, when they were given their full time.
@@ -180,8 +199,17 @@ type Kind struct {
 	Links func(Spec, understudy.Role) []understudy.Link
 	// Open connects lazily: it must succeed while clusters are down.
 	Open func(context.Context, Spec, Opening) (Workload, error)
+	// Sweeps lists the sweeps that runs of a workload offer, each with its own schedule: the zero one comes on demand only. It is pure, and
+	// nil in kinds that have none.
+	Sweeps func(Spec) []Sweeping
 	// ExportLedger writes the records saved under a ledger folder as JSON lines.
 	ExportLedger func(ctx context.Context, dir string, write func(line []byte) error) error
+}
+
+// Sweeping is a sweep with its schedule.
+type Sweeping struct {
+	Sweep    understudy.Sweep
+	Schedule Schedule
 }
 
 // EndpointKind is one way to reach a cluster of a kind: its key in a site file, and what makes a pointer to its configuration.

@@ -35,6 +35,7 @@ func (a *app) actCommands() []*cobra.Command {
 		if x.act == "retry" {
 			c.Flags().StringVar(&f.acceptFence, "accept-fence", "", "FA: take your word, given with --as, that nobody writes the unreachable old side")
 			c.Flags().StringVar(&f.as, "as", "", "the name under which the word is given")
+			f.consents.bind(c)
 		}
 		out = append(out, c)
 	}
@@ -44,12 +45,17 @@ func (a *app) actCommands() []*cobra.Command {
 // actFlags are what the decisions about an operation take.
 type actFlags struct {
 	workload, reason, acceptFence, as string
+
+	consents consentFlags
 }
 
 func (a *app) act(ctx context.Context, id understudy.OperationID, act string, f actFlags) error {
 	cl := a.client()
 	defer cl.Close()
 	req := control.ActRequest{Operation: id, Workload: understudy.WorkloadName(f.workload), Reason: f.reason, As: f.as}
+	for _, c := range f.consents.given() {
+		req.Accept = append(req.Accept, understudy.Consent{Shard: c.Shard, Deletes: c.Deletes, Source: c.Source})
+	}
 	given, err := word(f.acceptFence, f.as)
 	if err != nil {
 		return err

@@ -36,6 +36,9 @@ type operateFlags struct {
 	shards      []string
 	quick       bool
 	workload    string
+	relist      bool
+	repair      bool
+	consents    consentFlags
 }
 
 // verbs lists the operations that the command line starts, with what help says of each.
@@ -85,6 +88,7 @@ func (a *app) operateCommands() []*cobra.Command {
 			}
 		}
 		if v.verb == understudy.Replicate {
+			c.Use = "replicate PLAN[/WORKLOAD]"
 			c.RunE = func(c *cobra.Command, given []string) error {
 				return a.replicate(c.Context(), understudy.PlanName(given[0]), f)
 			}
@@ -110,6 +114,9 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 		fl.StringVar(&f.fenceFloor, "fence-floor", "", "the lowest fence level that is enough, F2 to F5 (default F2)")
 	case understudy.Replicate:
 		fl.StringVar(&f.workload, "workload", "", "the workload (default: every one of the plan that is replicated by schedule)")
+		fl.BoolVar(&f.relist, "relist", false, "also list the whole source, to find what its own list of changes does not tell")
+		fl.BoolVar(&f.repair, "repair", false, "also list the whole target, and put right what is not there as it was published")
+		f.consents.bind(c)
 	case understudy.Verify:
 		fl.StringSliceVar(&f.shards, "shard", nil, "compare only shards that match this anchored pattern (repeatable)")
 		fl.BoolVar(&f.quick, "quick", false, "compare only the newest part of each shard")
@@ -131,6 +138,13 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 func (f *operateFlags) request(v understudy.Verb, p understudy.PlanName) api.StartRequest {
 	r := api.StartRequest{Verb: v, Plan: p, Workload: understudy.WorkloadName(f.workload), To: understudy.Site(f.to), FenceFloor: understudy.FenceLevel(f.fenceFloor),
 		Supersede: understudy.OperationID(f.supersede), Shards: f.shards, Quick: f.quick, Reason: f.reason, DryRun: f.dryRun, As: f.as}
+	if f.relist {
+		r.Sweeps = append(r.Sweeps, understudy.Relist)
+	}
+	if f.repair {
+		r.Sweeps = append(r.Sweeps, understudy.Repair)
+	}
+	r.Accept = f.consents.given()
 	if f.bounded {
 		r.MaxLoss = &f.maxLoss
 	}

@@ -47,16 +47,22 @@ func (p *planes) find(ts *testscript.TestScript) *stage {
 // callers; with "empty" nothing is applied.
 func (p *planes) serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: serve [nobody|empty]")
+		ts.Fatalf("usage: serve [nobody|empty|scheduled]")
 	}
 	world := workloadtest.NewWorld("east", "west")
 	sites := []understudy.Site{"east", "west"}
 	plan := workload.Plan{Name: "contoso", Home: "east", Sites: sites, Workloads: []workload.Planned{
 		{Spec: workloadtest.ToySpec("contoso", "orders", "east", "west"), OnFailure: understudy.Continue},
 	}}
+	how := strings.Join(args, "")
+	if how == "scheduled" {
+		daily, err := workload.ParseSchedule("every 4h")
+		ts.Check(err)
+		plan.Workloads[0].Spec = workloadtest.ToyScheduledSpec(understudy.StandbySecondary, "contoso", "orders", "east", "west")
+		plan.Workloads[0].Schedule = daily
+	}
 	plane := controltest.Launch(p.t, controltest.Setup{Registry: workload.NewRegistry(workloadtest.Toy(world)), Plan: plan, DataDir: ts.MkAbs("ledger")})
 	ts.Check(plane.Ready(context.Background()))
-	how := strings.Join(args, "")
 	if how != "empty" {
 		plane.Apply()
 	}

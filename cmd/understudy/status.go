@@ -175,6 +175,18 @@ func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l
 	}
 }
 
+// sweep tells when a run does more than copying what changed.
+func (p *printer) sweep(plan understudy.PlanName, name understudy.WorkloadName, s control.SweepStatus, at time.Time) {
+	switch {
+	case s.Error != nil:
+		p.line("%s/%s: the last %s was refused: %s", plan, name, s.Sweep, s.Error.Error())
+	case !s.Due.IsZero():
+		p.line("%s/%s: the next run does a %s", plan, name, s.Sweep)
+	case !s.Next.IsZero():
+		p.line("%s/%s: %s %s: next in %s", plan, name, s.Sweep, s.Schedule, short(s.Next.Sub(at)))
+	}
+}
+
 // schedule tells when a link is replicated next, what waits, and why the last run failed.
 func (p *printer) schedule(plan understudy.PlanName, name understudy.WorkloadName, l control.LinkStatus, at time.Time) {
 	r := l.Schedule
@@ -184,6 +196,9 @@ func (p *printer) schedule(plan understudy.PlanName, name understudy.WorkloadNam
 	p.line("%s/%s: %s>%s is replicated %s: next in %s", plan, name, l.Link.From, l.Link.To, r.Schedule, short(r.Next.Sub(at)))
 	if !r.Due.IsZero() {
 		p.line("%s/%s: a run has been due for %s (%d later ones are merged into it)", plan, name, short(at.Sub(r.Due)), r.Merged)
+	}
+	for _, s := range r.Sweeps {
+		p.sweep(plan, name, s, at)
 	}
 	if r.Run != "" && !r.State.Final() {
 		p.line("%s/%s: run %s is %s", plan, name, r.Run, r.State)

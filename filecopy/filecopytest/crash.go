@@ -34,7 +34,7 @@ func sweep(b *bench, after, otherMember bool) {
 		want := b.tree(b.source)
 		f := &fuse{at: at, after: after}
 		job := b.job
-		job.Target = &frail{b.target, f}
+		job.Target = fragile(b.target, f)
 		_, err := b.rig.Mover(b.dir).Run(b.ctx, job, nil)
 		if err == nil {
 			b.same()
@@ -68,6 +68,13 @@ func (b *bench) vary(round int) {
 	if !b.source.Describe().Capabilities.RenameOver {
 		return
 	}
+	b.put(filecopy.Path(fmt.Sprintf("d/r%d/s/y", round)), "and one within it")
+	b.must(b.source.Retire(b.ctx, "k", "20200101T000000Z-x-1"))
+	if round%2 == 0 {
+		b.put("k/x", "in a directory")
+	} else {
+		b.put("k", "a file")
+	}
 	from, to := filecopy.Path("d/e"), filecopy.Path("e")
 	if round%2 == 0 {
 		from, to = to, from
@@ -85,9 +92,27 @@ func (b *bench) mixed(at int, old, want map[filecopy.Path]seen) {
 		}
 	}
 	for p, s := range old {
-		_, stays := want[p]
+		stays := want[p].entry.Kind == filecopy.File && want[p].entry.Path == p
 		if _, there := now[p]; s.entry.Kind == filecopy.File && stays && !there {
 			b.Errorf("crash at %d: %q is absent", at, p)
+		}
+	}
+	if _, ok := b.target.(filecopy.Assembler); ok {
+		b.allOrNothing(at, now, old, want)
+	}
+}
+
+// allOrNothing wants each new directory to be there with all that it will hold, or not at all.
+func (b *bench) allOrNothing(at int, now, old, want map[filecopy.Path]seen) {
+	b.Helper()
+	for p, s := range now {
+		if s.entry.Kind != filecopy.Directory || old[p].entry.Kind == filecopy.Directory && old[p].entry.Path == p {
+			continue
+		}
+		for q, w := range want {
+			if _, there := now[q]; q.Below(p) && (!there || now[q].content != w.content) {
+				b.Errorf("crash at %d: the new directory %q is there without %q", at, p, q)
+			}
 		}
 	}
 }
@@ -101,7 +126,7 @@ func testFinish(b *bench) {
 		b.vary(at)
 		want := b.tree(b.source)
 		job := b.job
-		job.Target = &frail{b.target, &fuse{at: at}}
+		job.Target = fragile(b.target, &fuse{at: at})
 		if _, err := b.rig.Mover(b.dir).Run(b.ctx, job, nil); err == nil {
 			break
 		}

@@ -68,6 +68,29 @@ type frail struct {
 	fuse *fuse
 }
 
+// fragile gives a target whose calls go through a fuse, and which can do what the target can.
+func fragile(to filecopy.Target, f *fuse) filecopy.Target {
+	if a, ok := to.(filecopy.Assembler); ok {
+		return &frailAssembler{frail{to, f}, a}
+	}
+	return &frail{to, f}
+}
+
+// frailAssembler is a frail target that puts directories together out of sight.
+type frailAssembler struct {
+	frail
+	of filecopy.Assembler
+}
+
+func (f *frailAssembler) Assembly(lot string) (filecopy.Target, error) {
+	to, err := f.of.Assembly(lot)
+	return &frail{to, f.fuse}, err
+}
+
+func (f *frailAssembler) Reveal(ctx context.Context, lot string, p filecopy.Path) error {
+	return f.fuse.do(func() error { return f.of.Reveal(ctx, lot, p) })
+}
+
 func (f *frail) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
 	return through(f.fuse, func() (filecopy.Handle, error) { return f.Target.Begin(ctx, lot, e) })
 }

@@ -26,7 +26,9 @@ type Memory struct {
 	kept   map[string][]byte
 	gone   map[string]map[filecopy.Path]*node
 	serial int64
-	can    filecopy.Capabilities
+	// whole are the assemblies, by lot.
+	whole map[string]*Memory
+	can   filecopy.Capabilities
 }
 
 // node is an entry; it is never changed once it is in a tree, but replaced, so that snapshots can share it.
@@ -50,6 +52,7 @@ type lotFile struct {
 var (
 	_ filecopy.Target      = &Memory{}
 	_ filecopy.Snapshotter = &Memory{}
+	_ filecopy.Assembler   = &Memory{}
 )
 
 // NewMemory gives an empty store; snapshots says whether it offers them. Its root exists.

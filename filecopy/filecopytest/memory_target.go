@@ -135,6 +135,7 @@ func (m *Memory) Discard(_ context.Context, lot string) error {
 			delete(m.lots, h)
 		}
 	}
+	delete(m.whole, lot)
 	return nil
 }
 
@@ -323,6 +324,75 @@ func (m *Memory) Forget(_ context.Context, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.kept, name)
+	return nil
+}
+
+// assembled is a tree of a lot's own, whose staged files are the store's.
+type assembled struct {
+	filecopy.Target
+	own, of *Memory
+}
+
+// Publish puts a staged file of the store into the assembly.
+func (a *assembled) Publish(ctx context.Context, s filecopy.Sealed, e filecopy.Entry) (string, error) {
+	a.of.mu.Lock()
+	f, ok := a.of.lots[s.Handle]
+	delete(a.of.lots, s.Handle)
+	a.of.mu.Unlock()
+	if ok {
+		a.own.mu.Lock()
+		a.own.lots[s.Handle] = f
+		a.own.mu.Unlock()
+	}
+	return a.own.Publish(ctx, s, e)
+}
+
+// Assembly gives the tree of a lot's own.
+func (m *Memory) Assembly(lot string) (filecopy.Target, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.whole == nil {
+		m.whole = map[string]*Memory{}
+	}
+	own := m.whole[lot]
+	if own == nil {
+		own = NewMemory(m.name, false)
+		own.serial = m.serial + 1<<32
+		m.whole[lot] = own
+	}
+	return &assembled{own, own, m}, nil
+}
+
+// Reveal moves a directory with all below it into the tree.
+func (m *Memory) Reveal(_ context.Context, lot string, p filecopy.Path) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own := m.whole[lot]
+	if own == nil {
+		return filecopy.ErrNotFound
+	}
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	if own.tree[p] == nil {
+		return filecopy.ErrNotFound
+	}
+	if m.tree[p] != nil {
+		return filecopy.ErrChanged
+	}
+	above, err := m.above(p)
+	if err != nil {
+		return err
+	}
+	for _, q := range sortedPaths(own.tree, p) {
+		n := *own.tree[q]
+		delete(own.tree, q)
+		if q == p {
+			n.parent = above.id
+		}
+		m.tree[q] = &n
+	}
+	m.serial = max(m.serial, own.serial)
+	m.restamp(p.Dir())
 	return nil
 }
 

@@ -21,9 +21,45 @@ const privateMode = 0o700
 // maxTwins is how many things of one path one quarantine may hold.
 const maxTwins = 1000
 
+// unbarredFor is how long an answer about the area holds: much less than any lease, and long enough to cost next to nothing.
+const unbarredFor = 200 * time.Millisecond
+
+// open refuses a call that changes the tree in place when a file stands where the area was. Such a call is tied to the area by nothing else:
+// the NameNode offers no condition on another path. The moment that counts is the one before the question was sent.
+func (s *Store) open(ctx context.Context) error {
+	now := time.Now()
+	if last := s.unbarred.Load(); last != nil && now.Sub(*last) < unbarredFor {
+		return ctx.Err()
+	}
+	info, err := s.client.Stat(ctx, s.area)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("%w: a file stands where the mover's area was", filecopy.ErrChanged)
+	}
+	if err != nil && !hdfs.IsNotFound(err) {
+		return tell(err)
+	}
+	s.unbarred.Store(&now)
+	return nil
+}
+
 // Move renames an entry to a free place.
 func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
-	return tell(s.client.Rename(ctx, s.at(from), s.at(to)))
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	return tell(s.rename(ctx, s.at(from), s.at(to)))
+}
+
+// rename renames to a free place. Where an entry of another kind stands, a NameNode gives an error without a name of its own.
+func (s *Store) rename(ctx context.Context, from, to string) error {
+	err := s.client.Rename(ctx, from, to)
+	if err == nil || hdfs.IsNotFound(err) || errors.Is(err, hdfs.ErrExists) {
+		return err
+	}
+	if _, serr := s.client.Stat(ctx, to); serr == nil {
+		return fmt.Errorf("%w: %w", hdfs.ErrExists, err)
+	}
+	return err
 }
 
 // Retire renames an entry into the quarantine.
@@ -47,7 +83,7 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		if twin > 0 {
 			free = fmt.Sprintf("%s.%d", to, twin)
 		}
-		err := s.client.Rename(ctx, s.at(p), free)
+		err := s.rename(ctx, s.at(p), free)
 		if !errors.Is(err, hdfs.ErrExists) {
 			return absentIsFine(err)
 		}

@@ -2,6 +2,8 @@ package hdfs
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,8 +14,13 @@ import (
 	"github.com/understudy-dr/understudy/wire/hdfs"
 )
 
-// setAttributes sets fields of a path. Times come last, since some of the others change them.
+// setAttributes sets fields of a path in the area.
 func (s *Store) setAttributes(ctx context.Context, name string, kind filecopy.EntryKind, a filecopy.Attributes, f filecopy.Fields) error {
+	return s.style(ctx, name, kind, a, f, context.Context.Err)
+}
+
+// style sets fields of a path, and asks before each call. Times come last, since some of the others change them.
+func (s *Store) style(ctx context.Context, name string, kind filecopy.EntryKind, a filecopy.Attributes, f filecopy.Fields, before func(context.Context) error) error {
 	f &= s.fields
 	for _, step := range []struct {
 		field filecopy.Fields
@@ -29,6 +36,9 @@ func (s *Store) setAttributes(ctx context.Context, name string, kind filecopy.En
 	} {
 		if f&step.field == 0 {
 			continue
+		}
+		if err := before(ctx); err != nil {
+			return err
 		}
 		if err := step.set(); err != nil {
 			return tell(err)
@@ -161,7 +171,7 @@ func (s *Store) SetAttributes(ctx context.Context, p filecopy.Path, a filecopy.A
 	if info.IsDir() {
 		kind = filecopy.Directory
 	}
-	return s.setAttributes(ctx, s.at(p), kind, a, f&^s.settled(info, a))
+	return s.style(ctx, s.at(p), kind, a, f&^s.settled(info, a), s.open)
 }
 
 // settled are the fields that need no call because there is nothing to set or to clear.
@@ -185,24 +195,66 @@ func (s *Store) settled(info *hdfs.FileInfo, a filecopy.Attributes) filecopy.Fie
 	return f
 }
 
-// MakeDirectory makes a directory; the root with all above it.
+// madeDir is where directories are made, below the staging place.
+const madeDir = stagingDir + "/made"
+
+// MakeDirectory makes a directory; the root with all above it. Others are made in the area and come out of it by a rename, so that who has put
+// a file in the area's place bars them.
 func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
-	mode := uint16(e.Mode & 0o1777)
-	err := s.client.Mkdir(ctx, s.at(e.Path), mode)
-	if e.Path == "" && hdfs.IsNotFound(err) {
-		err = s.client.Mkdirs(ctx, s.root, mode)
-	}
-	if err != nil && !errors.Is(err, hdfs.ErrExists) {
-		return tell(err)
-	}
 	info, err := s.client.Stat(ctx, s.at(e.Path))
+	switch {
+	case !hdfs.IsNotFound(err):
+	case e.Path == "":
+		err = s.client.Mkdirs(ctx, s.root, uint16(e.Mode&0o1777))
+	case s.hidden:
+		err = s.client.Mkdir(ctx, s.at(e.Path), uint16(e.Mode&0o1777))
+	default:
+		if err = s.bringDirectory(ctx, e); err == nil {
+			return nil
+		}
+	}
+	if info == nil && (err == nil || errors.Is(err, hdfs.ErrExists)) {
+		info, err = s.client.Stat(ctx, s.at(e.Path))
+	}
 	if err != nil {
 		return tell(err)
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%w: %q is no directory", filecopy.ErrChanged, string(e.Path))
 	}
-	return s.setAttributes(ctx, s.at(e.Path), filecopy.Directory, e.Attributes, filecopy.AllFields&^s.settled(info, e.Attributes))
+	return s.style(ctx, s.at(e.Path), filecopy.Directory, e.Attributes, filecopy.AllFields&^s.settled(info, e.Attributes), s.open)
+}
+
+// bringDirectory makes a directory in the area, gives it its attributes, and renames it to its place, which is free.
+func (s *Store) bringDirectory(ctx context.Context, e filecopy.Entry) error {
+	id := make([]byte, 12)
+	if _, err := rand.Read(id); err != nil {
+		return err
+	}
+	name := s.place(madeDir, hex.EncodeToString(id))
+	mode := uint16(e.Mode & 0o1777)
+	err := s.client.Mkdir(ctx, name, mode)
+	if hdfs.IsNotFound(err) {
+		if err = s.client.Mkdirs(ctx, s.place(madeDir), privateMode); err == nil {
+			err = s.client.Mkdir(ctx, name, mode)
+		}
+	}
+	// What is empty on a new directory need not be cleared.
+	made := hdfs.FileInfo{Mode: mode}
+	f := filecopy.AllFields &^ s.settled(&made, e.Attributes)
+	if len(e.Xattrs) == 0 {
+		f &^= filecopy.FieldXattrs
+	}
+	if err == nil {
+		err = s.setAttributes(ctx, name, filecopy.Directory, e.Attributes, f)
+	}
+	if err == nil {
+		err = s.rename(ctx, name, s.at(e.Path))
+	}
+	if errors.Is(err, hdfs.ErrExists) {
+		return errors.Join(err, absentIsFine(s.client.Delete(ctx, name, true)))
+	}
+	return err
 }
 
 // MakeLink does nothing: servers refuse to make links, and the manifest keeps them.

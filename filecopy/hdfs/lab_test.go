@@ -160,7 +160,7 @@ func TestSuiteOnHDFS(t *testing.T) {
 		Source: func(t *testing.T) filecopy.Target { return all[0].tree(t, true) },
 		Target: func(t *testing.T) filecopy.Target { return all[1].tree(t, false) },
 		Mover:  func(dir string) filecopy.Mover { return native.New(dir) },
-		Stride: 17,
+		Stride: 29,
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -63,6 +64,10 @@ type Store struct {
 	once     sync.Once
 	policies map[int]string
 	failed   error
+	// hidden says that the tree lies in the area itself.
+	hidden bool
+	// unbarred is when the area was last asked for and was no file.
+	unbarred atomic.Pointer[time.Time]
 }
 
 var (
@@ -155,7 +160,8 @@ func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {
 	}
 	free := int64(-1)
 	if stats, err := s.client.FsStats(ctx); err == nil {
-		free = stats.Remaining
+		// The disks' room is that of all replicas.
+		free = stats.Remaining / int64(max(1, s.client.Defaults().Replication))
 	}
 	// The NameNode tells its clock by the time of a snapshot only; without snapshots ours has to do.
 	return filecopy.Root{Identity: fmt.Sprintf("%s#%d", s.namespace, info.ID), Now: time.Now(), Free: free}, nil

@@ -63,10 +63,3 @@ func TestTheDiskIsFullAmidARun(t *testing.T) {
 		}
 	}
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

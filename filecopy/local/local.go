@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,10 @@ type Store struct {
 	fields  filecopy.Fields
 	people  *people
 	buffers *sync.Pool
+	// gated says that the area's gate is there.
+	gated atomic.Bool
+	// reached is for tests.
+	reached func(call string)
 }
 
 var _ filecopy.Target = &Store{}

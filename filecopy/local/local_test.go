@@ -32,7 +32,7 @@ func TestSuite(t *testing.T) {
 		Source: fresh,
 		Target: fresh,
 		Mover:  func(dir string) filecopy.Mover { return native.New(dir) },
-		Stride: 3,
+		Stride: 5,
 	})
 }
 

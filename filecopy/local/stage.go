@@ -153,7 +153,9 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 		err = s.setAttributes(lot, filepath.Base(path), filecopy.File, e.Attributes, filecopy.AllFields)
 	}
 	if err == nil {
-		err = unix.Renameat(lot, filepath.Base(path), fd, name)
+		s.reach("publish")
+		// By its path, so that who has put a file in the area's place bars it.
+		err = unix.Renameat(unix.AT_FDCWD, path, fd, name)
 	}
 	if err = tell(err, "publish", string(e.Path)); err != nil && !errors.Is(err, filecopy.ErrNotFound) {
 		return "", err

@@ -33,7 +33,11 @@ func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
 		return err
 	}
 	defer closeFD(fd)
-	if err := unix.Mkdirat(fd, name, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
+	at, gated, err := s.gate("mkdir", fd, name)
+	if err != nil {
+		return err
+	}
+	if err := unix.Mkdirat(at, gated, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		return tell(err, "make", string(e.Path))
 	}
 	var st unix.Stat_t
@@ -43,7 +47,7 @@ func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
 	if uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR {
 		return tell(unix.ENOTDIR, "make", string(e.Path))
 	}
-	return tell(s.setAttributes(fd, name, filecopy.Directory, e.Attributes, filecopy.AllFields), "make", string(e.Path))
+	return tell(s.style(fd, name, filecopy.Directory, e.Attributes, filecopy.AllFields), "make", string(e.Path))
 }
 
 // MakeLink makes a symlink in the area, and renames it to its place.
@@ -69,6 +73,7 @@ func (s *Store) MakeLink(ctx context.Context, e filecopy.Entry) error {
 	if err := s.setAttributes(unix.AT_FDCWD, temp, filecopy.Symlink, e.Attributes, filecopy.AllFields); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
+	s.reach("link")
 	if err := unix.Renameat(unix.AT_FDCWD, temp, fd, name); err != nil {
 		return errors.Join(tell(err, "link", string(e.Path)), os.Remove(temp))
 	}
@@ -86,7 +91,7 @@ func (s *Store) SetAttributes(ctx context.Context, p filecopy.Path, a filecopy.A
 			return err
 		}
 		defer closeFD(fd)
-		return tell(s.setAttributes(fd, ".", filecopy.Directory, a, f), "set attributes of", s.root)
+		return tell(s.style(fd, ".", filecopy.Directory, a, f), "set attributes of", s.root)
 	}
 	fd, name, err := s.parent(p)
 	if err != nil {
@@ -101,7 +106,16 @@ func (s *Store) SetAttributes(ctx context.Context, p filecopy.Path, a filecopy.A
 	if uint32(st.Mode)&unix.S_IFMT == unix.S_IFLNK {
 		kind = filecopy.Symlink
 	}
-	return tell(s.setAttributes(fd, name, kind, a, f), "set attributes of", string(p))
+	return tell(s.style(fd, name, kind, a, f), "set attributes of", string(p))
+}
+
+// style sets fields of a name in an open directory of the tree.
+func (s *Store) style(fd int, name string, kind filecopy.EntryKind, a filecopy.Attributes, f filecopy.Fields) error {
+	at, gated, err := s.gate("style", fd, name)
+	if err != nil {
+		return err
+	}
+	return s.setAttributes(at, gated, kind, a, f)
 }
 
 // Move renames an entry to a free place.
@@ -126,7 +140,15 @@ func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
 	if err := unix.Fstatat(b, name, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil {
 		return tell(unix.EEXIST, "move", string(to))
 	}
-	return tell(unix.Renameat(a, old, b, name), "move", string(from))
+	source, old, err := s.gate("move from", a, old)
+	if err != nil {
+		return err
+	}
+	target, name, err := s.gate("move to", b, name)
+	if err != nil {
+		return err
+	}
+	return tell(unix.Renameat(source, old, target, name), "move", string(from))
 }
 
 // maxTwins is how many things of one path one quarantine may hold.
@@ -158,6 +180,7 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		if unix.Lstat(free, &st) == nil {
 			continue
 		}
+		s.reach("retire")
 		err = tell(unix.Renameat(fd, name, unix.AT_FDCWD, free), "retire", string(p))
 		if errors.Is(err, filecopy.ErrNotFound) {
 			return nil

@@ -17,9 +17,17 @@ const xattrsKnown = true
 // utimeOmit leaves a time as it is.
 const utimeOmit = unix.UTIME_OMIT
 
+// gateTarget is where the gate leads: the directories that this process has open, by number.
+const gateTarget = "/proc/self/fd"
+
 // magic names an entry of an open directory for calls that take a path only. The kernel resolves it to the open directory, so
 // nothing above the entry is looked up by name again; the l-calls do not follow the entry itself.
-func magic(fd int, name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name) }
+func magic(fd int, name string) string {
+	if fd == unix.AT_FDCWD {
+		return name
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
+}
 
 // readXattrs reads the attributes of the user namespace, sorted; others belong to the kernel or to security modules.
 func readXattrs(fd int, name string) ([]filecopy.Xattr, error) {

@@ -29,6 +29,8 @@ type publisher struct {
 	again func(context.Context, item) (item, error)
 	order *order
 	list  *listWriter
+	// whole is the new directory to which the present items belong; nil where they are shown one by one.
+	whole *assembly
 	// resumed is the last path whose new line of the manifest is kept already.
 	resumed *filecopy.Path
 }
@@ -215,47 +217,66 @@ func (v vault) inspect(ctx context.Context, name string) (segmentInfo, error) {
 func (p *publisher) walk(ctx context.Context) error {
 	in := p.vault.stream(ctx, p.ready.Items, &floor{})
 	defer in.close()
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(publishParallel)
+	g, working := workers(ctx)
 	seq := int64(0)
 	for {
 		it, ok, err := in.next()
-		if err != nil || !ok {
+		if err != nil {
+			// What is not all there is not shown.
 			return firstError(g.Wait(), err)
 		}
-		if p.resumed != nil && it.Path.Compare(*p.resumed) <= 0 {
-			continue
+		if !ok {
+			return p.reveal(ctx, g)
 		}
-		if err := p.hand(ctx, g, seq, it); err != nil {
+		if p.whole != nil && !it.Path.Below(p.whole.root) {
+			if err := p.reveal(ctx, g); err != nil {
+				return err
+			}
+			g, working = workers(ctx)
+		}
+		resumed := p.resumed != nil && it.Path.Compare(*p.resumed) <= 0
+		if it.First && !resumed {
+			err = p.makeWay(working, it)
+		}
+		if err == nil {
+			err = p.begin(working, it)
+		}
+		if err == nil && !resumed {
+			err = p.hand(working, g, seq, it)
+			seq++
+		}
+		if err != nil {
 			return firstError(g.Wait(), err)
 		}
-		seq++
 	}
 }
 
-// hand publishes directories and what makes way at once, and gives the rest to a worker.
+// workers gives a group of workers, and the context that ends when one of them fails.
+func workers(ctx context.Context) (*errgroup.Group, context.Context) {
+	g, working := errgroup.WithContext(ctx)
+	g.SetLimit(publishParallel)
+	return g, working
+}
+
+// hand publishes directories at once, and gives the rest to a worker.
 func (p *publisher) hand(ctx context.Context, g *errgroup.Group, seq int64, it item) error {
 	if err := p.order.room(ctx, seq); err != nil {
 		return err
 	}
-	if it.First {
-		if err := p.job.Target.Retire(ctx, it.Path, p.ready.Quarantine); err != nil {
-			return named("publish", it.Path, err)
-		}
-	}
+	to := p.target()
 	if it.Kind == filecopy.Directory || it.Op == opKeep || it.Gone {
-		return p.entry(ctx, seq, it)
+		return p.entry(ctx, to, seq, it)
 	}
-	g.Go(func() error { return p.entry(ctx, seq, it) })
+	g.Go(func() error { return p.entry(ctx, to, seq, it) })
 	return nil
 }
 
 // entry publishes one item, and passes on its line of the manifest.
-func (p *publisher) entry(ctx context.Context, seq int64, it item) error {
-	version, err := p.publishOne(ctx, it)
+func (p *publisher) entry(ctx context.Context, to filecopy.Target, seq int64, it item) error {
+	version, err := p.publishOne(ctx, to, it)
 	if p.again != nil && it.Op == opCopy && (errors.Is(err, filecopy.ErrNotFound) || errors.Is(err, filecopy.ErrCorrupt)) {
 		if it, err = p.again(ctx, it); err == nil {
-			version, err = p.publishOne(ctx, it)
+			version, err = p.publishOne(ctx, to, it)
 		}
 	}
 	if err != nil {
@@ -267,8 +288,8 @@ func (p *publisher) entry(ctx context.Context, seq int64, it item) error {
 }
 
 // publishOne does what is to be done for one item, and gives the entry's version at the target.
-func (p *publisher) publishOne(ctx context.Context, it item) (string, error) {
-	t, out := p.job.Target, translate(it.Entry, p.job.Principals)
+func (p *publisher) publishOne(ctx context.Context, t filecopy.Target, it item) (string, error) {
+	out := translate(it.Entry, p.job.Principals)
 	switch it.Op {
 	case opMake:
 		if it.Kind == filecopy.Symlink {

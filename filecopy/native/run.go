@@ -169,7 +169,7 @@ func (r *run) probe(ctx context.Context) (filecopy.Root, error) {
 	if was == "" || was == root.Identity || r.job.Accept.Replaced == root.Identity || r.job.Origin != "" && r.head.Set.Number == 0 {
 		return root, nil
 	}
-	e := failure("US603", understudy.KindRefused, "probe", "the root of the source is another one than at the last published set", filecopy.ErrGuard)
+	e := failure("US603", understudy.KindRefused, "probe", "the root of the source is another one than at the last published set", &filecopy.Unaccepted{Replaced: root.Identity})
 	e.Why = fmt.Sprintf("it was %s and is %s: not mounted, or made anew", was, root.Identity)
 	e.Fix = "if it was replaced on purpose, accept its new identity by name"
 	return root, e
@@ -326,7 +326,7 @@ func notDigit(c rune) bool { return c < '0' || c > '9' }
 func (r *run) guard() error {
 	t, was := r.state.Tally, r.head.Set
 	if was.Files > 0 && was.Files+t.Files == 0 && r.job.Accept.Deletes < t.Deletes {
-		e := failure("US604", understudy.KindRefused, "guard", "the source holds no file any more", filecopy.ErrGuard)
+		e := failure("US604", understudy.KindRefused, "guard", "the source holds no file any more", &filecopy.Unaccepted{Deletes: t.Deletes})
 		e.Why = fmt.Sprintf("the last published set has %d files", was.Files)
 		e.Fix = fmt.Sprintf("if it was emptied on purpose, accept %d deletes", t.Deletes)
 		return e
@@ -338,7 +338,7 @@ func (r *run) guard() error {
 	if t.Deletes <= r.job.Guard.MaxDeletes && share <= r.job.Guard.MaxShare {
 		return nil
 	}
-	e := failure("US605", understudy.KindRefused, "guard", fmt.Sprintf("the set would delete %d entries, %.1f%% of the target", t.Deletes, 100*share), filecopy.ErrGuard)
+	e := failure("US605", understudy.KindRefused, "guard", fmt.Sprintf("the set would delete %d entries, %.1f%% of the target", t.Deletes, 100*share), &filecopy.Unaccepted{Deletes: t.Deletes})
 	e.Why = fmt.Sprintf("the guard allows %d entries and %.1f%%", r.job.Guard.MaxDeletes, 100*r.job.Guard.MaxShare)
 	e.Fix = fmt.Sprintf("look at the source; if this is meant, accept %d deletes", t.Deletes)
 	return e

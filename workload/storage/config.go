@@ -12,6 +12,9 @@ import (
 type Config struct {
 	Trees []Tree `yaml:"trees" json:"trees" doc:"the directories to protect; none lies within another"`
 	Guard Guard  `yaml:"guard" json:"guard" doc:"what one run may delete; there is no default"`
+	// Relist and Repair are when runs do more than copying what changed.
+	Relist Rhythm `yaml:"relist,omitempty" json:"relist,omitempty" doc:"when a run lists the whole source, to find changes of times alone, which a difference of HDFS snapshots does not tell: as a schedule, or never" default:"every 24h"`
+	Repair Rhythm `yaml:"repair,omitempty" json:"repair,omitempty" doc:"when a run lists the whole target too, and puts right path by path what is not there as it was published: as a schedule, or never" default:"every 7d"`
 	// Bandwidth limits a run by the time of day; the first window that covers the moment holds.
 	Bandwidth []Window `yaml:"bandwidth,omitempty" json:"bandwidth,omitempty" doc:"limits by the time of day; the first that covers the moment holds"`
 	// Parallel is the highest number of files in flight.

@@ -50,6 +50,10 @@ type stepArgs struct {
 	Tree   string          `json:"tree,omitempty"`
 	// Repair has the run look at the target too, and put right what is not as the manifest says.
 	Repair bool `json:"repair,omitempty"`
+	// Relist has the run list the whole source.
+	Relist bool `json:"relist,omitempty"`
+	// Consent is what a person accepts for the tree, in this operation only.
+	Consent *understudy.Consent `json:"consent,omitempty"`
 	// Role is what a stamp says, Images what roots are to look like, by tree.
 	Role   *understudy.Role `json:"role,omitempty"`
 	Images map[string]image `json:"images,omitempty"`

@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -35,13 +36,21 @@ func (p *plan) liveFolder(to understudy.Site) string {
 // args gives what every step of a run knows.
 func (p *plan) args(tree string) stepArgs {
 	// What a reprotect kept as diverged is moved out of the tree, and has to come again.
-	return stepArgs{From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree, Repair: p.stage.Verb == understudy.Reprotect}
+	return stepArgs{
+		From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree,
+		Repair: p.stage.Verb == understudy.Reprotect || slices.Contains(p.stage.Sweeps, understudy.Repair),
+		Relist: slices.Contains(p.stage.Sweeps, understudy.Relist),
+	}
 }
 
 // each adds one step for each tree.
 func (p *plan) each(kind understudy.StepKind, class understudy.Class, text string) {
 	for _, t := range p.w.cfg.Trees {
-		st := p.add(kind, class, p.stage.To, fmt.Sprintf("%s %s", text, t.Path), p.args(t.Path), nil)
+		a := p.args(t.Path)
+		if kind == stepCapture || kind == stepCopy {
+			a.Consent = p.consent(t.Path)
+		}
+		st := p.add(kind, class, p.stage.To, fmt.Sprintf("%s %s", text, t.Path), a, nil)
 		st.Timeout = copyTimeout
 	}
 }
@@ -91,6 +100,7 @@ func (p *plan) replicate() {
 	switch p.stage.Name {
 	case understudy.StageCheck:
 		p.checkSource()
+		p.checkConsents()
 	case understudy.StageProvision:
 		p.checkTarget()
 	case understudy.StageCapture:

@@ -197,6 +197,6 @@ func remember(_ context.Context, j *job) (understudy.Receipt, error) {
 // moverJob makes the mover's job for one tree of the step, under the operation's name.
 func (j *job) moverJob(ctx context.Context, tree string, source bool) (filecopy.Job, filecopy.Mover, error) {
 	m, err := j.w.job(ctx, route{From: j.args.From, To: j.step.Site, Folder: j.args.Folder}, tree, source)
-	m.Run, m.Repair = string(j.run.Operation), j.args.Repair
+	m.Run, m.Repair, m.Relist, m.Accept = string(j.run.Operation), j.args.Repair, j.args.Relist, acceptance(j.args.Consent)
 	return m, j.w.mover(tree, "run"), err
 }

@@ -201,62 +201,72 @@ func leave(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err != nil {
 			return r, j.failed(t.Path, "leave", err)
 		}
-		if kept {
-			r.Warnings = append(r.Warnings, t.Path+": what runs deleted stays in the quarantine beside it, and nobody removes it any more")
+		if len(kept) > 0 {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s at %s: quarantines stay in %s, and nobody removes them any more: %s",
+				t.Path, j.step.Site, place.FolderOf(t.Path), some(kept)))
 		}
 	}
 	return r, nil
 }
 
-func (j *job) leaveTree(ctx context.Context, tree string) (quarantined bool, err error) {
+// leaveTree names the quarantines that stay.
+func (j *job) leaveTree(ctx context.Context, tree string) (stay []string, err error) {
 	at := j.tree(tree)
 	store, err := at.Store(ctx, "", true)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if err := j.clearStamp(ctx, store); err != nil {
-		return false, err
+		return nil, err
 	}
 	if err := j.unpin(ctx, store, at, tree); err != nil {
-		return false, err
+		return nil, err
 	}
 	folders, err := at.Folders(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, f := range folders {
 		kept, err := j.leaveFolder(ctx, at, f)
 		if err != nil {
-			return quarantined, err
+			return stay, err
 		}
-		quarantined = quarantined || kept
+		stay = append(stay, kept...)
 	}
-	if !quarantined {
-		return false, at.Remove(ctx, "")
+	if len(stay) == 0 {
+		return nil, at.Remove(ctx, "")
 	}
-	return true, nil
+	return stay, nil
 }
 
-// leaveFolder empties one folder but for its quarantine.
-func (j *job) leaveFolder(ctx context.Context, at place.Tree, f place.Folder) (quarantined bool, err error) {
-	if f.Name == "quarantine" {
-		return true, nil
+// leaveFolder empties one folder but for its quarantines, which it names.
+func (j *job) leaveFolder(ctx context.Context, at place.Tree, f place.Folder) (stay []string, err error) {
+	own, prefix := f.Name, f.Name+"/quarantine/"
+	switch {
+	case f.Name == "quarantine":
+		// That of understudy's own folder: what ledgers list.
+		own, prefix = "", "quarantine/"
+	case folderEpoch(f.Name) == 0 || f.Barred:
+		return nil, at.Remove(ctx, f.Name)
 	}
-	if folderEpoch(f.Name) == 0 || f.Barred {
-		return false, at.Remove(ctx, f.Name)
-	}
-	store, err := at.Store(ctx, f.Name, false)
+	store, err := at.Store(ctx, own, false)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	list, err := store.Quarantines(ctx, time.Time{})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	if len(list) == 0 {
-		return false, at.Remove(ctx, f.Name)
+	for _, q := range list {
+		stay = append(stay, prefix+q.Name)
 	}
-	return true, errors.Join(at.Remove(ctx, f.Name+"/staging"), at.Remove(ctx, f.Name+"/kept"))
+	switch {
+	case len(list) == 0:
+		return nil, at.Remove(ctx, f.Name)
+	case own == "":
+		return stay, nil
+	}
+	return stay, errors.Join(at.Remove(ctx, f.Name+"/staging"), at.Remove(ctx, f.Name+"/kept"))
 }
 
 // unpin removes the snapshots of the workload's links, and the right to have any where understudy gave it.

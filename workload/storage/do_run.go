@@ -50,7 +50,7 @@ func capture(ctx context.Context, j *job) (understudy.Receipt, error) {
 		set, err = mover.Stage(ctx, m, filecopy.PhasePlan, j.progress())
 	}
 	if err != nil {
-		return understudy.Receipt{}, j.failed(j.args.Tree, "capture", err)
+		return understudy.Receipt{}, j.refused(j.args.Tree, j.failed(j.args.Tree, "capture", err))
 	}
 	if err := j.room(ctx, m, set); err != nil {
 		return understudy.Receipt{}, err
@@ -59,7 +59,17 @@ func capture(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if set.Pin.Name != "" {
 		how = "as snapshot " + set.Pin.Name
 	}
-	return understudy.Receipt{Summary: fmt.Sprintf("captured %s of %s, %s", j.args.Tree, set.Asked.UTC().Format(time.RFC3339), how)}, nil
+	switch {
+	case j.args.Repair:
+		how += "; the target was listed too, and what is not there as published is put right"
+	case j.args.Relist:
+		how += "; the whole source was listed"
+	}
+	r := understudy.Receipt{Summary: fmt.Sprintf("captured %s of %s, %s", j.args.Tree, set.Asked.UTC().Format(time.RFC3339), how)}
+	if c := j.args.Consent; c != nil {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %s accepted for this run only: %d deletes, source %q", j.args.Tree, c.By, c.Deletes, c.Source))
+	}
+	return r, nil
 }
 
 // room refuses a run for which the target has no room: what is staged stands beside what is shown.
@@ -85,7 +95,7 @@ func stage(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	set, err := mover.Stage(ctx, m, filecopy.PhaseReady, j.progress())
 	if err != nil {
-		return understudy.Receipt{}, j.failed(j.args.Tree, "stage", err)
+		return understudy.Receipt{}, j.refused(j.args.Tree, j.failed(j.args.Tree, "stage", err))
 	}
 	return understudy.Receipt{Summary: fmt.Sprintf("staged %d files, %s of %s", set.Copied, amount(set.CopiedBytes), j.args.Tree)}, nil
 }
@@ -263,12 +273,56 @@ func clean(ctx context.Context, j *job) (understudy.Receipt, error) {
 			return r, j.failed(t.Path, "clean up", err)
 		}
 	}
+	if err := j.expire(ctx); err != nil {
+		return r, err
+	}
 	if len(r.Warnings) > 0 {
 		if p, err := j.shown(ctx); err == nil {
 			r.Published = &p
 		}
 	}
 	return r, nil
+}
+
+// expire removes the quarantines of links that were halted once their time has come; those of the present link the mover removes. They lie at
+// either site, since each was a target before it was a source. Repeated, it finds them gone.
+func (j *job) expire(ctx context.Context) error {
+	keep := j.w.cfg.Guard.Keep
+	if keep <= 0 {
+		return nil
+	}
+	sites := []understudy.Site{j.step.Site}
+	if j.sourceAnswers(ctx) {
+		sites = append(sites, j.args.From)
+	}
+	for _, s := range sites {
+		for _, t := range j.w.cfg.Trees {
+			if err := j.w.expireTree(ctx, s, t.Path, time.Now().Add(-keep)); err != nil {
+				return j.w.failure(s, t.Path, "remove old quarantines of", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Workload) expireTree(ctx context.Context, s understudy.Site, tree string, before time.Time) error {
+	folders, err := w.at(s, tree).Folders(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		if f.Barred || folderEpoch(f.Name) == 0 || isLive(f) {
+			continue
+		}
+		store, err := w.at(s, tree).Store(ctx, f.Name, false)
+		if err == nil {
+			_, err = store.Quarantines(ctx, before)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sourceAnswers says whether the link's source can be cleaned up now; if not, the next run does it.

@@ -2,14 +2,40 @@ package storage
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
 // maxSkew is how far clocks may be apart.
 const maxSkew = 30 * time.Second
+
+// scarce is the share of a quota, in percent, below which a person should know.
+const scarce = 10
+
+func isScarce(left, of int64) bool { return float64(left)*100 < float64(of)*scarce }
+
+// judgeQuota says what is left of a quota.
+func judgeQuota(q place.Quota) (level, text string) {
+	level = "ok"
+	var parts []string
+	if q.Names >= 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d names", q.NamesLeft, q.Names))
+		if isScarce(q.NamesLeft, q.Names) {
+			level = "warning"
+		}
+	}
+	if q.Space >= 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s, which hold %s of files with %d replicas", amount(q.SpaceLeft), amount(q.Space), amount(q.SpaceLeft/int64(q.Replicas)), q.Replicas))
+		if isScarce(q.SpaceLeft, q.Space) {
+			level = "warning"
+		}
+	}
+	return level, fmt.Sprintf("%s has a quota; left are %s", q.Path, strings.Join(parts, ", and "))
+}
 
 // findings are what a person should know about a site that answers.
 func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Finding {
@@ -39,6 +65,10 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 		if t.There && !s.Identity.Super && t.Root.Owner != "" && t.Root.Owner != s.Identity.User {
 			find("refuse", "US705", t.Path, fmt.Sprintf("the root belongs to %s, and understudy runs as %s, who may not close it", t.Root.Owner, s.Identity.User),
 				"make understudy's user the owner of the root, or a superuser of the store")
+		}
+		for _, q := range t.Quotas {
+			level, text := judgeQuota(q)
+			find(level, "US721", t.Path, text, fmt.Sprintf("hdfs dfsadmin -setQuota N %s, -setSpaceQuota N %s; or make room", q.Path, q.Path))
 		}
 		if t.Snapshots == "off" && !s.Identity.Super {
 			find("warning", "US715", t.Path, "the root is not snapshottable: each run lists the whole tree, and its files are of slightly different moments",

@@ -14,7 +14,11 @@ import (
 // TestDoctorSaysWhatIsWrong looks at sites of which everything is wrong, and of which nothing is.
 func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	w := &Workload{cfg: &Config{}, spec: workload.Spec{Plan: "contoso", Name: "curated"}}
-	tree := treeFacts{Path: "/data", There: true, Root: image{Owner: "app", Mode: 0o755}, Snapshots: "off"}
+	quotas := []place.Quota{
+		{Path: "/data", Names: 100, NamesLeft: 9, Space: -1, SpaceLeft: -1, Replicas: 3},
+		{Path: "/", Names: -1, NamesLeft: -1, Space: 1 << 40, SpaceLeft: 3 << 30, Replicas: 3},
+	}
+	tree := treeFacts{Quotas: quotas, Path: "/data", There: true, Root: image{Owner: "app", Mode: 0o755}, Snapshots: "off"}
 	sick := siteFacts{
 		Identity: place.Identity{User: "understudy", Skew: -time.Minute, Nodes: 3, Unreachable: []string{"10.0.0.1:9866"}, Dead: []string{"10.0.0.2:9866"}, Writer: "no key"},
 		Trees:    []treeFacts{tree},
@@ -26,10 +30,18 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("finding %+v", f)
 		}
 	}
-	if found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 || found["US726"] != 1 {
+	if found["US721"] != 2 || found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 || found["US726"] != 1 {
 		t.Errorf("found %v", found)
 	}
-	tree.Root.Owner, tree.Snapshots = "understudy", "on"
+	level, text := judgeQuota(quotas[1])
+	if level != "warning" || text != "/ has a quota; left are 3 GiB of 1 TiB, which hold 1 GiB of files with 3 replicas" {
+		t.Errorf("%s: %s", level, text)
+	}
+	quotas[0].NamesLeft = 10
+	if level, _ := judgeQuota(quotas[0]); level != "ok" {
+		t.Errorf("a tenth of the names is left: %s", level)
+	}
+	tree.Root.Owner, tree.Snapshots, tree.Quotas = "understudy", "on", nil
 	sound := siteFacts{Identity: place.Identity{User: "understudy", Nodes: 3}, Trees: []treeFacts{tree}}
 	if f := w.findings("east", sound); len(f) != 0 {
 		t.Errorf("a sound site: %+v", f)
@@ -92,6 +104,20 @@ func TestRollingForwardNeedsOneRunInAllTrees(t *testing.T) {
 		if ok != c.ok || ok && (run != c.run || asked.Minute() != 5) {
 			t.Errorf("%s: %q of %s, %v", c.name, run, asked, ok)
 		}
+	}
+}
+
+// TestTheNamesOfARootAreMapped also maps the users and groups of its list.
+func TestTheNamesOfARootAreMapped(t *testing.T) {
+	p := Principals{Users: map[string]string{"ada": "ada-w", "app": "app-w"}, Groups: map[string]string{"ops": "ops-w"}}
+	was := image{Owner: "app", Group: "ops", Mode: 0o750, ACL: []string{"default:group:ops:r-x", "group::r-x", "mask::r-x", "user:ada:rwx", "user:bob:r--", "user:ops:r--"}}
+	want := "app-w:ops-w 0750 default:group:ops-w:r-x,group::r-x,mask::r-x,user:ada-w:rwx,user:bob:r--,user:ops:r--"
+	now := was.named(p, true)
+	if now.String() != want || was.ACL[3] != "user:ada:rwx" || was.named(p, false).String() != was.String() {
+		t.Errorf("%s, want %s", now, want)
+	}
+	if back := now.named(Principals{turned(p.Users), turned(p.Groups)}, true); back.String() != was.String() {
+		t.Errorf("back it is %s", back)
 	}
 }
 

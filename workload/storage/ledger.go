@@ -16,6 +16,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/workload"
 )
 
 // divergent is one line of a ledger: a path that one side has otherwise than the set that was taken over.
@@ -314,6 +315,38 @@ func eachLine(file string, digest hash.Hash, found func(divergent) error) error 
 			return err
 		}
 	}
+}
+
+var _ workload.LedgerHolder = (*Workload)(nil)
+
+// DiscardLedger removes the quarantines in which an operation kept what only one side had, and the lists beside them, at the sites that the
+// ledger names. Repeated, it finds them gone.
+func (w *Workload) DiscardLedger(ctx context.Context, op understudy.OperationID, sites []understudy.Site, lease understudy.Lease) error {
+	ctx, done := leased(ctx, lease)
+	defer done()
+	j := &job{w: w, run: understudy.Run{Operation: op}}
+	for _, s := range sites {
+		if w.sites[s] == nil {
+			continue
+		}
+		if w.opening.AbsentByPlan(s) {
+			return w.refuse("US702", s, "", "the site's cluster is absent by plan, and holds what the ledger lists", "discard the ledger again when the cluster is there")
+		}
+		for _, t := range w.cfg.Trees {
+			at := w.at(s, t.Path)
+			store, err := at.Store(ctx, "", false)
+			if err == nil {
+				err = at.Remove(ctx, "quarantine/"+j.quarantine())
+			}
+			if err == nil {
+				err = store.Forget(ctx, j.listName())
+			}
+			if err != nil {
+				return w.failure(s, t.Path, "remove the quarantine of the ledger beside", err)
+			}
+		}
+	}
+	return nil
 }
 
 // exportLedger writes the lines of all trees. A ledger without files on this member is an error, never an empty one.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +37,8 @@ type treeFacts struct {
 	Closed bool  `json:"closed,omitempty"`
 	// Free is the room left in bytes; negative when unknown.
 	Free int64 `json:"free"`
+	// Quotas are those of the root and above it, where somebody asked for them.
+	Quotas []place.Quota `json:"quotas,omitempty"`
 	// Snapshots says what the root's snapshots are: "none" where the store has none, "off" or "on".
 	Snapshots string `json:"snapshots"`
 	// Live and Halted are the folders of links into the tree: those in which a mover may work, and the newest that was halted.
@@ -193,6 +197,11 @@ func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string
 		}
 		t.Snapshots = map[bool]string{true: "on", false: "off"}[on]
 	}
+	if l, ok := at.(place.Limited); ok && workload.ForDoctor(ctx) {
+		if t.Quotas, err = l.Quotas(ctx); err != nil {
+			return t, err
+		}
+	}
 	if t.stamp, err = readStamp(ctx, store); err != nil {
 		return t, err
 	}
@@ -266,12 +275,41 @@ func (i image) named(p Principals, mapped bool) image {
 	if n, ok := p.Groups[i.Group]; ok {
 		i.Group = n
 	}
+	acl := make([]string, 0, len(i.ACL))
+	for _, a := range i.ACL {
+		acl = append(acl, p.entry(a))
+	}
+	slices.Sort(acl)
+	if len(acl) > 0 {
+		i.ACL = acl
+	}
 	return i
+}
+
+// entry maps the name in one entry of a list, such as default:user:ada:r-x. Names hold no colon.
+func (p Principals) entry(a string) string {
+	rest, scoped := strings.CutPrefix(a, "default:")
+	part := strings.Split(rest, ":")
+	if len(part) != 3 {
+		return a
+	}
+	table := map[string]map[string]string{"user": p.Users, "group": p.Groups}[part[0]]
+	if n, ok := table[part[1]]; ok {
+		part[1] = n
+	}
+	if scoped {
+		return "default:" + strings.Join(part, ":")
+	}
+	return strings.Join(part, ":")
 }
 
 // String gives the image for people.
 func (i image) String() string {
-	return fmt.Sprintf("%s:%s %04o", i.Owner, i.Group, i.Mode)
+	text := fmt.Sprintf("%s:%s %04o", i.Owner, i.Group, i.Mode)
+	if len(i.ACL) > 0 {
+		text += " " + strings.Join(i.ACL, ",")
+	}
+	return text
 }
 
 // readStamp reads the stamp of a tree; nil when it has none.

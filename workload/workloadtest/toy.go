@@ -42,6 +42,7 @@ func Toy(w *World) workload.Kind {
 		Endpoint: "toy", NewEndpoint: func() any { return &ToyEndpoint{} }, NewConfig: func() any { return &ToyConfig{} },
 		Validate: func(workload.Spec) []workload.FieldError { return nil },
 		Links:    toyLinks,
+		Sweeps:   toySweeps,
 		Open: func(_ context.Context, s workload.Spec, o workload.Opening) (workload.Workload, error) {
 			return &toy{world: w, spec: s, opening: o}, nil
 		},

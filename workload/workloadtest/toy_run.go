@@ -15,6 +15,15 @@ func ToyScheduledSpec(a understudy.Architecture, plan understudy.PlanName, name 
 	return s
 }
 
+// toySweeps lets runs relist every day, and repair on demand only.
+func toySweeps(workload.Spec) []workload.Sweeping {
+	daily, err := workload.ParseSchedule("every 24h")
+	if err != nil {
+		return nil
+	}
+	return []workload.Sweeping{{Sweep: understudy.Relist, Schedule: daily}, {Sweep: understudy.Repair}}
+}
+
 // staging is what runs keep on a server: what was captured there as a source, and as a target what is staged and
 // which set is shown. All of it is named by the operation, so that a repeated step finds its own.
 type staging struct {

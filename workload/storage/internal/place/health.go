@@ -2,6 +2,8 @@ package place
 
 import (
 	"context"
+	"errors"
+	"path"
 	"slices"
 	"sync"
 	"time"
@@ -50,6 +52,43 @@ func (s *hdfsSite) checkup(ctx context.Context, c *hdfs.Client) (health, error) 
 	s.health = h
 	s.mu.Unlock()
 	return h, nil
+}
+
+// boundless is what a NameNode calls the quota of names that its root has from the beginning.
+const boundless = 1 << 62
+
+// Quotas asks for the root and each directory above it. A NameNode counts what is below a directory that has no quota before it answers.
+func (t hdfsTree) Quotas(ctx context.Context) ([]Quota, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	var out []Quota
+	for dir := t.root; ; dir = path.Dir(dir) {
+		u, err := c.QuotaUsage(ctx, dir)
+		switch {
+		case hdfs.IsNotFound(err), hdfs.IsPermission(err), errors.Is(err, hdfs.ErrUnsupported):
+			// Not made yet, not for us to see, or a server that cannot tell.
+		case err != nil:
+			return nil, tell(err)
+		case u.Quota >= 0 && u.Quota < boundless || u.SpaceQuota >= 0:
+			out = append(out, quota(dir, u, c.Defaults().Replication))
+		}
+		if dir == "/" {
+			return out, nil
+		}
+	}
+}
+
+func quota(dir string, u *hdfs.QuotaUsage, replicas int) Quota {
+	q := Quota{Path: dir, Names: -1, NamesLeft: -1, Space: -1, SpaceLeft: -1, Replicas: max(1, replicas)}
+	if u.Quota >= 0 && u.Quota < boundless {
+		q.Names, q.NamesLeft = u.Quota, max(0, u.Quota-u.Names)
+	}
+	if u.SpaceQuota >= 0 {
+		q.Space, q.SpaceLeft = u.SpaceQuota, max(0, u.SpaceQuota-u.SpaceConsumed)
+	}
+	return q
 }
 
 // beat is how old the newest heartbeat may be: by default DataNodes send one every three seconds.

@@ -69,6 +69,23 @@ type Snapshots interface {
 	Disallow(ctx context.Context) error
 }
 
+// Limited is a tree above or at whose root there may be quotas.
+type Limited interface {
+	// Quotas lists those of the root and of all directories above it. It may cost the store a walk below each of them that has none.
+	Quotas(ctx context.Context) ([]Quota, error)
+}
+
+// Quota is a limit of a directory and what is left of it; negative where there is none. Space is in bytes, each replica counted.
+type Quota struct {
+	Path      string `json:"path"`
+	Names     int64  `json:"names"`
+	NamesLeft int64  `json:"namesLeft"`
+	Space     int64  `json:"space"`
+	SpaceLeft int64  `json:"spaceLeft"`
+	// Replicas is how many copies of a new file count by default.
+	Replicas int `json:"replicas"`
+}
+
 // Writers is a tree of which somebody may hold files open for writing.
 type Writers interface {
 	// Building lists files under construction below the root.
@@ -107,6 +124,9 @@ var (
 
 // probeName begins the names of files that Try makes.
 const probeName = ".understudy-probe-"
+
+// FolderOf is where understudy's folder of a tree lies, as the plan writes paths.
+func FolderOf(tree string) string { return folderOf(tree) }
 
 // folderOf is where understudy's folder of a tree lies: hidden, beside the root.
 func folderOf(root string) string {
