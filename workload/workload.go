@@ -37,13 +37,13 @@ type Workload interface {
 	Close() error
 }
 
-// silentKey is the context's key of the sites that have just been silent.
 // LedgerHolder is a workload that keeps what its ledgers list at the sites too.
 type LedgerHolder interface {
 	// DiscardLedger removes, for good, what an operation's ledger keeps at the sites. It may be repeated.
 	DiscardLedger(ctx context.Context, op understudy.OperationID, sites []understudy.Site, lease understudy.Lease) error
 }
 
+// doctorKey is the context's key of a look that a person asked for.
 type doctorKey struct{}
 
 // WithDoctor marks a look at the clusters that a person asked for, and that may cost the servers more than one that is made all the time.
@@ -57,6 +57,7 @@ func ForDoctor(ctx context.Context) bool {
 	return asked
 }
 
+// silentKey is the context's key of the sites that have just been silent.
 type silentKey struct{}
 
 // WithSilent tells Observe that the sites left everything unanswered moments ago, when they were given their full time.
