@@ -19,6 +19,8 @@ type secureStory struct {
 	// pair is the second site, and guest Hadoop's own client with a ticket for it.
 	pair  *hdfs.Cluster
 	guest *hdfs.Client
+	// order is that in which the NameNodes are asked.
+	order string
 }
 
 // ourPrincipal is understudy's; the realm's principals and the secrets with their keytabs have the same names.
@@ -26,7 +28,7 @@ const ourPrincipal = "understudy"
 
 // securePair replicates, and fails over, to the pair while its NameNodes change places.
 func securePair(t *testing.T, l *lake) {
-	s := &secureStory{grove: l.plant(t, "guarded", "/data/guarded"), kdc: kerberos.Boot(t, kerberos.Options{})}
+	s := &secureStory{grove: l.plant(t, "guarded", "/data/guarded"), kdc: kerberos.Boot(t, kerberos.Options{}), order: "nn1,nn2"}
 	s.pair = hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, Kerberos: s.kdc, Protection: hdfs.Privacy, Properties: map[string]string{
 		"hadoop.user.group.static.mapping.overrides": hdfs.Superuser + "=supergroup;" + ourPrincipal + "=supergroup",
 	}})
@@ -35,6 +37,13 @@ func securePair(t *testing.T, l *lake) {
 	s.protects()
 	s.replicatesOver()
 	s.takesOver()
+}
+
+// access is a superuser's to the pair. Hadoop's client asks the NameNodes in this order, each time anew, and is patient with a dead one.
+func (s *secureStory) access() hdfs.Access {
+	a := s.pair.Access()
+	a.Properties["dfs.ha.namenodes."+s.pair.Name()] = s.order
+	return a
 }
 
 // keytab is the file with a principal's keys.
@@ -93,7 +102,7 @@ func (s *secureStory) crowd(version int) []hdfs.File {
 // alike wants both sides to be the same in every path, attribute and byte, but for the roots.
 func (s *secureStory) alike() {
 	s.t.Helper()
-	there, err := s.guest.Dump(s.t.Context(), s.pair.Access(), s.root)
+	there, err := s.guest.Dump(s.t.Context(), s.access(), s.root)
 	must(s.t, err)
 	there.Entries = slices.DeleteFunc(there.Entries, func(e hdfs.Entry) bool { return e.Path == s.root })
 	if d := s.dump(s.lake.east).Diff(there, 10); d != nil {
@@ -118,6 +127,7 @@ func (s *secureStory) replicatesOver() {
 	})
 	must(t, s.pair.NameNode(1).Kill())
 	must(t, s.guest.Failover(t.Context(), s.pair.Access(), 2))
+	s.order = "nn2,nn1"
 	if end := s.p.rested(op.ID); end.State != "committed" {
 		t.Fatalf("the run over a failover is %+v, error %+v", end, end.Error)
 	}
@@ -132,7 +142,9 @@ func (s *secureStory) takesOver() {
 	s.alike()
 	s.denied(s.lake.east)
 	r.times(t)
-	must(t, s.guest.Put(t.Context(), s.pair.As(appUser, s.keytab(appUser)), s.file("new", 77, 3)))
+	app := s.access()
+	app.User, app.Keytab = appUser+"@"+s.kdc.Name(), s.keytab(appUser)
+	must(t, s.guest.Put(t.Context(), app, s.file("new", 77, 3)))
 	s.p.report("commit", s.plan)
 	s.settled()
 	s.replicate()

@@ -279,11 +279,17 @@ func (c *court) knows() {
 	if a.Identity == b.Identity || !strings.HasPrefix(a.Identity, "hdfs.CID-") || a.Version == "" || len(obs.Findings) != 0 {
 		c.Errorf("east is %+v, west %+v, findings %+v", a, b, obs.Findings)
 	}
-	// Who is no superuser may neither close somebody else's root nor make it snapshottable.
-	obs, err = c.opened(east, func(e *storage.HDFS) { e.Kerberos = c.login("guest", labhdfs.Integrity) }).Observe(c.Context())
-	c.must(err)
-	if f := obs.Findings; len(f) != 2 || f[0].Code != "US705" || f[0].Level != "refuse" || f[1].Code != "US715" || f[1].Level != "warning" {
-		c.Errorf("as a guest: %+v", f)
+	// Who may read and is no superuser can neither close somebody else's root nor make it snapshottable; who may not even read is told so.
+	as := func(principal string) workload.Observation {
+		obs, err := c.opened(east, func(e *storage.HDFS) { e.Kerberos = c.login(principal, labhdfs.Integrity) }).Observe(c.Context())
+		c.must(err)
+		return obs
+	}
+	if f := as("ada").Findings; len(f) != 2 || f[0].Code != "US705" || f[0].Level != "refuse" || f[1].Code != "US715" || f[1].Level != "warning" {
+		c.Errorf("as a reader: %+v", f)
+	}
+	if s := as("guest").Sites[east]; s.Error == nil || s.Error.Code != "US705" || s.Error.Fix == "" {
+		c.Errorf("as a guest: %s, %v", s.Presence, s.Error)
 	}
 	data := c.clusters[east].DataAddrs()
 	site := place.HDFS(place.HDFSConfig{Login: place.Login{Kerberos: c.kerberos(), Keytab: us}, Secret: c.secret, Options: wire.Options{
