@@ -49,14 +49,26 @@ func (c *Controller) ExportLedger(ctx context.Context, req LedgerRequest, write 
 	return kind.ExportLedger(ctx, rec.Dir, write)
 }
 
-// DiscardLedger deletes the saved records of one ledger. It is refused until the takeover is committed: until then
-// a rollback may need them.
+// DiscardLedger deletes the saved records of one ledger, and what the workload keeps of it at the sites. It is refused until the takeover is
+// committed: until then a rollback may need them. What could not be deleted is by the next call for the same ledger.
 func (c *Controller) DiscardLedger(ctx context.Context, req LedgerRequest) (LedgerRecord, error) {
 	s, err := c.ordered()
 	if err != nil {
 		return LedgerRecord{}, err
 	}
-	rec, err := c.ledger(ctx, req)
+	rec, err := s.discard(ctx, req)
+	if err == nil {
+		err = os.RemoveAll(rec.Dir)
+	}
+	if err == nil {
+		err = s.discardAtSites(ctx, rec)
+	}
+	return rec, err
+}
+
+// discard says in the journal that a ledger is discarded.
+func (s *session) discard(ctx context.Context, req LedgerRequest) (LedgerRecord, error) {
+	rec, err := s.c.ledger(ctx, req)
 	if err != nil {
 		return rec, err
 	}
@@ -80,24 +92,23 @@ func (c *Controller) DiscardLedger(ctx context.Context, req LedgerRequest) (Ledg
 	rec.Discarded, rec.By = s.opt.Now(), req.By+": "+req.Reason
 	var t change
 	t.put(keyLedger(o, req.Operation), version, rec)
-	if err := s.commit(&t); err != nil {
-		return rec, err
-	}
-	if err := s.discardAtSites(ctx, rec); err != nil {
-		return rec, err
-	}
-	return rec, os.RemoveAll(rec.Dir)
+	return rec, s.commit(&t)
 }
 
-// discardAtSites has the workload remove what the ledger keeps at the sites. What fails is done by the next discard of the same ledger.
+// discardAtSites has the workload remove what the ledger keeps at the sites. It takes no turn: what runs needs nothing of a discarded ledger,
+// and may take hours.
 func (s *session) discardAtSites(ctx context.Context, rec LedgerRecord) error {
-	plan, err := s.c.plan(ctx, rec.Plan)
+	s.use.RLock()
+	defer s.use.RUnlock()
+	plans, err := s.c.plans(ctx)
 	if err != nil {
 		return err
 	}
+	plan, _ := plans.Find(rec.Plan)
 	p, ok := plan.Workload(rec.Workload)
 	if !ok {
-		return notFound("workload", string(rec.Workload))
+		// Who took it out of the plan has left what lies at its sites.
+		return nil
 	}
 	h, err := s.handles.get(ctx, p)
 	if err != nil {
@@ -113,7 +124,5 @@ func (s *session) discardAtSites(ctx context.Context, rec LedgerRecord) error {
 			sites = append(sites, e.Site)
 		}
 	}
-	h.take()
-	defer h.give()
 	return holder.DiscardLedger(ctx, rec.Operation, sites, s.lease())
 }
