@@ -45,6 +45,8 @@ type FileWriter struct {
 	path   string
 	id     uint64
 	limit  int64
+	// owner and group are those that the NameNode gave the file.
+	owner, group string
 	// appended says that the file was there before.
 	appended bool
 
@@ -121,7 +123,7 @@ func (c *Client) Create(ctx context.Context, name string, opts CreateOptions) (*
 // newWriter makes a writer for a file that was opened at the NameNode.
 func (c *Client) newWriter(ctx context.Context, name string, f *FileInfo, blockSize int64) *FileWriter {
 	ctx, stop := context.WithCancel(ctx)
-	return &FileWriter{client: c, ctx: ctx, stop: stop, path: name, id: f.ID, limit: blockSize}
+	return &FileWriter{client: c, ctx: ctx, stop: stop, path: name, id: f.ID, limit: blockSize, owner: f.Owner, group: f.Group}
 }
 
 // AppendOptions say how a file is extended.
@@ -456,6 +458,9 @@ func (w *FileWriter) Blocks() *Blocks {
 	}
 	return b
 }
+
+// Owner gives owner and group of the file as they were when it was opened for writing.
+func (w *FileWriter) Owner() (owner, group string) { return w.owner, w.group }
 
 // ID is the number of the inode.
 func (w *FileWriter) ID() uint64 { return w.id }
