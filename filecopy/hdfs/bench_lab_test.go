@@ -137,13 +137,12 @@ func (r *race) ours(b *testing.B, s set) lap {
 	must(b, err)
 	job := filecopy.Job{Name: fmt.Sprintf("bench%d", r.runs), Source: source, Target: target}
 	mover := native.New(b.TempDir())
-	before := r.asked(b)
+	before, sent := r.asked(b), r.sent()
 	l := r.time(b, func() {
 		_, err := mover.Run(b.Context(), job, nil)
 		must(b, err)
 	})
-	l.calls = r.asked(b).since(before)
-	l.files = s.files
+	l.calls, l.sent, l.files = r.asked(b).since(before), r.sent()-sent, s.files
 	r.remove(b, path.Dir(to))
 	return l
 }

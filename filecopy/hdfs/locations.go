@@ -20,7 +20,7 @@ const (
 // for each of some hundred files. A page holds at most dfs.ls.limit replicas, and two pages of a directory are remembered, so memory
 // is bounded. It is safe for concurrent use.
 type locations struct {
-	client  *hdfs.Client
+	list    func(ctx context.Context, dir string, opts hdfs.ListOptions) (*hdfs.Listing, error)
 	mu      sync.Mutex
 	folders map[string]*folder
 	// ages are the directories from the oldest on.
@@ -36,8 +36,8 @@ type folder struct {
 	reads int
 }
 
-func newLocations(client *hdfs.Client) *locations {
-	return &locations{client: client, folders: map[string]*folder{}}
+func newLocations(list func(context.Context, string, hdfs.ListOptions) (*hdfs.Listing, error)) *locations {
+	return &locations{list: list, folders: map[string]*folder{}}
 }
 
 // find gives a file as it was listed, with its blocks, once; nil when it has to be asked for.
@@ -52,7 +52,7 @@ func (l *locations) find(ctx context.Context, name string) *hdfs.FileInfo {
 	}
 	f.reads = 0
 	// A listing is only help: whoever asks for the file itself learns what is wrong.
-	page, err := l.client.List(ctx, dir, hdfs.ListOptions{After: before(base), Locations: true})
+	page, err := l.list(ctx, dir, hdfs.ListOptions{After: before(base), Locations: true})
 	if err != nil {
 		return nil
 	}
