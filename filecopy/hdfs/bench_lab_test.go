@@ -35,13 +35,18 @@ type set struct {
 
 func (s set) root() string { return "/" + s.name }
 
-// contest is a set, a rival, and the least that we want to be faster than it; cheaper says that we must not take more processor time.
-type contest struct {
-	set
+// challenge is a rival, and the least that we want to be faster than it; cheaper says that we must not take more processor time.
+type challenge struct {
 	rival
 	least   float64
 	cheaper bool
-	// minutes bound the contest: after them no round begins, but the first.
+}
+
+// contest is a set that all copy in turn.
+type contest struct {
+	set
+	challenges []challenge
+	// minutes bound the contest: no round but the first begins that would probably end after them.
 	minutes time.Duration
 }
 
@@ -49,18 +54,16 @@ type contest struct {
 // take a quarter of an hour a round: it copies a part of them, and so do we. UNDERSTUDY_BENCH_WHOLE=1 wants the whole ones.
 func contests() []contest {
 	mid, many, large := set{"1000x1MiB", 1000, 1 << 20}, set{"10000x4KiB", 10_000, 4 << 10}, set{"4x512MiB", 4, 512 << 20}
-	someMid, someMany := set{"200x1MiB", 200, 1 << 20}, set{"1000x4KiB", 1000, 4 << 10}
+	someMid, someMany := set{"200x1MiB", 200, 1 << 20}, set{"500x4KiB", 500, 4 << 10}
 	if wanted("UNDERSTUDY_BENCH_WHOLE", 0) > 0 {
 		someMid, someMany = mid, many
 	}
 	return []contest{
-		{set: mid, rival: tuned(), least: 3, cheaper: true, minutes: 3},
-		{set: someMid, rival: untouched(), least: 8, cheaper: true, minutes: 3},
-		{set: many, rival: tuned(), least: 3, cheaper: true, minutes: 6},
-		{set: someMany, rival: untouched(), least: 7, cheaper: true, minutes: 3},
-		{set: large, rival: tuned(), least: 1.5, cheaper: true, minutes: 2},
-		{set: large, rival: untouched(), least: 2, cheaper: true, minutes: 2},
-		{set: large, rival: rival{"bare loop", (*race).loop}, least: 0.9, minutes: 2},
+		{mid, []challenge{{tuned(), 3, true}}, 3},
+		{someMid, []challenge{{untouched(), 8, true}}, 4},
+		{many, []challenge{{tuned(), 3, true}}, 7},
+		{someMany, []challenge{{untouched(), 7, true}}, 4},
+		{large, []challenge{{tuned(), 1.5, true}, {untouched(), 2, true}, {rival{"bare loop", (*race).loop}, 0.9, false}}, 4},
 	}
 }
 
@@ -87,9 +90,7 @@ func BenchmarkBesideDistCp(b *testing.B) {
 	r := newRace(b)
 	var rows []row
 	for _, c := range contests() {
-		b.Run(c.set.name+"/"+strings.ReplaceAll(c.rival.name, " ", "-"), func(b *testing.B) {
-			rows = append(rows, r.compare(b, c))
-		})
+		b.Run(c.name, func(b *testing.B) { rows = append(rows, r.compare(b, c)...) })
 	}
 	if len(rows) > 0 {
 		fmt.Fprint(b.Output(), table(rows))
@@ -99,31 +100,43 @@ func BenchmarkBesideDistCp(b *testing.B) {
 // round is one lap of each, one after the other.
 type round struct{ ours, theirs lap }
 
-// row is what came of a contest.
+// row is what came of a contest with one rival.
 type row struct {
-	contest
+	set
+	challenge
 	rounds []round
 }
 
-// compare lets both copy in turn; a first copy that is not counted warms the servers.
-func (r *race) compare(b *testing.B, c contest) row {
-	out := row{contest: c}
-	deadline := time.Now().Add(c.minutes * time.Minute)
+// compare lets all copy in turn. The first copy of all is not counted: it warms the servers.
+func (r *race) compare(b *testing.B, c contest) []row {
+	began := time.Now()
 	r.fill(b, c.set)
-	r.ours(b, c.set)
+	if r.runs == 0 {
+		r.ours(b, c.set)
+	}
+	var rows []row
+	for _, rival := range c.challenges {
+		rows = append(rows, row{set: c.set, challenge: rival})
+	}
+	first := time.Now()
 	for i := range wanted("UNDERSTUDY_BENCH_ROUNDS", 3) {
-		if i > 0 && time.Now().Add(out.rounds[0].ours.took+out.rounds[0].theirs.took).After(deadline) {
+		if each := time.Since(first) / time.Duration(max(i, 1)); i > 0 && time.Since(began)+each > c.minutes*time.Minute {
 			break
 		}
-		one := round{r.ours(b, c.set), c.rival.copy(r, b, c.set)}
-		out.rounds = append(out.rounds, one)
-		fmt.Fprintf(b.Output(), "%s: ours %v, %s %v\n", c.set.name, one.ours, c.rival.name, one.theirs)
+		ours := r.ours(b, c.set)
+		fmt.Fprintf(b.Output(), "%s: ours %v\n", c.name, ours)
+		for at := range rows {
+			theirs := rows[at].copy(r, b, c.set)
+			fmt.Fprintf(b.Output(), "%s: %s %v\n", c.name, rows[at].rival.name, theirs)
+			rows[at].rounds = append(rows[at].rounds, round{ours, theirs})
+		}
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(middle(out.faster()), "x-faster")
-	b.ReportMetric(middle(out.dearer()), "x-cpu")
-	b.ReportMetric(middle(out.calls()), "calls/file")
-	return out
+	for _, w := range rows {
+		b.ReportMetric(middle(w.faster()), "x-faster-than-"+strings.ReplaceAll(w.rival.name, " ", "-"))
+	}
+	b.ReportMetric(middle(rows[0].calls()), "calls/file")
+	return rows
 }
 
 // ours copies a tree by the mover.
