@@ -150,12 +150,14 @@ func (r *race) ours(b *testing.B, s set) lap {
 	must(b, err)
 	job := filecopy.Job{Name: fmt.Sprintf("bench%d", r.runs), Source: source, Target: target}
 	mover := native.New(b.TempDir())
-	before, sent := r.asked(b), r.sent()
+	before := r.asked(b)
+	sent := r.sent()
 	l := r.time(b, func() {
 		_, err := mover.Run(b.Context(), job, nil)
 		must(b, err)
 	})
-	l.calls, l.sent, l.files = r.asked(b).since(before), r.sent()-sent, s.files
+	l.sent, l.files = r.sent()-sent, s.files
+	l.calls = r.asked(b).since(before)
 	r.remove(b, path.Dir(to))
 	return l
 }

@@ -185,21 +185,46 @@ func (r *race) sent() int64 { return r.wires[0].Calls() + r.wires[1].Calls() }
 func (r *race) asked(b *testing.B) tally {
 	b.Helper()
 	all := tally{}
-	for _, c := range r.sites {
-		for name, n := range asked(b, c) {
+	for i, c := range r.sites {
+		for name, n := range asked(b, c, r.wires[i]) {
 			all[name] += n
 		}
 	}
 	return all
 }
 
-// asked gives those of one cluster. What DataNodes say to their NameNode is left out.
-func asked(b *testing.B, c *labhdfs.Cluster) tally {
+// asked gives those of one cluster, with all that was asked before: a call of ours must be in the count. What DataNodes say to
+// their NameNode is left out, and so is that call.
+func asked(b *testing.B, c *labhdfs.Cluster, client *wire.Client) tally {
+	b.Helper()
+	before := counted(b, c)[probeCall]
+	_, err := client.SafeMode(b.Context())
+	must(b, err)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if all := counted(b, c); all[probeCall] > before {
+			delete(all, probeCall)
+			return all
+		}
+		select {
+		case <-tick.C:
+		case <-b.Context().Done():
+			b.Fatal(b.Context().Err())
+		}
+	}
+}
+
+// probeCall is a call that nobody else makes.
+const probeCall = "SetSafeMode"
+
+// counted gives what the metrics show now.
+func counted(b *testing.B, c *labhdfs.Cluster) tally {
 	b.Helper()
 	_, port, _ := strings.Cut(c.Addr(), ":")
+	all := tally{}
 	bean, err := labhdfs.JMX(b.Context(), c.HTTP(), "Hadoop:service=NameNode,name=RpcDetailedActivityForPort"+port)
 	must(b, err)
-	all := tally{}
 	for name, value := range bean {
 		n, ok := value.(float64)
 		name, counts := strings.CutSuffix(name, "NumOps")
