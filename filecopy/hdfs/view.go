@@ -59,7 +59,7 @@ func (v *view) Stat(ctx context.Context, p filecopy.Path) (filecopy.Entry, error
 func (v *view) List(ctx context.Context, dir filecopy.Path, found func(filecopy.Entry) error) error {
 	root := v.at(dir)
 	b := &batch{view: v, found: found}
-	err := v.store.client.Walk(ctx, root, hdfs.ListOptions{}, func(info *hdfs.FileInfo) error {
+	err := v.store.client.Walk(ctx, root, hdfs.ListOptions{Vanishing: !v.pinned}, func(info *hdfs.FileInfo) error {
 		if info.Path == root {
 			return nil
 		}

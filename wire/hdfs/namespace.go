@@ -48,6 +48,8 @@ type ListOptions struct {
 	After string
 	// Locations asks for the blocks of files too, which saves a call for each file that is to be read.
 	Locations bool
+	// Vanishing lets a walk go on when a folder is gone by the time that it is listed, as happens in a tree that changes.
+	Vanishing bool
 }
 
 // Listing is one page of a folder, sorted by the bytes of the names.

@@ -25,7 +25,11 @@ func (c *Client) Walk(ctx context.Context, root string, opts ListOptions, visit 
 		}
 	}
 	return walkFrom(ctx, top, visit, func(ctx context.Context, dir, after string) (*Listing, error) {
-		return c.List(ctx, dir, ListOptions{After: after, Locations: opts.Locations})
+		list, err := c.List(ctx, dir, ListOptions{After: after, Locations: opts.Locations})
+		if opts.Vanishing && dir != root && IsNotFound(err) {
+			return &Listing{}, nil
+		}
+		return list, err
 	})
 }
 
