@@ -228,7 +228,7 @@ func counted(b *testing.B, c *labhdfs.Cluster) tally {
 	for name, value := range bean {
 		n, ok := value.(float64)
 		name, counts := strings.CutSuffix(name, "NumOps")
-		if !ok || !counts || strings.HasPrefix(name, "Overall") || slices.Contains([]string{"SendHeartbeat", "BlockReceivedAndDeleted", "BlockReport", "RegisterDatanode", "VersionRequest"}, name) {
+		if !ok || !counts || strings.HasPrefix(name, "Overall") || strings.HasSuffix(name, "Exception") || slices.Contains([]string{"SendHeartbeat", "BlockReceivedAndDeleted", "BlockReport", "RegisterDatanode", "VersionRequest"}, name) {
 			continue
 		}
 		all[name] = n
