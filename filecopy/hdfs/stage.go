@@ -41,13 +41,14 @@ func unfit(p filecopy.Path, why string) error {
 }
 
 // staged is a handle taken apart: what has to be known when the file is made, and the path of its first part. All parts lie in one
-// directory, as concat wants it.
+// directory, as concat wants it. The handle of a sealed file says, too, whose it was made.
 type staged struct {
-	name        string
-	path        string
-	blockSize   int64
-	replication int
-	mode        uint16
+	name         string
+	path         string
+	blockSize    int64
+	replication  int
+	mode         uint16
+	owner, group string
 }
 
 // Begin makes up a name; the file is made when its first part is written.
@@ -81,6 +82,9 @@ func (s *Store) staged(h filecopy.Handle) (staged, error) {
 	if _, err := fmt.Sscanf(rest, "%d~%d~%o", &st.blockSize, &st.replication, &st.mode); !ok || err != nil {
 		return st, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
 	}
+	if fields := strings.Split(rest, "~"); len(fields) == 5 {
+		st.owner, st.group = fields[3], fields[4]
+	}
 	st.path = s.place(stagingDir, name)
 	st.name = name
 	return st, safe(name)
@@ -110,16 +114,33 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 		return errors.Join(tell(err), w.Abort())
 	}
 	if p.Number == 0 {
-		s.fresh.Store(h, fresh{w.ID(), w.Blocks()})
+		owner, group := w.Owner()
+		s.fresh.Store(h, fresh{w.ID(), w.Blocks(), owner, group})
 	}
 	return nil
 }
 
 // fresh is what is known of the first part of a file that was just written.
 type fresh struct {
-	id     uint64
-	blocks *hdfs.Blocks
+	id           uint64
+	blocks       *hdfs.Blocks
+	owner, group string
 }
+
+// owned is the handle of a file that says whose it was made: publishing, perhaps in another process, then need not give it to them. A
+// handle that says so already, and names that it cannot hold, leave it as it is.
+func (f fresh) owned(h filecopy.Handle) filecopy.Handle {
+	if f.owner == "" || f.group == "" || strings.Count(string(h), "~") != 3 {
+		return h
+	}
+	if owned := filecopy.Handle(fmt.Sprintf("%s~%s~%s", h, f.owner, f.group)); strings.Count(string(owned), "~") == 5 && len(owned) <= mostHandle {
+		return owned
+	}
+	return h
+}
+
+// mostHandle is the longest handle that the contract allows.
+const mostHandle = 1 << 10
 
 // fill writes all and closes.
 func fill(w *hdfs.FileWriter, r io.Reader) error {
@@ -145,7 +166,7 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 	if err != nil {
 		return filecopy.Sealed{}, err
 	}
-	sealed := filecopy.Sealed{Handle: h, Identity: fmt.Sprint(file.id)}
+	sealed := filecopy.Sealed{Handle: file.owned(h), Identity: fmt.Sprint(file.id)}
 	sum, err := s.sum(ctx, st, e.Size, file.blocks)
 	switch {
 	case errors.Is(err, hdfs.ErrUnsupported):
@@ -227,6 +248,7 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 			f &^= field
 		}
 	}
+	skip(filecopy.FieldOwner|filecopy.FieldGroup, st.owner != "" && st.owner == e.Owner && st.group == e.Group)
 	skip(filecopy.FieldMode, e.Mode == uint32(st.mode|0o600))
 	skip(filecopy.FieldACL, len(e.ACL) == 0)
 	skip(filecopy.FieldXattrs, len(e.Xattrs) == 0)

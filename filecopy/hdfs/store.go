@@ -170,7 +170,7 @@ func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {
 // Open gives the tree at a snapshot, or the live one.
 func (s *Store) Open(ctx context.Context, at filecopy.Pin) (filecopy.View, error) {
 	if at.Name == "" {
-		return &view{store: s, base: s.root}, nil
+		return &view{store: s, base: s.root, ahead: newLocations(s.client.List)}, nil
 	}
 	now, err := s.pin(ctx, at.Name)
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Store) Open(ctx context.Context, at filecopy.Pin) (filecopy.View, error
 	if now.Identity != at.Identity {
 		return nil, fmt.Errorf("%w: snapshot %s of %s is another one", filecopy.ErrPinLost, at.Name, s.root)
 	}
-	return &view{store: s, base: s.snapshotPath(at.Name), pinned: true}, nil
+	return &view{store: s, base: s.snapshotPath(at.Name), pinned: true, ahead: newLocations(s.client.List)}, nil
 }
 
 func (s *Store) snapshotPath(name string) string { return s.root + "/.snapshot/" + name }

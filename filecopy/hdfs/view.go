@@ -25,6 +25,7 @@ type view struct {
 	store  *Store
 	base   string
 	pinned bool
+	ahead  *locations
 }
 
 // Close releases nothing.
@@ -58,7 +59,7 @@ func (v *view) Stat(ctx context.Context, p filecopy.Path) (filecopy.Entry, error
 func (v *view) List(ctx context.Context, dir filecopy.Path, found func(filecopy.Entry) error) error {
 	root := v.at(dir)
 	b := &batch{view: v, found: found}
-	err := v.store.client.Walk(ctx, root, hdfs.ListOptions{}, func(info *hdfs.FileInfo) error {
+	err := v.store.client.Walk(ctx, root, hdfs.ListOptions{Vanishing: !v.pinned}, func(info *hdfs.FileInfo) error {
 		if info.Path == root {
 			return nil
 		}
@@ -195,12 +196,9 @@ func ours(name string) bool {
 // Read reads a file. Packets are checked against the DataNodes' checksums on the way.
 func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
 	r := &reader{ctx: ctx, view: v, want: e, left: e.Size - offset}
-	if err := r.check(); err != nil {
-		return nil, err
-	}
-	from, err := v.store.client.Open(ctx, v.at(e.Path))
+	from, err := r.open()
 	if err != nil {
-		return nil, tell(err)
+		return nil, err
 	}
 	if from.Size() < e.Size {
 		return nil, errors.Join(fmt.Errorf("%w: %q is shorter than listed", filecopy.ErrChanged, string(e.Path)), from.Close())
@@ -221,6 +219,21 @@ type reader struct {
 	want filecopy.Entry
 	from *hdfs.FileReader
 	left int64
+}
+
+// open begins to read, at the blocks that a listing told of where there is one.
+func (r *reader) open() (*hdfs.FileReader, error) {
+	v := r.view
+	info := v.ahead.find(r.ctx, v.at(r.want.Path))
+	if info != nil && version(info.ID, info.ModTime.UnixMilli(), info.Length) == r.want.Version {
+		from, err := v.store.client.OpenInfo(r.ctx, info)
+		return from, tell(err)
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	from, err := v.store.client.Open(r.ctx, v.at(r.want.Path))
+	return from, tell(err)
 }
 
 // check compares the version; a snapshot never changes.

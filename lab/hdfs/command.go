@@ -1,6 +1,7 @@
 package hdfs
 
 import (
+	"os"
 	"path/filepath"
 
 	"github.com/understudy-dr/understudy/lab"
@@ -14,11 +15,14 @@ func (c *Cluster) node(daemons []*daemon) *Node {
 	return n
 }
 
-// command writes the configuration of a JVM's daemons and says how to start it.
+// command writes the configuration of a JVM's daemons and says how to start it. Their metrics are a second old at most, not ten.
 func (c *Cluster) command(n *Node, takeOver bool) (lab.Command, error) {
 	var daemons []string
 	for _, d := range n.daemons {
 		if err := writeSite(c.conf(d), c.layout.site(c.opts, d)); err != nil {
+			return lab.Command{}, err
+		}
+		if err := os.WriteFile(filepath.Join(c.conf(d), "hadoop-metrics2.properties"), []byte("*.period=1\n"), 0o644); err != nil {
 			return lab.Command{}, err
 		}
 		r := d.role

@@ -66,6 +66,31 @@ func TestWritesOfAnySizeMakeOneFile(t *testing.T) {
 	}
 }
 
+// The packets of a long block grow; flushes in the middle of a chunk, and packets of a reader, may come at any place of it.
+func TestALongBlockIsOneFile(t *testing.T) {
+	p := open(t)
+	data := random(4, 5*small+12345)
+	p.write("from", data[:small+700], hdfs.CreateOptions{})
+	w, err := p.Create(t.Context(), p.at("f"), hdfs.CreateOptions{BlockSize: 4 * small})
+	must(t, err)
+	for i, n := 0, 1; i < len(data); i, n = i+n, n*5%300007+1 {
+		_, err := w.Write(data[i:min(i+n, len(data))])
+		must(t, err)
+		if n%3 == 0 {
+			must(t, w.Flush())
+		}
+	}
+	r, err := p.Open(t.Context(), p.at("from"))
+	must(t, err)
+	must(t, relay(r, w))
+	must(t, w.Close())
+	must(t, r.Close())
+	data = append(data, data[:small+700]...)
+	if !bytes.Equal(p.read("f"), data) || p.entry("f").CRC != w.Written().CRC32C {
+		t.Error("the file differs from what was written")
+	}
+}
+
 // A flush in the middle of a chunk has the chunk sent again with what follows; readers see all that was flushed.
 func TestFlushedDataIsSeen(t *testing.T) {
 	p := open(t)

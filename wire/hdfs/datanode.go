@@ -44,6 +44,10 @@ const (
 	readBuffer = 8 << 10
 	// packetData is how much data goes into a packet that we fill, and what DataNodes put into theirs.
 	packetData = 64 << 10
+	// wideData is how much goes into a packet behind the first wideFrom bytes of a block: each packet costs every DataNode of the chain a few
+	// changes of threads, and one that is four times as long costs no more.
+	wideData = 256 << 10
+	wideFrom = 1 << 20
 	// maxReply is longer than any answer of a DataNode that is not data.
 	maxReply = 1 << 20
 )
@@ -78,6 +82,9 @@ func (e *dataError) Is(target error) bool {
 type dataNodes struct {
 	client *Client
 	frames sync.Pool
+	// wide are buffers for long packets, of wideSize bytes at least.
+	wide     sync.Pool
+	wideSize int
 
 	mu     sync.Mutex
 	idle   map[string][]*dataConn
@@ -89,11 +96,25 @@ func newDataNodes(c *Client) *dataNodes {
 	return &dataNodes{
 		client: c, idle: map[string][]*dataConn{},
 		frames: sync.Pool{New: func() any { return packet.NewFrame(packetData, chunk) }},
+		wide:   sync.Pool{New: func() any { return packet.NewFrame(wideData, chunk) }}, wideSize: packet.NewFrame(wideData, chunk).Size(),
 	}
 }
 
 // frame gives an empty packet.
 func (n *dataNodes) frame() *packet.Frame { return n.frames.Get().(*packet.Frame) }
+
+// wideFrame gives an empty packet for wideData bytes.
+func (n *dataNodes) wideFrame() *packet.Frame { return n.wide.Get().(*packet.Frame) }
+
+// release takes a packet back.
+func (n *dataNodes) release(f *packet.Frame) {
+	// A buffer may have grown to any size for what a DataNode sent.
+	if f.Size() >= n.wideSize {
+		n.wide.Put(f)
+		return
+	}
+	n.frames.Put(f)
+}
 
 // dataConn is one connection to a DataNode, used by one operation at a time.
 type dataConn struct {

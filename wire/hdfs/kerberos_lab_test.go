@@ -65,7 +65,7 @@ func TestKerberos(t *testing.T) {
 func (p place) secure(cluster *labhdfs.Cluster) {
 	ctx := p.Context()
 	data := random(100, 3*small+777)
-	written := p.write("f", data, hdfs.CreateOptions{BlockSize: small, Replication: 2})
+	written := p.write("f", data, hdfs.CreateOptions{BlockSize: 2 * small, Replication: 2})
 	if got := p.read("f"); !bytes.Equal(got, data) {
 		p.Errorf("%d other bytes read", len(got))
 	}

@@ -77,6 +77,28 @@ func TestNamesOfAllBytes(t *testing.T) {
 	}
 }
 
+// A folder that vanishes behind the back of a walk ends it, unless the walk is told to expect that; the root has to be there.
+func TestWalksOfATreeThatChanges(t *testing.T) {
+	p, ctx := open(t), t.Context()
+	for _, vanishing := range []bool{false, true} {
+		for i := range 10 {
+			p.write(fmt.Sprintf("d%d/f", i), nil, hdfs.CreateOptions{Overwrite: true})
+		}
+		last := ""
+		err := p.Walk(ctx, p.dir, hdfs.ListOptions{Vanishing: vanishing}, func(f *hdfs.FileInfo) error {
+			last = f.Path
+			if f.Path == p.at("d0") {
+				return p.Delete(ctx, p.at("d8"), true)
+			}
+			return nil
+		})
+		if vanishing && (err != nil || last != p.at("d9/f")) || !vanishing && !hdfs.IsNotFound(err) {
+			t.Errorf("vanishing %v: %v after %s", vanishing, err, last)
+		}
+	}
+	refused(t, p.Walk(ctx, p.at("none"), hdfs.ListOptions{Vanishing: true}, nil), hdfs.ErrNotFound)
+}
+
 func TestAttributesAreThoseOfTheJudge(t *testing.T) {
 	p, ctx := open(t), t.Context()
 	p.write("f", []byte("data"), hdfs.CreateOptions{Mode: 0o640, Replication: 1})

@@ -3,7 +3,6 @@ package hdfs
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"iter"
 	"path"
 	"strings"
@@ -49,6 +48,8 @@ type ListOptions struct {
 	After string
 	// Locations asks for the blocks of files too, which saves a call for each file that is to be read.
 	Locations bool
+	// Vanishing lets a walk go on when a folder is gone by the time that it is listed, as happens in a tree that changes.
+	Vanishing bool
 }
 
 // Listing is one page of a folder, sorted by the bytes of the names.
@@ -121,42 +122,6 @@ func (c *Client) Entries(ctx context.Context, dir string, opts ListOptions) iter
 			}
 		}
 	}
-}
-
-// Walk visits a path and all below it: each folder before its entries, entries sorted by the bytes of their names.
-// A visitor that returns fs.SkipDir leaves a folder out. One page of each folder on the way is held in memory. Symbolic links are visited and not followed. It ends with the first error.
-func (c *Client) Walk(ctx context.Context, root string, opts ListOptions, visit func(*FileInfo) error) error {
-	top, err := c.Stat(ctx, root)
-	if err != nil {
-		return err
-	}
-	if !top.IsDir() && opts.Locations {
-		if top.Blocks, err = c.Locate(ctx, root, 0, -1); err != nil {
-			return err
-		}
-	}
-	opts.After = ""
-	err = c.walk(ctx, top, opts, visit)
-	if errors.Is(err, fs.SkipDir) {
-		return nil
-	}
-	return err
-}
-
-// walk visits one path and what is below it.
-func (c *Client) walk(ctx context.Context, f *FileInfo, opts ListOptions, visit func(*FileInfo) error) error {
-	if err := visit(f); err != nil || !f.IsDir() {
-		return err
-	}
-	for e, err := range c.Entries(ctx, f.Path, opts) {
-		if err == nil {
-			err = c.walk(ctx, &e, opts, visit)
-		}
-		if err != nil && !errors.Is(err, fs.SkipDir) {
-			return err
-		}
-	}
-	return nil
 }
 
 // Mkdirs makes a folder and those above it that are missing, with the nine bits and the sticky bit of mode for each. It is content with what is there.

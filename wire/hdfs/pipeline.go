@@ -131,12 +131,18 @@ func (b *blockWriter) step(all bool) (one *sentPacket, wait bool, err error) {
 	if b.next == len(b.queue) {
 		return nil, all && b.acked < len(b.queue), nil
 	}
-	if b.next-b.acked >= b.file.client.opts.WriteWindow {
+	if b.next > b.acked && b.unacked() >= int64(b.file.client.opts.WriteWindow)*packetData || b.next-b.acked >= b.file.client.opts.WriteWindow {
 		return nil, true, nil
 	}
 	one = &b.queue[b.next]
 	b.next++
 	return one, false, nil
+}
+
+// unacked is how much of the data that was sent is not acknowledged.
+func (b *blockWriter) unacked() int64 {
+	last := &b.queue[b.next-1]
+	return last.header.Offset + int64(len(last.frame.Data())) - b.queue[b.acked].header.Offset
 }
 
 // forget gives back the packets that are everywhere, unless the whole block is held. Only the writing goroutine does so:
@@ -155,7 +161,7 @@ func (b *blockWriter) forget() {
 
 // release gives the buffer back.
 func (s *sentPacket) release() {
-	s.owner.frames.Put(s.frame)
+	s.owner.release(s.frame)
 	s.frame = nil
 }
 

@@ -224,9 +224,10 @@ func TestWhatIsWrittenAnewIsWhatCounts(t *testing.T) {
 	}
 }
 
-// Of a long block the survivors take a new generation, and get what was not acknowledged again.
+// Of a long block the survivors take a new generation, and get what was not acknowledged again. Its packets are longer behind the first
+// mebibyte.
 func TestALongBlockIsMended(t *testing.T) {
-	const broken = 25
+	const broken, acknowledged = 25, wideFrom + (25-wideFrom/packetData)*wideData
 	var mended atomic.Pointer[stage]
 	var again atomic.Int64
 	again.Store(-1)
@@ -249,11 +250,11 @@ func TestALongBlockIsMended(t *testing.T) {
 	})
 	p := &played{nodes: []*DataNode{node, {IP: "127.0.0.1", Host: "second", UUID: "second", Port: 9}}}
 	w := p.begin(t)
-	if err := fill(w, 40*packetData); err != nil {
+	if err := fill(w, 80*packetData); err != nil {
 		t.Fatal(err)
 	}
 	s := mended.Load()
-	if s == nil || s.stage != stageStreamingRecovery || s.least != broken*packetData || s.most < s.least || s.others != 0 || s.generation != 2 || again.Load() != s.least {
+	if s == nil || s.stage != stageStreamingRecovery || s.least != acknowledged || s.most < s.least || s.others != 0 || s.generation != 2 || again.Load() != s.least {
 		t.Errorf("mended as %+v, sent again from %d", s, again.Load())
 	}
 	updates := p.asked("updatePipeline")

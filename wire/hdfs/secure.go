@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -356,7 +357,10 @@ func (w *cipherWriter) Write(b []byte) (int, error) {
 	return w.out.Write(w.buf)
 }
 
-// wrappedWriter sends each piece as one protected message with its length before it.
+// maxWrapped is the longest piece that is protected as one: a little more than a packet of Hadoop's own client.
+const maxWrapped = 96 << 10
+
+// wrappedWriter sends each piece as protected messages with their lengths before them.
 type wrappedWriter struct {
 	out      io.Writer
 	security sasl.Security
@@ -364,12 +368,14 @@ type wrappedWriter struct {
 
 // Write protects and sends.
 func (w *wrappedWriter) Write(b []byte) (int, error) {
-	token, err := w.security.Wrap(b)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := w.out.Write(append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(token)), uint32(len(token))), token...)); err != nil {
-		return 0, err
+	for piece := range slices.Chunk(b, maxWrapped) {
+		token, err := w.security.Wrap(piece)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := w.out.Write(append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(token)), uint32(len(token))), token...)); err != nil {
+			return 0, err
+		}
 	}
 	return len(b), nil
 }

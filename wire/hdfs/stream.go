@@ -31,7 +31,7 @@ func (p *Packet) CRC32C() uint32 { return p.sum }
 // Release gives the buffer back. The packet must not be used afterwards.
 func (p *Packet) Release() {
 	if p.frame != nil {
-		p.owner.frames.Put(p.frame)
+		p.owner.release(p.frame)
 		p.frame = nil
 	}
 }
@@ -170,7 +170,7 @@ func (s *stream) finish() {
 // drained reads the packet without data that ends the block.
 func (s *stream) drained() bool {
 	f := s.client.data.frame()
-	defer s.client.data.frames.Put(f)
+	defer s.client.data.release(f)
 	s.conn.extend()
 	h, err := f.Read(s.conn.in)
 	return err == nil && h.Last && h.Length == 0

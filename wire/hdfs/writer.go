@@ -45,6 +45,8 @@ type FileWriter struct {
 	path   string
 	id     uint64
 	limit  int64
+	// owner and group are those that the NameNode gave the file.
+	owner, group string
 	// appended says that the file was there before.
 	appended bool
 
@@ -121,7 +123,7 @@ func (c *Client) Create(ctx context.Context, name string, opts CreateOptions) (*
 // newWriter makes a writer for a file that was opened at the NameNode.
 func (c *Client) newWriter(ctx context.Context, name string, f *FileInfo, blockSize int64) *FileWriter {
 	ctx, stop := context.WithCancel(ctx)
-	return &FileWriter{client: c, ctx: ctx, stop: stop, path: name, id: f.ID, limit: blockSize}
+	return &FileWriter{client: c, ctx: ctx, stop: stop, path: name, id: f.ID, limit: blockSize, owner: f.Owner, group: f.Group}
 }
 
 // AppendOptions say how a file is extended.
@@ -220,7 +222,7 @@ func (w *FileWriter) Write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
 		if w.frame == nil {
-			w.frame = w.client.data.frame()
+			w.frame = w.empty()
 			w.frame.Reset(chunk)
 		}
 		took := w.frame.Fill(p[n:], int(w.room()))
@@ -238,14 +240,30 @@ func (w *FileWriter) Write(p []byte) (int, error) {
 
 // room is how much data the next packet may hold: not beyond the block, and only the rest of a chunk that an append begins in.
 func (w *FileWriter) room() int64 {
-	at := int64(0)
-	if w.block != nil {
-		at = w.block.at
-	}
+	at := w.at()
 	if rest := at % chunk; rest != 0 {
 		return min(chunk-rest, w.limit-at)
 	}
+	if at >= wideFrom {
+		return min(wideData, w.limit-at)
+	}
 	return min(packetData, w.limit-at)
+}
+
+// at is where the next packet begins in its block.
+func (w *FileWriter) at() int64 {
+	if w.block == nil {
+		return 0
+	}
+	return w.block.at
+}
+
+// empty gives a buffer for the next packet.
+func (w *FileWriter) empty() *packet.Frame {
+	if w.at() >= wideFrom {
+		return w.client.data.wideFrame()
+	}
+	return w.client.data.frame()
 }
 
 // WritePacket appends a packet of a reader, be it of this client or of another one, and takes its buffer over: the packet is released.
@@ -300,7 +318,7 @@ func (w *FileWriter) ship(sync bool) error {
 func (w *FileWriter) put(f *packet.Frame, owner *dataNodes, sync bool) error {
 	if w.block == nil {
 		if err := w.addBlock(); err != nil {
-			owner.frames.Put(f)
+			owner.release(f)
 			return err
 		}
 	}
@@ -407,7 +425,7 @@ func (w *FileWriter) flush(sync bool) error {
 		b.mu.Lock()
 		b.at = begin
 		b.mu.Unlock()
-		w.frame = w.client.data.frame()
+		w.frame = w.empty()
 		w.frame.Reset(chunk)
 		w.tail = w.frame.Fill(tail, len(tail))
 	}
@@ -420,10 +438,7 @@ func (w *FileWriter) cut() (tail []byte, before uint32, begin int64) {
 		return nil, 0, 0
 	}
 	data := w.frame.Data()
-	at := int64(0)
-	if w.block != nil {
-		at = w.block.at
-	}
+	at := w.at()
 	short := int((at + int64(len(data))) % chunk)
 	if short == 0 || short > len(data) {
 		return nil, 0, 0
@@ -456,6 +471,9 @@ func (w *FileWriter) Blocks() *Blocks {
 	}
 	return b
 }
+
+// Owner gives owner and group of the file as they were when it was opened for writing.
+func (w *FileWriter) Owner() (owner, group string) { return w.owner, w.group }
 
 // ID is the number of the inode.
 func (w *FileWriter) ID() uint64 { return w.id }
@@ -534,7 +552,7 @@ func (w *FileWriter) end() {
 		w.block = nil
 	}
 	if w.frame != nil {
-		w.client.data.frames.Put(w.frame)
+		w.client.data.release(w.frame)
 		w.frame = nil
 	}
 	w.client.release()

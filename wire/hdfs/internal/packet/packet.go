@@ -95,6 +95,9 @@ func NewFrame(data, chunk int) *Frame {
 	return &Frame{buf: make([]byte, room+sumSize*((data+chunk-1)/chunk)+data)}
 }
 
+// Size is how many bytes the buffer holds, with header and checksums.
+func (f *Frame) Size() int { return len(f.buf) }
+
 // Data is the data of the packet.
 func (f *Frame) Data() []byte { return f.buf[f.data:f.end] }
 

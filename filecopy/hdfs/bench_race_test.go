@@ -1,0 +1,259 @@
+package hdfs_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	wire "github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// wanted gives the number that a variable of the environment says.
+func wanted(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+func must(b testing.TB, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// race is two clusters.
+type race struct {
+	sites  [2]*labhdfs.Cluster
+	wires  [2]*wire.Client
+	runs   int
+	filled map[string]bool
+}
+
+func newRace(b *testing.B) *race {
+	b.Helper()
+	r := &race{filled: map[string]bool{}}
+	for i, c := range labhdfs.BootAll(b, labhdfs.Options{Name: "east", Optimise: true, HeapMB: 512}, labhdfs.Options{Name: "west", Optimise: true, HeapMB: 512}) {
+		client, err := wire.Dial(b.Context(), wire.Options{NameNodes: c.Addrs(), User: labhdfs.Superuser})
+		must(b, err)
+		b.Cleanup(client.Close)
+		r.sites[i], r.wires[i] = c, client
+	}
+	return r
+}
+
+// fill writes a tree at the source once.
+func (r *race) fill(b *testing.B, s set) {
+	b.Helper()
+	if r.filled[s.name] {
+		return
+	}
+	r.filled[s.name] = true
+	block := make([]byte, 1<<20)
+	random := rand.NewChaCha8([32]byte{1})
+	_, _ = random.Read(block)
+	var g errgroup.Group
+	g.SetLimit(16)
+	for i := range s.files {
+		g.Go(func() error {
+			w, err := r.wires[0].Create(b.Context(), s.file(i), wire.CreateOptions{Parents: true})
+			if err != nil {
+				return err
+			}
+			for left := s.size; left > 0; left -= int64(len(block)) {
+				if _, err := w.Write(block[:min(left, int64(len(block)))]); err != nil {
+					return err
+				}
+			}
+			return w.Close()
+		})
+	}
+	must(b, g.Wait())
+	must(b, r.wires[0].AllowSnapshots(b.Context(), s.root()))
+}
+
+// lap is one copy.
+type lap struct {
+	took   time.Duration
+	copier time.Duration
+	server time.Duration
+	// calls are those to both NameNodes, by their own count; nil where nobody counted.
+	calls tally
+	files int
+	// sent counts the calls that our clients sent, to hold against those.
+	sent int64
+}
+
+func (l lap) cpu() time.Duration { return l.copier + l.server }
+
+func (l lap) perFile() float64 { return l.calls.sum() / float64(max(l.files, 1)) }
+
+// String gives a lap for the log.
+func (l lap) String() string {
+	text := fmt.Sprintf("%.1f s (CPU %.1f + %.1f s)", l.took.Seconds(), l.copier.Seconds(), l.server.Seconds())
+	if len(l.calls) > 0 {
+		text += fmt.Sprintf(", %.2f calls a file (%.0f served, %d sent: %v)", l.perFile(), l.calls.sum(), l.sent, l.calls)
+	}
+	return text
+}
+
+// time measures what is done: the copier is this process.
+func (r *race) time(b *testing.B, do func()) lap {
+	b.Helper()
+	began, used, served := time.Now(), own(b), r.serving(b)
+	do()
+	return lap{took: time.Since(began), copier: own(b) - used, server: r.serving(b) - served}
+}
+
+// serving is the processor time of all servers so far.
+func (r *race) serving(b *testing.B) time.Duration {
+	b.Helper()
+	var sum time.Duration
+	for _, c := range r.sites {
+		for _, n := range c.Nodes() {
+			raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(n.PID()), "stat"))
+			must(b, err)
+			_, rest, _ := strings.Cut(string(raw), ") ")
+			fields := strings.Fields(rest)
+			user, err := strconv.Atoi(fields[11])
+			must(b, err)
+			system, err := strconv.Atoi(fields[12])
+			must(b, err)
+			sum += time.Duration(user+system) * 10 * time.Millisecond
+		}
+	}
+	return sum
+}
+
+// own is the processor time of this process so far.
+func own(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// tally counts calls by their names.
+type tally map[string]float64
+
+func (t tally) sum() float64 {
+	var n float64
+	for _, calls := range t {
+		n += calls
+	}
+	return n
+}
+
+// since gives what was added to an earlier count.
+func (t tally) since(earlier tally) tally {
+	out := tally{}
+	for name, n := range t {
+		if n > earlier[name] {
+			out[name] = n - earlier[name]
+		}
+	}
+	return out
+}
+
+// String gives the calls, the most frequent first.
+func (t tally) String() string {
+	names := slices.SortedFunc(maps.Keys(t), func(a, b string) int { return int(t[b] - t[a]) })
+	var all []string
+	for _, name := range names[:min(len(names), 8)] {
+		all = append(all, fmt.Sprintf("%s %.0f", name, t[name]))
+	}
+	return strings.Join(all, ", ")
+}
+
+// sent gives the calls that our clients have sent so far.
+func (r *race) sent() int64 { return r.wires[0].Calls() + r.wires[1].Calls() }
+
+// asked gives the calls that the NameNodes have served to clients so far, by their own metrics (RpcDetailedActivity).
+func (r *race) asked(b *testing.B) tally {
+	b.Helper()
+	all := tally{}
+	for i, c := range r.sites {
+		for name, n := range asked(b, c, r.wires[i]) {
+			all[name] += n
+		}
+	}
+	return all
+}
+
+// asked gives those of one cluster, with all that was asked before: a call of ours must be in the count. What DataNodes say to
+// their NameNode is left out, and so is that call.
+func asked(b *testing.B, c *labhdfs.Cluster, client *wire.Client) tally {
+	b.Helper()
+	before := counted(b, c)[probeCall]
+	_, err := client.SafeMode(b.Context())
+	must(b, err)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if all := counted(b, c); all[probeCall] > before {
+			delete(all, probeCall)
+			return all
+		}
+		select {
+		case <-tick.C:
+		case <-b.Context().Done():
+			b.Fatal(b.Context().Err())
+		}
+	}
+}
+
+// probeCall is a call that nobody else makes.
+const probeCall = "SetSafeMode"
+
+// counted gives what the metrics show now.
+func counted(b *testing.B, c *labhdfs.Cluster) tally {
+	b.Helper()
+	_, port, _ := strings.Cut(c.Addr(), ":")
+	all := tally{}
+	bean, err := labhdfs.JMX(b.Context(), c.HTTP(), "Hadoop:service=NameNode,name=RpcDetailedActivityForPort"+port)
+	must(b, err)
+	for name, value := range bean {
+		n, ok := value.(float64)
+		name, counts := strings.CutSuffix(name, "NumOps")
+		if !ok || !counts || strings.HasPrefix(name, "Overall") || strings.HasSuffix(name, "Exception") || slices.Contains([]string{"SendHeartbeat", "BlockReceivedAndDeleted", "BlockReport", "RegisterDatanode", "VersionRequest"}, name) {
+			continue
+		}
+		all[name] = n
+	}
+	return all
+}
+
+// remove removes a tree of the target, and waits until its blocks are gone: their removal would disturb the next lap.
+func (r *race) remove(b *testing.B, path string) {
+	b.Helper()
+	must(b, r.wires[1].Delete(b.Context(), path, true))
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		bean, err := labhdfs.JMX(ctx, r.sites[1].HTTP(), "Hadoop:service=NameNode,name=FSNamesystem")
+		must(b, err)
+		if pending, ok := bean["PendingDeletionBlocks"].(float64); ok && pending == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
