@@ -73,12 +73,7 @@ func workloadRows() []layer {
 		{folder: "filecopy/native", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/time"}},
 		{folder: "filecopy/local", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/sys"}},
 		// And with each other: a tree comes home from a bucket as it left its cluster.
-		{folder: "filecopy/*", inTests: true, ours: store, third: []string{
-			"github.com/minio/minio-go",
-			"github.com/Azure/azure-sdk-for-go/sdk/azcore",
-			"github.com/Azure/azure-sdk-for-go/sdk/azidentity",
-			"github.com/Azure/azure-sdk-for-go/sdk/storage",
-		}},
+		{folder: "filecopy/*", inTests: true, ours: store, third: clouds()},
 		{folder: "workload/all", ours: []string{"workload", "workload/kafka", "workload/*"}},
 		{folder: "workload/kafka", internal: true, ours: member, third: []string{franz}},
 		{folder: "workload/*", internal: true, ours: member},
@@ -113,7 +108,7 @@ func edgeRows() []layer {
 		"provision", "provision/all", "provision/azure", "provision/*", "journal", "journal/etcd", "journal/*", "journal/mem",
 		"spec", "control", "metrics", "api", "web",
 	}
-	server := []string{franz, "go.etcd.io/etcd", "go.uber.org/zap"}
+	server := with(clouds(), franz, "go.etcd.io/etcd", "go.uber.org/zap")
 	return []layer{
 		{folder: "metrics", ours: []string{rootRow}, third: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel"}},
 		{folder: "api", ours: []string{rootRow, "control", "spec", "metrics"}, third: []string{"github.com/danielgtaylor/huma"}},
@@ -127,6 +122,16 @@ func edgeRows() []layer {
 		{folder: "lab", lab: true, third: server},
 		{folder: "e2e", lab: true, ours: []string{"spec", "lab", "lab/*"}, third: []string{franz}},
 		{folder: "bench", lab: true, ours: []string{"spec", "lab", "lab/*"}, third: []string{franz}},
+	}
+}
+
+// clouds are the clients of cloud storage.
+func clouds() []string {
+	return []string{
+		"github.com/minio/minio-go",
+		"github.com/Azure/azure-sdk-for-go/sdk/azcore",
+		"github.com/Azure/azure-sdk-for-go/sdk/azidentity",
+		"github.com/Azure/azure-sdk-for-go/sdk/storage",
 	}
 }
 

@@ -214,15 +214,18 @@ func (s *Store) open(ctx context.Context) (*container.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up the keys: %w", err)
 	}
-	options := &container.ClientOptions{ClientOptions: policy.ClientOptions{
-		Retry: policy.RetryOptions{MaxRetries: tries, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: maxPause},
-	}}
+	options := &container.ClientOptions{ClientOptions: patience()}
 	at := strings.TrimSuffix(s.config.URL, "/") + "/" + s.config.Container
 	if s.client, err = container.NewClientWithSharedKeyCredential(at, credential, options); err != nil {
 		return nil, err
 	}
 	s.until = time.Now().Add(keysLive)
 	return s.client, nil
+}
+
+// patience says how requests are tried again.
+func patience() policy.ClientOptions {
+	return policy.ClientOptions{Retry: policy.RetryOptions{MaxRetries: tries, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: maxPause}}
 }
 
 // blob gives the client of one name.

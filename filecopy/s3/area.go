@@ -293,7 +293,13 @@ func (s *Store) keepParts(ctx context.Context, key string, b []byte, r io.Reader
 
 // put stores a small object of the mover.
 func (s *Store) put(ctx context.Context, by *minio.Core, key string, b []byte) error {
+	return s.putWith(ctx, by, key, b, func(*minio.PutObjectOptions) {})
+}
+
+// putWith does so with further options.
+func (s *Store) putWith(ctx context.Context, by *minio.Core, key string, b []byte, more func(*minio.PutObjectOptions)) error {
 	o, sent := minio.PutObjectOptions{DisableContentSha256: true}, md5Of(b)
+	more(&o)
 	if !s.readBack {
 		o.UserMetadata, sent = map[string]string{sumHeader: textOf(filecopy.SumOf(0).Extend(b))}, ""
 	}

@@ -26,6 +26,9 @@ type Endpoint struct {
 	// Keys looks the account's keys up where they are kept. It is asked again every few minutes, so that keys can be changed while a
 	// job runs. Requests without keys are not made.
 	Keys func(ctx context.Context) (Keys, error)
+
+	// through sees every exchange.
+	through *clock
 }
 
 // Keys are an account's.
@@ -62,8 +65,12 @@ func (e Endpoint) dial() (staging, other *minio.Core, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	var round http.RoundTripper = transport
+	if e.through != nil {
+		e.through.next, round = transport, e.through
+	}
 	options := minio.Options{
-		Creds: credentials.New(&keyring{keys: e.Keys}), Secure: at.Scheme == "https", Transport: transport, Region: e.Region,
+		Creds: credentials.New(&keyring{keys: e.Keys}), Secure: at.Scheme == "https", Transport: round, Region: e.Region,
 	}
 	options.MaxRetries = stagingTries
 	if staging, err = minio.NewCore(at.Host, &options); err != nil {

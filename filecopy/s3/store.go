@@ -82,6 +82,20 @@ var _ filecopy.Target = &Store{}
 
 // New gives the store of a prefix. It asks nothing.
 func New(c Config) (*Store, error) {
+	s, err := c.store()
+	if err != nil {
+		return nil, err
+	}
+	if s.staging, s.other, err = c.Endpoint.dial(); err != nil {
+		return nil, err
+	}
+	at, err := url.Parse(c.Endpoint.URL)
+	s.endpoint = at.Host
+	return s, err
+}
+
+// store checks the configuration, and gives the store without its connections.
+func (c Config) store() (*Store, error) {
 	root, area := strings.Trim(c.Root, "/"), strings.Trim(c.Area, "/")
 	if c.Bucket == "" {
 		return nil, errors.New("a tree in S3 needs a bucket")
@@ -112,13 +126,7 @@ func New(c Config) (*Store, error) {
 	}
 	s.single = s.partSize
 	s.memory = semaphore.NewWeighted(s.room)
-	var err error
-	if s.staging, s.other, err = c.Endpoint.dial(); err != nil {
-		return nil, err
-	}
-	at, err := url.Parse(c.Endpoint.URL)
-	s.endpoint = at.Host
-	return s, err
+	return s, nil
 }
 
 // Describe says what S3 can do.

@@ -11,6 +11,7 @@ import (
 // The kinds of steps.
 const (
 	stepRemember  understudy.StepKind = "remember"
+	stepName      understudy.StepKind = "name"
 	stepStamp     understudy.StepKind = "stamp"
 	stepUnstamp   understudy.StepKind = "unstamp"
 	stepSnapshots understudy.StepKind = "snapshots"

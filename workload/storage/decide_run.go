@@ -64,7 +64,7 @@ func (p *plan) capture() {
 		if p.stage.Old != p.w.spec.Home {
 			now = now.named(Principals{turned(p.w.cfg.Principals.Users), turned(p.w.cfg.Principals.Groups)}, true)
 		}
-		if kept, ok := remembered[image](p.stage.Kept, keepOpen(t.Path)); !t.Closed && t.There && (!ok || kept.String() != now.String()) {
+		if kept, ok := remembered[image](p.stage.Kept, keepOpen(t.Path)); !t.Closed && t.There && (!ok || kept.String() != now.String()) && !t.Root.gated() {
 			doc[keepOpen(t.Path)] = encode(now)
 		}
 		if t.Snapshots == "off" && p.facts.Sites[p.stage.Old].Identity.Super {
@@ -154,6 +154,7 @@ func (p *plan) protect() {
 		p.checkSource()
 	case understudy.StageProvision:
 		p.checkTarget()
+		p.name(p.stage.Old, p.stage.To)
 	case understudy.StageCreate:
 		p.stamp(p.stage.Old, p.stage.To)
 		doc := map[string]json.RawMessage{}

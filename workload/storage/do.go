@@ -60,6 +60,7 @@ type doer func(context.Context, *job) (understudy.Receipt, error)
 func doers(kind understudy.StepKind) (doer, bool) {
 	do, ok := map[understudy.StepKind]doer{
 		stepRemember:  remember,
+		stepName:      nameStore,
 		stepStamp:     writeStamps,
 		stepUnstamp:   clearStamps,
 		stepSnapshots: allowSnapshots,

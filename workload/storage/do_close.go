@@ -31,8 +31,12 @@ func closeRoots(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return r, j.failed("", "reach", err)
 	}
 	for _, t := range j.w.cfg.Trees {
-		if err := j.closeRoot(ctx, t.Path, id.User); err != nil {
+		unguarded, err := j.closeRoot(ctx, t.Path, id.User)
+		if err != nil {
 			return r, j.failed(t.Path, "close the root of", err)
+		}
+		if unguarded != "" {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s at %s is unguarded (F0): %s; foreign writes are detected as drift", t.Path, j.step.Site, unguarded))
 		}
 		if was, ok := before[t.Path]; ok {
 			r.Keep[keepClosed(j.step.Site, t.Path)] = encode(was)
@@ -41,10 +45,14 @@ func closeRoots(ctx context.Context, j *job) (understudy.Receipt, error) {
 	return r, nil
 }
 
-func (j *job) closeRoot(ctx context.Context, tree, us string) error {
+// closeRoot closes one root, and says why where the store has no means of it.
+func (j *job) closeRoot(ctx context.Context, tree, us string) (unguarded string, err error) {
+	if g, ok := j.tree(tree).(place.Gate); ok {
+		return shut(ctx, g)
+	}
 	store, err := j.tree(tree).Store(ctx, "", false)
 	if err != nil {
-		return err
+		return "", err
 	}
 	shut := filecopy.Attributes{Owner: us, Mode: closedMode}
 	if !store.Describe().Capabilities.Attributes.Has(filecopy.FieldOwner) {
@@ -54,7 +62,7 @@ func (j *job) closeRoot(ctx context.Context, tree, us string) error {
 	if errors.Is(err, filecopy.ErrNotFound) {
 		err = store.MakeDirectory(ctx, filecopy.Entry{Kind: filecopy.Directory, Attributes: shut})
 	}
-	return err
+	return "", err
 }
 
 // settleWriters takes files that are open for writing away from their writers, and waits until they are closed: who holds one open passes the
@@ -140,7 +148,7 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 		case "closed":
 			read++
 		default:
-			p.Complete, p.Missing = false, append(p.Missing, t.Path+": "+state)
+			p.Complete, p.Level, p.Missing = false, understudy.F0, append(p.Missing, t.Path+": "+state)
 		}
 	}
 	p.Means = fmt.Sprintf("creating a file as an ordinary user was refused below %d of %d roots", tried, len(j.w.cfg.Trees))
@@ -158,7 +166,7 @@ func (j *job) refusal(ctx context.Context, tree, us string) (string, error) {
 	if err != nil {
 		return "", j.failed(tree, "open", err)
 	}
-	now, err := imageOf(ctx, store)
+	now, err := imageOf(ctx, j.tree(tree), store)
 	if err != nil {
 		return "", j.failed(tree, "look at", err)
 	}
@@ -169,6 +177,8 @@ func (j *job) refusal(ctx context.Context, tree, us string) (string, error) {
 	switch {
 	case errors.Is(err, place.ErrRefused):
 		return "refused", nil
+	case errors.Is(err, place.ErrUnproven) && now.gated():
+		return "closed by " + now.Gate.Means + ", but the site file names no ordinary writer with whose credential that could be tried", nil
 	case errors.Is(err, place.ErrUnproven):
 		return "closed", nil
 	case err == nil:
@@ -184,16 +194,24 @@ func openRoots(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err := j.still(ctx); err != nil {
 			return r, err
 		}
-		store, err := j.tree(tree).Store(ctx, "", false)
-		if err == nil {
-			err = store.SetAttributes(ctx, "", j.args.Images[tree].attributes(), rootFields)
-		}
+		err := j.openRoot(ctx, tree)
 		if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
 			return r, j.failed(tree, "open the root of", err)
 		}
 		r.Keep[keepClosed(j.step.Site, tree)] = nil
 	}
 	return r, nil
+}
+
+func (j *job) openRoot(ctx context.Context, tree string) error {
+	if g, ok := j.tree(tree).(place.Gate); ok {
+		return g.Lift(ctx)
+	}
+	store, err := j.tree(tree).Store(ctx, "", false)
+	if err == nil {
+		err = store.SetAttributes(ctx, "", j.args.Images[tree].attributes(), rootFields)
+	}
+	return err
 }
 
 // proveOpen reads the roots back, and makes and removes a file below each as understudy.
@@ -204,11 +222,11 @@ func proveOpen(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err != nil {
 			return understudy.Receipt{}, j.failed(t.Path, "open", err)
 		}
-		now, err := imageOf(ctx, store)
+		now, err := imageOf(ctx, j.tree(t.Path), store)
 		if err != nil {
 			return understudy.Receipt{}, j.failed(t.Path, "look at", err)
 		}
-		if want, ok := j.args.Images[t.Path]; ok && now.Mode != want.Mode {
+		if want, ok := j.args.Images[t.Path]; ok && !now.gated() && now.Mode != want.Mode || now.Gate.State == place.GateClosed {
 			p.Complete, p.Missing = false, append(p.Missing, fmt.Sprintf("%s: the root is %s, not %s", t.Path, now, want))
 		}
 		if err := j.tree(t.Path).Try(ctx, place.Ourselves); err != nil {
@@ -225,6 +243,11 @@ func proveUntouched(ctx context.Context, j *job) (understudy.Receipt, error) {
 	r, err := proveFence(ctx, j)
 	if err != nil {
 		return r, err
+	}
+	if !r.Proofs[0].Complete {
+		if err := j.proveUnwritten(ctx, &r.Proofs[0]); err != nil {
+			return r, err
+		}
 	}
 	r.Proofs[0].Kind, r.Proofs[0].Level, r.Proofs[0].CouldPass = understudy.ProofNeverEnabled, "", nil
 	return r, nil

@@ -54,7 +54,7 @@ func (j *job) settleLinks(ctx context.Context, tree string) (finished bool, err 
 			finished = true
 			_, err = mover.Finish(ctx, m, j.progress())
 		}
-		if err != nil {
+		if err != nil && !barred(err) {
 			return finished, j.failed(tree, "finish the set of", err)
 		}
 	}
@@ -71,8 +71,19 @@ func (j *job) dropStaged(ctx context.Context, tree string) error {
 	for _, e := range j.args.Epochs {
 		j.args.Folder = halted(e)
 		m, mover, err := j.moverJob(ctx, tree, false)
+		var s filecopy.Standing
+		if err == nil {
+			s, err = mover.Standing(ctx, m)
+		}
+		if err == nil && halfShown(s) {
+			// It was begun to be shown between the look before the bar and the bar.
+			_, err = mover.Finish(ctx, m, nil)
+		}
 		if err == nil {
 			err = mover.Drop(ctx, m)
+		}
+		if at, ok := j.tree(tree).(place.Stager); ok && err == nil {
+			err = at.Unstage(ctx, halted(e))
 		}
 		if err != nil {
 			return j.failed(tree, "give up what is staged of", err)
@@ -87,6 +98,7 @@ func proveHalt(ctx context.Context, j *job) (understudy.Receipt, error) {
 	p := j.proof(understudy.ProofHalt, time.Hour)
 	p.Link = j.link()
 	var names []string
+	late := ""
 	for _, e := range j.args.Epochs {
 		names = append(names, live(e))
 	}
@@ -100,9 +112,32 @@ func proveHalt(ctx context.Context, j *job) (understudy.Receipt, error) {
 				p.Complete, p.Missing = false, append(p.Missing, t.Path+": "+folder+" is not barred")
 			}
 		}
+		text, err := j.unstaged(ctx, t.Path, &p)
+		if err != nil {
+			return understudy.Receipt{}, err
+		}
+		late = text
 	}
-	p.Means = fmt.Sprintf("a file stands where the mover's folder was (%s), beside %d trees: keeping an object in it was refused", strings.Join(names, ", "), len(j.w.cfg.Trees))
+	p.Means = fmt.Sprintf("a file stands where the mover's folder was (%s), beside %d trees: keeping an object in it was refused%s", strings.Join(names, ", "), len(j.w.cfg.Trees), late)
 	return understudy.Receipt{Proofs: []understudy.Proof{p}}, nil
+}
+
+// unstaged wants nothing to be left of what halted links staged, where their folders keep it, and tells what may still come.
+func (j *job) unstaged(ctx context.Context, tree string, p *understudy.Proof) (late string, err error) {
+	at, ok := j.tree(tree).(place.Stager)
+	if !ok {
+		return "", nil
+	}
+	for _, e := range j.args.Epochs {
+		lots, text, err := at.Staged(ctx, halted(e))
+		if err != nil {
+			return "", j.failed(tree, "look at what is staged of", err)
+		}
+		if late = "; nothing that it staged is left; " + text; lots > 0 {
+			p.Complete, p.Missing = false, append(p.Missing, tree+": what "+live(e)+" staged is still there")
+		}
+	}
+	return late, nil
 }
 
 func (j *job) lateWriteRefused(ctx context.Context, tree, folder string) (bool, error) {

@@ -58,7 +58,13 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 		find("warning", "US726", "", "the ordinary writer cannot act, so no fence can be proved: "+id.Writer,
 			"name one under writer in the site file, with Kerberos its principal and keytab; it needs no rights")
 	}
+	for _, n := range id.Notes {
+		find(n.Level, n.Code, "", n.Summary, n.Fix)
+	}
 	for _, t := range s.Trees {
+		if summary, fix := unfenced(t.Root); summary != "" {
+			find("warning", "US731", t.Path, summary, fix)
+		}
 		if t.stamp != nil && t.stamp.ControlPlane == w.opening.ControlPlane && (t.stamp.Plan != w.spec.Plan || t.stamp.Workload != w.spec.Name) {
 			find("refuse", "US703", t.Path, fmt.Sprintf("the tree belongs to workload %s/%s", t.stamp.Plan, t.stamp.Workload), "leave it out here, or unprotect that workload first")
 		}
@@ -76,4 +82,16 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 		}
 	}
 	return out
+}
+
+// unfenced says what a fence of a store that knows no owners and modes would lack; empty for nothing.
+func unfenced(root image) (summary, fix string) {
+	switch {
+	case !root.gated() || root.Gate.State != place.GateNone && root.Gate.Writer:
+		return "", ""
+	case root.Gate.State == place.GateNone:
+		return "nothing keeps ordinary writers out here (F0): " + root.Gate.Means,
+			"name the store's means in the site file; else a switchover away from here stops at its fence, and foreign writes to a secondary show as drift"
+	}
+	return "the fence here cannot be proved: the site file names no ordinary writer", "name the secret with a writer's credential under writer"
 }

@@ -5,6 +5,7 @@ import (
 	"os/user"
 
 	"github.com/understudy-dr/understudy/wire/hdfs"
+	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
@@ -34,4 +35,44 @@ func (k *Kerberos) login() (*hdfs.Kerberos, string) {
 		Principal: k.Principal, Config: k.Config, ServicePrincipal: k.Service,
 		RPCProtection: hdfs.Protection(k.Protection), DataProtection: hdfs.Protection(k.DataProtection),
 	}, string(k.Keytab)
+}
+
+// place gives the endpoint in the form in which it is opened.
+func (e *S3) place(secret func(context.Context, string) ([]byte, error)) place.S3Config {
+	return place.S3Config{
+		URL: e.URL, Region: e.Region, Bucket: e.Bucket, Prefix: e.Prefix, Keys: string(e.Secret), CA: string(e.CA), Writer: e.Writer.secret(),
+		ReadBack: e.ReadBack, Marks: e.Marks, Policy: e.Fence == "policy", Principal: e.Principal, Secret: secret,
+	}
+}
+
+// place gives the endpoint in the form in which it is opened.
+func (e *Blob) place(secret func(context.Context, string) ([]byte, error)) place.BlobConfig {
+	return place.BlobConfig{
+		URL: e.URL, Account: e.account(), Container: e.Container, Prefix: e.Prefix, Key: string(e.Secret), Writer: e.Writer.secret(),
+		Policies: e.Policies, Secret: secret,
+	}
+}
+
+// site opens an endpoint; false for one that is none of ours.
+func site(endpoint any, secret func(context.Context, string) ([]byte, error)) (place.Site, bool) {
+	switch e := endpoint.(type) {
+	case *Local:
+		return place.Local(e.Root), true
+	case *HDFS:
+		return place.HDFS(e.place(secret)), true
+	case *S3:
+		return place.S3(e.place(secret)), true
+	case *Blob:
+		return place.Blob(e.place(secret)), true
+	}
+	return nil, false
+}
+
+// endpoints are the further ways to reach a store beside HDFS.
+func endpoints() []workload.EndpointKind {
+	return []workload.EndpointKind{
+		{Key: "local", New: func() any { return &Local{} }},
+		{Key: "s3", New: func() any { return &S3{} }},
+		{Key: "blob", New: func() any { return &Blob{} }},
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/understudy-dr/understudy"
@@ -31,7 +32,7 @@ func Kind() workload.Kind {
 		}},
 		Endpoint:     "hdfs",
 		NewEndpoint:  func() any { return &HDFS{} },
-		Endpoints:    []workload.EndpointKind{{Key: "local", New: func() any { return &Local{} }}},
+		Endpoints:    endpoints(),
 		NewConfig:    func() any { return &Config{Relist: relistByDefault, Repair: repairByDefault} },
 		Sweeps:       sweeps,
 		Validate:     validate,
@@ -89,7 +90,7 @@ func validate(s workload.Spec) []workload.FieldError {
 			out = append(out, invalid("principals."+key, "two names become one, and nobody could tell them apart on the way back", "give each a name of its own"))
 		}
 	}
-	return append(out, validateEndpoints(s)...)
+	return append(append(out, validatePolicyTrees(cfg, s)...), validateEndpoints(s)...)
 }
 
 func validateTrees(cfg *Config) []workload.FieldError {
@@ -136,6 +137,10 @@ func validateEndpoints(s workload.Spec) []workload.FieldError {
 		var found []workload.FieldError
 		switch e := s.Clusters[site].(type) {
 		case *HDFS:
+			found = e.validate()
+		case *S3:
+			found = e.validate()
+		case *Blob:
 			found = e.validate()
 		case *Local:
 			if !path.IsAbs(e.Root) || e.Root != path.Clean(e.Root) || e.Root == "/" {
@@ -193,39 +198,56 @@ func (k *Kerberos) validate(at string) []workload.FieldError {
 func overlap(a, b workload.Spec) *workload.FieldError {
 	one, ok1 := a.Config.(*Config)
 	two, ok2 := b.Config.(*Config)
-	site, shared := sharedStore(a, b)
-	if !ok1 || !ok2 || !shared {
+	if !ok1 || !ok2 {
 		return nil
 	}
-	for i, t := range one.Trees {
-		for _, u := range two.Trees {
-			if !within(t.Path, u.Path) && !within(u.Path, t.Path) {
-				continue
-			}
-			e := invalid(fmt.Sprintf("trees[%d].path", i), fmt.Sprintf("%s is shared with workload %s/%s on the same store at %s", t.Path, b.Plan, b.Name, site),
-				"leave the tree out of one of them")
-			e.Err.Code, e.Err.Why = "US703", "two workloads would fence, overwrite and promote one tree against each other"
-			return &e
+	for _, s := range a.Sites {
+		shared := sharedStore(a.Clusters[s], b.Clusters[s])
+		i := slices.IndexFunc(one.Trees, func(t Tree) bool {
+			return slices.ContainsFunc(two.Trees, func(u Tree) bool { return shared.overlap(t.Path, u.Path) })
+		})
+		if i < 0 {
+			continue
 		}
+		e := invalid(fmt.Sprintf("trees[%d].path", i), fmt.Sprintf("%s is shared with workload %s/%s on the same store at %s", one.Trees[i].Path, b.Plan, b.Name, s),
+			"leave the tree out of one of them")
+		e.Err.Code, e.Err.Why = "US703", "two workloads would fence, overwrite and promote one tree against each other"
+		return &e
 	}
 	return nil
 }
 
-// sharedStore gives a site at which both have the same store: a NameNode in common, or the same directory.
-func sharedStore(a, b workload.Spec) (understudy.Site, bool) {
-	for _, s := range a.Sites {
-		switch x := a.Clusters[s].(type) {
-		case *HDFS:
-			if y, ok := b.Clusters[s].(*HDFS); ok && common(x.Namenodes, y.Namenodes) {
-				return s, true
-			}
-		case *Local:
-			if y, ok := b.Clusters[s].(*Local); ok && x.Root == y.Root {
-				return s, true
-			}
+// sharing says how two endpoints are one store: not at all, below prefixes of it, or so that closing one closes the other as a whole.
+type sharing struct {
+	same, whole  bool
+	aHead, bHead string
+}
+
+// overlap says whether two trees are closed and opened together, or lie within each other.
+func (s sharing) overlap(a, b string) bool {
+	a, b = path.Join("/", s.aHead, a), path.Join("/", s.bHead, b)
+	return s.same && (s.whole || within(a, b) || within(b, a))
+}
+
+// sharedStore says whether two endpoints are one store: a NameNode in common, the same directory, bucket or container.
+func sharedStore(a, b any) sharing {
+	switch x := a.(type) {
+	case *HDFS:
+		y, ok := b.(*HDFS)
+		return sharing{same: ok && common(x.Namenodes, y.Namenodes)}
+	case *Local:
+		y, ok := b.(*Local)
+		return sharing{same: ok && x.Root == y.Root}
+	case *S3:
+		if y, ok := b.(*S3); ok && x.URL == y.URL && x.Bucket == y.Bucket {
+			return sharing{same: true, aHead: x.Prefix, bHead: y.Prefix}
+		}
+	case *Blob:
+		if y, ok := b.(*Blob); ok && x.URL == y.URL && x.Container == y.Container {
+			return sharing{same: true, whole: common(x.Policies, y.Policies), aHead: x.Prefix, bHead: y.Prefix}
 		}
 	}
-	return "", false
+	return sharing{}
 }
 
 func common(a, b []string) bool {

@@ -57,7 +57,12 @@ type image struct {
 	Group string   `json:"group,omitempty"`
 	Mode  uint32   `json:"mode"`
 	ACL   []string `json:"acl,omitempty"`
+	// Gate is how a tree stands whose store knows no owners and modes; all else is empty then.
+	Gate place.Standing `json:"gate,omitzero"`
 }
+
+// gated says whether the store knows no owners and modes.
+func (i image) gated() bool { return i.Gate.State != "" }
 
 // closedMode lets in nobody but the owner.
 const closedMode = 0o700
@@ -164,11 +169,21 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 		}
 		s.own.Trees = append(s.own.Trees, tf)
 	}
-	s.common.Writable = "open"
-	if closed == len(w.cfg.Trees) {
-		s.common.Writable = "fenced"
-	}
+	s.common.Writable = writable(s.own.Trees, closed)
 	return s
+}
+
+// writable says in a word what is known about ordinary writes. A side that a link writes into, and that nothing closes, is unguarded.
+func writable(trees []treeFacts, closed int) string {
+	for _, t := range trees {
+		if t.Root.Gate.State == place.GateNone && len(t.Live) > 0 {
+			return "unguarded"
+		}
+	}
+	if closed == len(trees) {
+		return "fenced"
+	}
+	return "open"
 }
 
 // lookAt reads one tree.
@@ -183,7 +198,7 @@ func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string
 	switch {
 	case err == nil:
 		t.There, t.Free = true, root.Free
-		if t.Root, err = imageOf(ctx, store); err != nil {
+		if t.Root, err = imageOf(ctx, at, store); err != nil {
 			return t, err
 		}
 		t.Closed = t.Root.closed(id.User)
@@ -244,7 +259,11 @@ func (w *Workload) lookAtLinks(ctx context.Context, site understudy.Site, t *tre
 }
 
 // imageOf reads what decides who gets past a root.
-func imageOf(ctx context.Context, store filecopy.Store) (image, error) {
+func imageOf(ctx context.Context, at place.Tree, store filecopy.Store) (image, error) {
+	if g, ok := at.(place.Gate); ok {
+		s, err := g.Rules(ctx)
+		return image{Gate: s}, err
+	}
 	v, err := store.Open(ctx, filecopy.Pin{})
 	if err != nil {
 		return image{}, err
@@ -256,6 +275,9 @@ func imageOf(ctx context.Context, store filecopy.Store) (image, error) {
 
 // closed says whether nobody but the given user gets past the root.
 func (i image) closed(user string) bool {
+	if i.gated() {
+		return i.Gate.State == place.GateClosed
+	}
 	return i.Mode&0o777 == closedMode && (i.Owner == user || i.Owner == "")
 }
 
@@ -305,6 +327,9 @@ func (p Principals) entry(a string) string {
 
 // String gives the image for people.
 func (i image) String() string {
+	if i.gated() {
+		return fmt.Sprintf("%s by %s", i.Gate.State, i.Gate.Means)
+	}
 	text := fmt.Sprintf("%s:%s %04o", i.Owner, i.Group, i.Mode)
 	if len(i.ACL) > 0 {
 		text += " " + strings.Join(i.ACL, ",")

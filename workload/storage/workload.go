@@ -36,12 +36,7 @@ func open(spec workload.Spec, o workload.Opening) (*Workload, error) {
 	}
 	w := &Workload{spec: spec, cfg: cfg, opening: o, sites: map[understudy.Site]place.Site{}}
 	for name, e := range spec.Clusters {
-		switch e := e.(type) {
-		case *Local:
-			w.sites[name] = place.Local(e.Root)
-		case *HDFS:
-			w.sites[name] = place.HDFS(e.place(o.Secret))
-		default:
+		if w.sites[name], ok = site(e, o.Secret); !ok {
 			return nil, bug("storage.open", fmt.Sprintf("endpoint of type %T", e))
 		}
 	}

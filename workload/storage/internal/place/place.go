@@ -4,10 +4,12 @@ package place
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"path"
 	"time"
 
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
@@ -39,6 +41,66 @@ type Identity struct {
 	Nodes       int      `json:"nodes,omitempty"`
 	Unreachable []string `json:"unreachable,omitempty"`
 	Dead        []string `json:"dead,omitempty"`
+	// Unnamed says that the store has no name of its own yet, and may be given one: Named.
+	Unnamed bool `json:"unnamed,omitempty"`
+	// Notes are what people should know about rights and settings there.
+	Notes []Note `json:"notes,omitempty"`
+}
+
+// Note is one thing that people should know about a store.
+type Note struct {
+	// Level is "warning" or "refuse".
+	Level   string          `json:"level"`
+	Code    understudy.Code `json:"code"`
+	Summary string          `json:"summary"`
+	Fix     string          `json:"fix"`
+}
+
+// Named is a site whose store has to be given a name to be known again by.
+type Named interface {
+	// Name gives it one. A name that it has stays.
+	Name(ctx context.Context) error
+}
+
+// Gate is a tree of a store that knows no owners and modes: it is closed by what the store has instead, if it has anything.
+type Gate interface {
+	// Rules says how the tree stands.
+	Rules(ctx context.Context) (Standing, error)
+	// Shut denies ordinary writers, and keeps at the store what its rules were before. It may be repeated. An error with the code US732 means
+	// that it would have denied ourselves, and was taken back.
+	Shut(ctx context.Context) error
+	// Lift takes back what Shut did, and leaves what others changed since. It may be repeated.
+	Lift(ctx context.Context) error
+}
+
+// GateState says whether ordinary writers are denied.
+type GateState string
+
+// The states of a gate.
+const (
+	GateOpen   GateState = "open"
+	GateClosed GateState = "closed"
+	// GateNone means that the store has no means of denying, or that none was named.
+	GateNone GateState = "none"
+)
+
+// Standing is how a tree stands whose store knows no owners and modes.
+type Standing struct {
+	State GateState `json:"state"`
+	// Means says what closes it, and where there is none, why, and what could be named.
+	Means string `json:"means,omitempty"`
+	// Writer says that an ordinary writer's credential is named, so that closing can be proved.
+	Writer bool `json:"writer,omitempty"`
+	// Rules are the store's own, as they are now.
+	Rules json.RawMessage `json:"rules,omitempty"`
+}
+
+// Stager is a tree whose store renames no folder: what a link staged stays where it is when its folder is barred.
+type Stager interface {
+	// Unstage removes what a folder staged, the open uploads among it, so that a late request to show some of it finds nothing.
+	Unstage(ctx context.Context, folder string) error
+	// Staged counts the lots that a folder has staged, and says what may still come of them at the latest.
+	Staged(ctx context.Context, folder string) (lots int, late string, err error)
 }
 
 // Tree is one tree, and understudy's folder beside it.
