@@ -41,5 +41,5 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 				fmt.Sprintf("hdfs dfsadmin -allowSnapshot %s", t.Path))
 		}
 	}
-	return out
+	return append(out, w.yarnFindings(site, s.YARN)...)
 }

@@ -16,7 +16,7 @@ const Name understudy.KindName = "storage"
 
 // Kind describes storage to the rest of the product.
 func Kind() workload.Kind {
-	engines := []understudy.Engine{understudy.Native}
+	engines := []understudy.Engine{understudy.Native, understudy.DistCp, understudy.Auto}
 	return workload.Kind{
 		Name: Name,
 		Doc: "Directory trees, copied by scheduled runs with all attributes. A reader of the other site sees each file whole, old or new; " +
@@ -87,6 +87,7 @@ func validate(s workload.Spec) []workload.FieldError {
 			out = append(out, invalid("principals."+key, "two names become one, and nobody could tell them apart on the way back", "give each a name of its own"))
 		}
 	}
+	out = append(out, validateEngine(s)...)
 	return append(out, validateEndpoints(s)...)
 }
 
@@ -164,7 +165,7 @@ func (e *HDFS) validate() []workload.FieldError {
 	if e.Writer != nil && (e.Writer.User == "") == (e.Writer.Kerberos == nil) {
 		out = append(out, invalid("writer", "a writer has either a user or a Kerberos login", ""))
 	}
-	return out
+	return append(out, e.validateYARN()...)
 }
 
 // overlap refuses two workloads of which one tree is part of another's at a store that they share.
