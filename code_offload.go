@@ -3,7 +3,7 @@ package understudy
 // offloadCodes are about work that is handed to other engines: US660 to US699.
 func offloadCodes() []Explanation {
 	return []Explanation{
-		{"US660", "YARN wants another authentication", "A ResourceManager or history server does not take simple authentication. One that wants Kerberos is not supported yet: nothing was submitted. Use the native engine for the tree, which does speak Kerberos to HDFS."},
+		{"US660", "YARN wants another authentication", "A ResourceManager or history server does not take simple authentication. One that wants Kerberos is not supported: nothing was submitted, and `doctor` and `validate --live` say so before anything is applied. Write `engine: native` for the tree, which does speak Kerberos to HDFS, or `engine: auto`, which then uses the native mover."},
 		{"US661", "No server of YARN answers", "None of the addresses of ResourceManagers gave an answer, or all of them are on standby; or the history server is down. A job that was submitted before goes on, and writes only where no reader looks. Start the servers or correct the addresses, and run the job again: it takes up the one that runs."},
 		{"US662", "YARN refused a request", "YARN did not take a request; its own words are in the message: a queue that does not exist, a container larger than allowed, a right that is missing, or an address that is none. Nothing visible was changed at the target. Correct the configuration and run the job again."},
 		{"US663", "An answer of YARN cannot be understood", "A server answered with something that is no answer to what was asked: a proxy or a login page stands between, or it is another kind of server. Correct the address. Nothing visible was changed at the target."},

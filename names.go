@@ -84,4 +84,6 @@ const (
 	Snapshot     Engine = "snapshot"
 	CopyTable    Engine = "copy-table"
 	CopyFolder   Engine = "copy-folder"
+	// Auto leaves the choice between the kind's engines to each run, which says what it chose and why.
+	Auto Engine = "auto"
 )

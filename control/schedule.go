@@ -327,6 +327,8 @@ type ScheduleStatus struct {
 	Run   understudy.OperationID `json:"run,omitempty"`
 	State State                  `json:"state,omitempty"`
 	Began time.Time              `json:"began,omitzero"`
+	// Now is what the running step of the run says of itself; it is not durable.
+	Now *understudy.StepProgress `json:"now,omitempty"`
 	// Error is why the last run failed; the next one tries again.
 	Error *understudy.Error `json:"error,omitempty"`
 	// Sweeps are what runs do beyond copying what changed, and when.
@@ -346,6 +348,9 @@ func (v view) schedule(ctx context.Context, l understudy.Link) (*ScheduleStatus,
 		return out, err
 	}
 	out.State = newest.State
+	if v.leading {
+		out.Now = v.s.runs.find(r.Run).now()
+	}
 	switch newest.State {
 	case PausedByStep:
 		out.Error = newest.Error

@@ -192,6 +192,9 @@ type Progress struct {
 	// Carried is what a carrier says it has brought so far, and Missed counts files that it did not bring whole: the mover copied them.
 	Carried Carried `json:"carried,omitzero"`
 	Missed  int64   `json:"missed,omitempty"`
+	// Why says why a carrier was asked to bring the set, or was not; Carrying says that it is at work: Rate and Left are of what it brings then.
+	Why      string `json:"why,omitempty"`
+	Carrying bool   `json:"carrying,omitempty"`
 	// Parallel is the number of files in flight that the mover allows itself now.
 	Parallel int `json:"parallel"`
 	// Rate is in bytes per second over the last half minute; Left the time to the end of staging at that rate, zero when unknown.

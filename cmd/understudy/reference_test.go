@@ -34,26 +34,29 @@ func TestFilesReference(t *testing.T) {
 // examples reads the page's sites and plans, and its configuration of serve, and checks one against the other.
 func examples(t *testing.T, page string) {
 	t.Helper()
-	var files, serve string
+	var serve string
+	var files []string
 	for _, block := range strings.Split(page, "```yaml\n")[1:] {
 		block, _, _ = strings.Cut(block, "```")
 		switch {
 		case strings.Contains(block, "plan: "):
-			files = block
+			files = append(files, block)
 		case strings.Contains(block, "data: "):
 			serve = block
 		}
-	}
-	set, err := spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: "example.yaml", Text: []byte(files)})
-	if err != nil {
-		t.Fatal(err)
 	}
 	cfg, err := spec.ParseServe(spec.Source{Name: "serve.yaml", Text: []byte(serve)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cfg.Check(set); err != nil {
-		t.Error(err)
+	for _, text := range files {
+		set, err := spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: "example.yaml", Text: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cfg.Check(set); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

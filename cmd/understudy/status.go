@@ -151,6 +151,7 @@ func (p *printer) status(s control.PlanStatus) {
 	}
 	if s.Current != nil {
 		p.line("%s: %s %s is %s at stage %s", s.Plan, s.Current.Verb, s.Current.ID, s.Current.State, s.Current.Stage)
+		p.now(fmt.Sprint(s.Plan), s.Current.Now)
 	}
 	if s.Next != "" {
 		p.line("%s: next: %s", s.Plan, s.Next)
@@ -202,8 +203,20 @@ func (p *printer) schedule(plan understudy.PlanName, name understudy.WorkloadNam
 	}
 	if r.Run != "" && !r.State.Final() {
 		p.line("%s/%s: run %s is %s", plan, name, r.Run, r.State)
+		p.now(fmt.Sprintf("%s/%s", plan, name), r.Now)
 	}
 	if r.Error != nil {
 		p.line("%s/%s: the last run failed: %s", plan, name, r.Error.Error())
+	}
+}
+
+// now tells how far the running step of an operation is.
+func (p *printer) now(of string, sp *understudy.StepProgress) {
+	switch {
+	case sp == nil:
+	case sp.Total > 0:
+		p.line("%s: now: %s (%d of %d %s)", of, sp.Text, sp.Done, sp.Total, sp.Unit)
+	default:
+		p.line("%s: now: %s", of, sp.Text)
 	}
 }

@@ -31,8 +31,9 @@ type cargo struct {
 	Digest string `json:"digest"`
 	Files  int64  `json:"files"`
 	Bytes  int64  `json:"bytes"`
-	// Done says that it was brought.
-	Done bool `json:"done"`
+	// Done says that it was brought, and Carried what the carrier said last.
+	Done    bool             `json:"done"`
+	Carried filecopy.Carried `json:"carried,omitzero"`
 }
 
 // note is what a carrier remembers at the target.
@@ -60,7 +61,7 @@ func (s *stager) carry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.meter.change(func(p *filecopy.Progress) { p.Carried.Said = c.Why })
+	s.meter.change(func(p *filecopy.Progress) { p.Why, p.Carried, p.Carrying = c.Why, c.Carried, c.Taken && !c.Done })
 	if !c.Taken {
 		return nil
 	}
@@ -71,11 +72,12 @@ func (s *stager) carry(ctx context.Context) error {
 		if err := s.at("carried"); err != nil {
 			return err
 		}
-		c.Done = true
+		c.Done, c.Carried = true, s.meter.last().Carried
 		if err := c.write(s.run); err != nil {
 			return err
 		}
 	}
+	s.meter.change(func(p *filecopy.Progress) { p.Carrying = false })
 	list, err := openSegment(s.cargoPath(), c.Digest)
 	if err == nil {
 		s.brought = peek(list)

@@ -55,10 +55,24 @@ func (m *meter) change(apply func(*filecopy.Progress)) {
 	m.report(m.now)
 }
 
-// estimate sets rate and time left.
+// last gives what was counted last.
+func (m *meter) last() filecopy.Progress {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// estimate sets rate and time left: of what a carrier brings while it is at work, and else of what is staged.
 func (m *meter) estimate(at time.Time) {
+	done := m.now.Bytes
+	if m.now.Carrying {
+		done = m.now.Carried.Bytes
+	}
+	if n := len(m.marks); n > 0 && done < m.marks[n-1].bytes {
+		m.marks = m.marks[:0]
+	}
 	if n := len(m.marks); n == 0 || at.Sub(m.marks[n-1].at) >= rateStep {
-		m.marks = append(m.marks, mark{at, m.now.Bytes})
+		m.marks = append(m.marks, mark{at, done})
 	}
 	for len(m.marks) > 1 && at.Sub(m.marks[0].at) > rateSpan {
 		m.marks = m.marks[1:]
@@ -68,8 +82,8 @@ func (m *meter) estimate(at time.Time) {
 	if elapsed <= 0 || m.now.Phase != filecopy.PhaseStage {
 		return
 	}
-	m.now.Rate = float64(m.now.Bytes-m.marks[0].bytes) / elapsed.Seconds()
+	m.now.Rate = float64(done-m.marks[0].bytes) / elapsed.Seconds()
 	if m.now.Rate > 0 {
-		m.now.Left = time.Duration(float64(m.now.TotalBytes-m.now.Bytes) / m.now.Rate * float64(time.Second))
+		m.now.Left = time.Duration(float64(m.now.TotalBytes-done) / m.now.Rate * float64(time.Second))
 	}
 }

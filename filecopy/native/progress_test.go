@@ -70,3 +70,29 @@ func TestProgressTellsRateAndTimeLeft(t *testing.T) {
 		t.Errorf("told %d times at one moment", told)
 	}
 }
+
+// TestProgressOfACarrier has a carrier bring 100 bytes a second, and then the same files proven from the beginning.
+func TestProgressOfACarrier(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var last filecopy.Progress
+	m := newMeter(func() time.Time { return now }, func(p filecopy.Progress) { last = p })
+	m.change(func(p *filecopy.Progress) { p.Phase, p.TotalBytes, p.Carrying = filecopy.PhaseStage, 2000, true })
+	for range 10 {
+		now = now.Add(time.Second)
+		m.change(func(p *filecopy.Progress) { p.Carried.Bytes += 100 })
+	}
+	if last.Rate != 100 || last.Left != 10*time.Second || last.Bytes != 0 {
+		t.Errorf("carried for ten seconds: %+v", last)
+	}
+	m.change(func(p *filecopy.Progress) { p.Carrying = false })
+	for range 4 {
+		now = now.Add(time.Second)
+		m.change(func(p *filecopy.Progress) { p.Bytes += 500 })
+	}
+	if last.Rate != 500 || last.Left != 0 || last.Carried.Bytes != 1000 {
+		t.Errorf("proven: %+v", last)
+	}
+	if m.last() != last {
+		t.Errorf("the last is %+v", m.last())
+	}
+}

@@ -311,3 +311,42 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+// TestClustersAreRead takes the answers of both schedulers, in the forms that servers were seen to give.
+func TestClustersAreRead(t *testing.T) {
+	a := &answers{says: map[string]answer{
+		"GET /ws/v1/cluster/metrics": {body: `{"clusterMetrics":{"activeNodes":3,"totalMB":24576,"availableMB":16384}}`},
+		"GET /ws/v1/cluster/info":    {body: `{"clusterInfo":{"id":1,"haState":"ACTIVE","resourceManagerVersion":"3.4.1","hadoopVersion":"3.4.1"}}`},
+	}}
+	standby := &answers{says: map[string]answer{
+		"GET /ws/v1/cluster/metrics": {status: http.StatusTemporaryRedirect},
+		"GET /ws/v1/cluster/info":    {body: `{"clusterInfo":{"haState":"STANDBY","hadoopVersion":"2.7.0"}}`},
+	}}
+	c := serve(t, standby, a)
+	for said, want := range map[string]map[string]bool{
+		`{"scheduler":{"schedulerInfo":{"type":"capacityScheduler","queueName":"root","queues":{"queue":[` +
+			`{"queueName":"default","state":"RUNNING"},{"queueName":"dr","queues":{"queue":[{"queueName":"copy","state":"STOPPED"}]}}]}}}}`: {
+			"": true, "default": true, "root.default": true, "dr": true, "copy": false, "root.dr.copy": false, "none": false},
+		`{"scheduler":{"schedulerInfo":{"type":"fairScheduler","rootQueue":{"queueName":"root","childQueues":{"queue":[{"queueName":"root.ada"}]}}}}}`: {
+			"": false, "ada": true, "root.ada": true, "bob": false},
+		`{"scheduler":{"schedulerInfo":{"type":"fifoScheduler","qstate":"RUNNING"}}}`: {"": true, "any": true},
+	} {
+		a.says["GET /ws/v1/cluster/scheduler"] = answer{body: said}
+		got, err := c.Cluster(t.Context())
+		if err != nil || got.Version != "3.4.1" || got.Nodes != 3 || got.TotalMB != 24576 || got.FreeMB != 16384 {
+			t.Errorf("cluster = %+v, %v", got, err)
+		}
+		for queue, takes := range want {
+			if got.Takes(queue) != takes {
+				t.Errorf("%q takes jobs: %v, of %v", queue, !takes, got.Queues)
+			}
+		}
+	}
+	a.says["GET /conf"] = answer{body: `{"property":{"key":"hadoop.security.authentication","value":"kerberos","isFinal":false,"resource":"core-site.xml"}}`}
+	standby.says["GET /conf"] = a.says["GET /conf"]
+	_, err := c.Cluster(t.Context())
+	wants(t, err, "US660", understudy.KindDenied)
+	a.says["GET /ws/v1/cluster/info"] = answer{body: `{}`}
+	_, err = c.Cluster(t.Context())
+	wants(t, err, "US663", understudy.KindInvalid)
+}

@@ -18,8 +18,10 @@ type Config struct {
 	// Bandwidth limits a run by the time of day; the first window that covers the moment holds.
 	Bandwidth []Window `yaml:"bandwidth,omitempty" json:"bandwidth,omitempty" doc:"limits by the time of day; the first that covers the moment holds"`
 	// Parallel is the highest number of files in flight.
-	Parallel   int        `yaml:"parallel,omitempty" json:"parallel,omitempty" doc:"the highest number of files in flight; left out, the mover finds what pays"`
-	Principals Principals `yaml:"principals,omitempty" json:"principals,omitempty" doc:"names of owners and groups that differ between the sites"`
+	Parallel int `yaml:"parallel,omitempty" json:"parallel,omitempty" doc:"the highest number of files in flight; left out, the mover finds what pays"`
+	// Link is what the way between the sites carries in a second.
+	Link       understudy.Size `yaml:"link,omitempty" json:"link,omitempty" doc:"bytes per second that the way between the sites carries; engine auto goes by it"`
+	Principals Principals      `yaml:"principals,omitempty" json:"principals,omitempty" doc:"names of owners and groups that differ between the sites"`
 }
 
 // Tree is one directory.
@@ -75,6 +77,8 @@ type HDFS struct {
 	User     string    `yaml:"user,omitempty" json:"user,omitempty" doc:"as whom understudy acts with simple authentication; left out, the user of the process"`
 	Kerberos *Kerberos `yaml:"kerberos" json:"kerberos,omitempty" doc:"how understudy proves who it is"`
 	Writer   *Writer   `yaml:"writer" json:"writer,omitempty" doc:"an ordinary user, as whom the refused write of a fence is tried"`
+	URI      string    `yaml:"uri,omitempty" json:"uri,omitempty" doc:"the file system's name for jobs on YARN, such as hdfs://west; left out, hdfs:// and the only NameNode"`
+	YARN     *YARN     `yaml:"yarn" json:"yarn,omitempty" doc:"where jobs run that copy into this cluster"`
 	// Hostnames says to reach DataNodes by name.
 	Hostnames  bool     `yaml:"hostnames,omitempty" json:"hostnames,omitempty" doc:"reach DataNodes by name, not by the address that they registered with"`
 	SuperUsers []string `yaml:"superUsers,omitempty" json:"superUsers,omitempty" doc:"users whom no permission stops; they are named beside every proof of a fence"`

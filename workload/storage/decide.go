@@ -49,6 +49,8 @@ type stepArgs struct {
 	From   understudy.Site `json:"from,omitempty"`
 	Folder string          `json:"folder,omitempty"`
 	Tree   string          `json:"tree,omitempty"`
+	// Engine is who brings the files; nil is the native mover.
+	Engine *engineArgs `json:"engine,omitempty"`
 	// Repair has the run look at the target too, and put right what is not as the manifest says.
 	Repair bool `json:"repair,omitempty"`
 	// Relist has the run list the whole source.

@@ -37,7 +37,7 @@ func (p *plan) liveFolder(to understudy.Site) string {
 func (p *plan) args(tree string) stepArgs {
 	// What a reprotect kept as diverged is moved out of the tree, and has to come again.
 	return stepArgs{
-		From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree,
+		From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree, Engine: p.engine(),
 		Repair: p.stage.Verb == understudy.Reprotect || slices.Contains(p.stage.Sweeps, understudy.Repair),
 		Relist: slices.Contains(p.stage.Sweeps, understudy.Relist),
 	}
@@ -77,7 +77,9 @@ func (p *plan) capture() {
 	p.each(stepCapture, understudy.ProbeFirst, "capture")
 }
 
-func (p *plan) copy() { p.each(stepCopy, understudy.ProbeFirst, "stage what changed of") }
+func (p *plan) copy() {
+	p.each(stepCopy, understudy.ProbeFirst, p.engine().stages("stage what changed of"))
+}
 func (p *plan) staged() {
 	p.add(stepStaged, understudy.Idempotent, p.stage.To, "prove that what is staged is what was captured", p.args(""), nil)
 }
@@ -138,6 +140,7 @@ func (p *plan) checkSource() {
 
 // checkTarget refuses a target into which the mover could not write, or that is open to its users although it was closed.
 func (p *plan) checkTarget() {
+	p.checkEngine()
 	id := p.facts.Sites[p.stage.To].Identity
 	for _, t := range p.facts.Sites[p.stage.To].Trees {
 		if t.There && !id.Super && t.Root.Owner != "" && t.Root.Owner != id.User {

@@ -18,6 +18,8 @@ type job struct {
 	step understudy.Step
 	run  understudy.Run
 	args stepArgs
+	// warnings go into the receipt.
+	warnings []string
 }
 
 // Do performs one step. Before anything else it makes sure that the addresses still lead to the stores for which the step was decided.
@@ -46,7 +48,7 @@ func (w *Workload) Do(ctx context.Context, step understudy.Step, run understudy.
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	r.Step, r.Kind, r.Stage = step.ID, step.Kind, run.Stage
+	r.Step, r.Kind, r.Stage, r.Warnings = step.ID, step.Kind, run.Stage, append(r.Warnings, j.warnings...)
 	if r.Summary == "" {
 		r.Summary = step.Summary
 	}
@@ -199,5 +201,8 @@ func remember(_ context.Context, j *job) (understudy.Receipt, error) {
 func (j *job) moverJob(ctx context.Context, tree string, source bool) (filecopy.Job, filecopy.Mover, error) {
 	m, err := j.w.job(ctx, route{From: j.args.From, To: j.step.Site, Folder: j.args.Folder}, tree, source)
 	m.Run, m.Repair, m.Relist, m.Accept = string(j.run.Operation), j.args.Repair, j.args.Relist, acceptance(j.args.Consent)
+	if err == nil {
+		m.Carrier, err = j.carrier(m.Target)
+	}
 	return m, j.w.mover(tree, "run"), err
 }

@@ -93,11 +93,12 @@ func stage(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	set, err := mover.Stage(ctx, m, filecopy.PhaseReady, j.progress())
+	by := carriage{job: j}
+	set, err := mover.Stage(ctx, m, filecopy.PhaseReady, by.follow(j.progress()))
 	if err != nil {
 		return understudy.Receipt{}, j.refused(j.args.Tree, j.failed(j.args.Tree, "stage", err))
 	}
-	return understudy.Receipt{Summary: fmt.Sprintf("staged %d files, %s of %s", set.Copied, amount(set.CopiedBytes), j.args.Tree)}, nil
+	return understudy.Receipt{Summary: fmt.Sprintf("staged %d files, %s of %s", set.Copied, amount(set.CopiedBytes), j.args.Tree) + by.said()}, nil
 }
 
 // amount writes an amount for people.
@@ -120,9 +121,7 @@ func (j *job) progress() func(filecopy.Progress) {
 		case filecopy.PhasePublish, filecopy.PhaseDelete, filecopy.PhaseDone:
 			sp.Done, sp.Total, sp.Unit = p.Published+p.Deleted, 0, "entries"
 		default:
-			if p.Rate > 0 && p.Left > 0 {
-				sp.Text += fmt.Sprintf(", %s/s, %s left", amount(int64(p.Rate)), p.Left.Round(time.Second))
-			}
+			sp = withRate(sp, p)
 		}
 		j.report(sp)
 	}

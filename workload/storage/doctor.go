@@ -81,7 +81,7 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 				fmt.Sprintf("hdfs dfsadmin -allowSnapshot %s", t.Path))
 		}
 	}
-	return out
+	return append(out, w.yarnFindings(site, s.YARN)...)
 }
 
 // unfenced says what a fence of a store that knows no owners and modes would lack; empty for nothing.

@@ -18,7 +18,7 @@ const Name understudy.KindName = "storage"
 
 // Kind describes storage to the rest of the product.
 func Kind() workload.Kind {
-	engines := []understudy.Engine{understudy.Native}
+	engines := []understudy.Engine{understudy.Native, understudy.DistCp, understudy.Auto}
 	return workload.Kind{
 		Name: Name,
 		Doc: "Directory trees, copied by scheduled runs with all attributes. A reader of the other site sees each file whole, old or new; " +
@@ -90,7 +90,8 @@ func validate(s workload.Spec) []workload.FieldError {
 			out = append(out, invalid("principals."+key, "two names become one, and nobody could tell them apart on the way back", "give each a name of its own"))
 		}
 	}
-	return append(append(out, validatePolicyTrees(cfg, s)...), validateEndpoints(s)...)
+	out = append(append(out, validatePolicyTrees(cfg, s)...), validateEngine(s)...)
+	return append(out, validateEndpoints(s)...)
 }
 
 func validateTrees(cfg *Config) []workload.FieldError {
@@ -175,7 +176,7 @@ func (e *HDFS) validate() []workload.FieldError {
 	if e.Writer != nil {
 		out = append(out, e.Writer.Kerberos.validate("writer.kerberos")...)
 	}
-	return out
+	return append(out, e.validateYARN()...)
 }
 
 // validate checks the protections of a login.

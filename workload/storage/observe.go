@@ -26,6 +26,8 @@ type siteFacts struct {
 	Identity place.Identity `json:"identity"`
 	// Trees are in the order of the plan.
 	Trees []treeFacts `json:"trees"`
+	// YARN is nil where the site has none, or the plan does not want it.
+	YARN *yarnFacts `json:"yarn,omitempty"`
 }
 
 // treeFacts is one tree at one site.
@@ -158,6 +160,7 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 		return gone(w.failure(name, "", "reach", errors.Join(place.ErrUnreachable, err)))
 	}
 	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version, ClockSkew: id.Skew}, own: siteFacts{Identity: id}}
+	s.own.YARN = w.lookAtYARN(ctx, name)
 	closed := 0
 	for _, t := range w.cfg.Trees {
 		tf, err := w.lookAt(ctx, name, t.Path, id)

@@ -24,6 +24,8 @@ type Workload struct {
 	cfg     *Config
 	opening workload.Opening
 	sites   map[understudy.Site]place.Site
+	// yarn are the clusters' YARN, where they have one.
+	yarn map[understudy.Site]*resources
 }
 
 var _ workload.Workload = (*Workload)(nil)
@@ -34,13 +36,13 @@ func open(spec workload.Spec, o workload.Opening) (*Workload, error) {
 	if !ok {
 		return nil, bug("storage.open", fmt.Sprintf("configuration of type %T", spec.Config))
 	}
-	w := &Workload{spec: spec, cfg: cfg, opening: o, sites: map[understudy.Site]place.Site{}}
+	w := &Workload{spec: spec, cfg: cfg, opening: o, sites: map[understudy.Site]place.Site{}, yarn: map[understudy.Site]*resources{}}
 	for name, e := range spec.Clusters {
 		if w.sites[name], ok = site(e, o.Secret); !ok {
 			return nil, bug("storage.open", fmt.Sprintf("endpoint of type %T", e))
 		}
 	}
-	return w, nil
+	return w, w.openYARN()
 }
 
 // Close ends all connections.
@@ -76,11 +78,14 @@ func (w *Workload) siteNames() []understudy.Site {
 
 // live and halted name the folders of a link: what its mover keeps at the target since a role epoch, and the same after the halt.
 func live(e understudy.RoleEpoch) string   { return fmt.Sprintf("e%d", e) }
-func halted(e understudy.RoleEpoch) string { return fmt.Sprintf("halted-e%d", e) }
+func halted(e understudy.RoleEpoch) string { return fmt.Sprintf("%se%d", haltedPrefix, e) }
+
+// haltedPrefix begins the names of folders of links that were halted.
+const haltedPrefix = "halted-"
 
 // folderEpoch reads the epoch of a folder's name; zero for other folders.
 func folderEpoch(name string) understudy.RoleEpoch {
-	digits, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(name, "halted-"), "e"), ".")
+	digits, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(name, haltedPrefix), "e"), ".")
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n <= 0 || live(understudy.RoleEpoch(n)) != name && !strings.HasPrefix(name, halted(understudy.RoleEpoch(n))) {
 		return 0
