@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,7 +30,6 @@ func (r *trial) makes(path, content string) {
 // alike lets our own client compare both trees by path, kind, length, mode, owner and time, and gives their number.
 func (r *trial) alike() int {
 	r.Helper()
-	both := map[string]string{}
 	n := 0
 	look := func(s *site, root string) map[string]string {
 		seen := map[string]string{}
@@ -43,7 +41,7 @@ func (r *trial) alike() int {
 		}))
 		return seen
 	}
-	both = look(r.west, r.to)
+	both := look(r.west, r.to)
 	for p, want := range look(r.east, r.from) {
 		n++
 		if both[p] != want {
@@ -60,34 +58,20 @@ func (r *trial) alike() int {
 // TestEveryLegalByte copies names with every character that HDFS takes, below U+0250, and some from everywhere else.
 func TestEveryLegalByte(t *testing.T) {
 	r := newTrial(t, wire.Options{}, wire.Options{})
-	var refused []rune
-	for c := rune(1); c < 0x250; c++ {
-		name := fmt.Sprintf("n%03x-%c-", c, c)
-		if c == '/' {
-			continue
-		}
-		if c%16 != 0 && c != ':' {
-			// Sixteen in one name cost one file.
-			continue
-		}
-		for next := c + 1; next < c+16; next++ {
-			if next != '/' && next != ':' {
-				name += string(next)
+	// Sixteen in one name cost one file. Only '/', ':' and 0 are not in any (DFSUtil.isValidName).
+	for first := rune(0); first < 0x250; first += 16 {
+		name := fmt.Sprintf("n%03x-", first)
+		for c := first; c < first+16; c++ {
+			if c != 0 && c != '/' && c != ':' {
+				name += string(c)
 			}
 		}
-		if _, err := r.east.client.Create(t.Context(), r.from+"/"+name, wire.CreateOptions{}); err != nil {
-			refused = append(refused, c)
-		}
+		r.makes(name, name)
 	}
-	// The first fifteen are below the first multiple of sixteen. Of a name's bytes only '/', ':' and 0 are refused by a NameNode (DFSUtil.isValidName).
-	r.makes("low-\x01\x02\x03\x04\x05\x06\x07\x08\t\n\v\f\r\x0e\x0f", "low")
-	if string(refused) != ":" {
-		t.Errorf("the NameNode refuses %q", string(refused))
+	if _, err := r.east.client.Create(t.Context(), r.from+"/a:b", wire.CreateOptions{}); err == nil {
+		t.Error("the NameNode takes a colon")
 	}
 	for _, name := range []string{"日本語", "e\u0301", "\u00e9", "\U0001d11e", "\uffff", "\u200b", " ", "...", ".hidden", "~", "-", `\`, "a\\b", "%2F", "+", "#frag?q=1&x", strings.Repeat("é", 127) + "x"} {
-		if !utf8.ValidString(name) {
-			t.Fatalf("%q", name)
-		}
 		r.makes("dir/"+name, name)
 		r.makes("dirs/"+name+"/below", name)
 	}
