@@ -270,7 +270,7 @@ func TestErasureCodedFiles(t *testing.T) {
 		t.Errorf("our file in an erasure-coded folder: %v", e)
 	}
 	_, err := p.Append(t.Context(), p.at("ec/f"), hdfs.AppendOptions{})
-	refused(t, err, hdfs.ErrStriped)
+	refused(t, err, hdfs.ErrUnsupported)
 }
 
 // An encryption zone of a real NameNode is seen, and neither read nor written: we have no keys, and what lies there is not what its owner wrote.
