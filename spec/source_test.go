@@ -97,7 +97,7 @@ func TestStarterIsValid(t *testing.T) {
 func TestNearest(t *testing.T) {
 	for _, c := range []struct{ word, want string }{
 		{"brokres", "brokers"}, {"Brokers", "brokers"}, {"broker", "brokers"}, {"tsl", "tls"}, {"topcs", "topics"}, {"x", ""}, {"password", ""}, {"", ""},
-		{"top", "topics"}, {"topicsToMirror", "topics"}, {"bootstrapBrokers", "brokers"}, {"to", ""}, {"saslPassword", ""},
+		{"top", "topics"}, {"topicsToMirror", "topics"}, {"to", ""}, {"saslPassword", ""},
 	} {
 		if got := nearest(c.word, []string{"brokers", "tls", "topics", "sasl"}); got != c.want {
 			t.Errorf("nearest(%q) is %q, want %q", c.word, got, c.want)

@@ -22,8 +22,8 @@ func nearest(word string, allowed []string) string {
 	return best
 }
 
-// shortened gives the only allowed word that begins or ends with another, or that the other begins or ends with: what
-// people call it for short, or with a word too many. Fewer than three letters say nothing.
+// shortened gives the only allowed word that begins with another, or that the other begins with: what people call it
+// for short, or with a word too many. Fewer than three letters say nothing.
 func shortened(word string, allowed []string) string {
 	const least = 3
 	found := ""
@@ -32,7 +32,7 @@ func shortened(word string, allowed []string) string {
 		if len(short) > len(long) {
 			short, long = long, short
 		}
-		if len(short) < least || !strings.HasPrefix(long, short) && !strings.HasSuffix(long, short) {
+		if len(short) < least || !strings.HasPrefix(long, short) {
 			continue
 		}
 		if found != "" {
