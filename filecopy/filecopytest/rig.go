@@ -143,12 +143,25 @@ func (b *bench) stat(s filecopy.Store, p filecopy.Path) (filecopy.Entry, error) 
 	return view.Stat(b.ctx, p)
 }
 
-// tree reads a whole store: what it holds, by path.
+// tree reads a whole store: what it holds, by path. A server may still answer the last request of a mover that is gone: then it reads anew.
 func (b *bench) tree(s filecopy.Store) map[filecopy.Path]seen {
 	b.Helper()
+	for {
+		all, err := b.look(s)
+		if err == nil {
+			return all
+		}
+		if !errors.Is(err, filecopy.ErrChanged) {
+			b.Fatal(err)
+		}
+		b.Log(err)
+	}
+}
+
+func (b *bench) look(s filecopy.Store) (map[filecopy.Path]seen, error) {
 	view, err := s.Open(b.ctx, filecopy.Pin{})
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	defer view.Close()
 	all := map[filecopy.Path]seen{}
@@ -157,20 +170,18 @@ func (b *bench) tree(s filecopy.Store) map[filecopy.Path]seen {
 		return nil
 	})
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	for p, s := range all {
 		if s.entry.Kind != filecopy.File {
 			continue
 		}
-		content, err := slurp(b.ctx, view, s.entry)
-		if err != nil {
-			b.Fatalf("read %q: %v", p, err)
+		if s.content, err = slurp(b.ctx, view, s.entry); err != nil {
+			return nil, fmt.Errorf("read %q: %w", p, err)
 		}
-		s.content = content
 		all[p] = s
 	}
-	return all
+	return all, nil
 }
 
 // seen is an entry with its content.

@@ -70,10 +70,12 @@ func (p *publisher) reveal(ctx context.Context, g *errgroup.Group) error {
 // makeWay retires what stands where an entry of another kind is to come. After a crash the new one may be there already.
 func (p *publisher) makeWay(ctx context.Context, it item) error {
 	now, err := p.live.Stat(ctx, it.Path)
-	if errors.Is(err, filecopy.ErrNotFound) || err == nil && now.Kind == it.Kind {
+	absent := errors.Is(err, filecopy.ErrNotFound)
+	if err == nil && now.Kind == it.Kind || absent && it.Kind == filecopy.Directory {
 		return nil
 	}
-	if err == nil {
+	// A store without directories does not find the one where a file is to come, but has what lies below it.
+	if err == nil || absent {
 		err = p.job.Target.Retire(ctx, it.Path, p.ready.Quarantine)
 	}
 	return named("publish", it.Path, err)
