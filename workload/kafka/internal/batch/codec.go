@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -32,7 +33,7 @@ func (c Codec) String() string {
 // Coder reads and writes records. It is safe for concurrent use.
 type Coder struct {
 	decompressor kgo.Decompressor
-	compressors  [Zstd + 1]kgo.Compressor
+	compressors  [Zstd + 1]func() (kgo.Compressor, error)
 	limit        int
 }
 
@@ -52,9 +53,8 @@ func NewCoder(limit int) (*Coder, error) {
 	for codec, how := range map[Codec]kgo.CompressionCodec{
 		Gzip: kgo.GzipCompression(), Snappy: kgo.SnappyCompression(), LZ4: kgo.Lz4Compression(), Zstd: kgo.ZstdCompression(),
 	} {
-		if c.compressors[codec], err = kgo.DefaultCompressor(how); err != nil {
-			return nil, fmt.Errorf("%s: %w", codec, err)
-		}
+		// A compressor brings its buffers, several megabytes for LZ4, and most coders only read.
+		c.compressors[codec] = sync.OnceValues(func() (kgo.Compressor, error) { return kgo.DefaultCompressor(how) })
 	}
 	return c, nil
 }
@@ -86,8 +86,12 @@ func (c *Coder) compress(dst []byte, codec Codec, body []byte) ([]byte, error) {
 	if codec < None || codec > Zstd {
 		return nil, corrupt("%s", codec)
 	}
+	compressor, err := c.compressors[codec]()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", codec, err)
+	}
 	var buf bytes.Buffer
-	out, used := c.compressors[codec].Compress(&buf, body)
+	out, used := compressor.Compress(&buf, body)
 	if Codec(used) != codec {
 		return nil, fmt.Errorf("compressing %d bytes as %s failed", len(body), codec)
 	}

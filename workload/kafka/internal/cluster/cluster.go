@@ -65,6 +65,8 @@ type Cluster struct {
 	mu     sync.Mutex
 	client *kgo.Client
 	closed bool
+	// seen is what the broker that answered last can do.
+	seen Version
 
 	versionMu sync.Mutex
 	version   *Version
@@ -179,6 +181,7 @@ func (cfg Config) options(ctx context.Context) ([]kgo.Opt, error) {
 		kgo.MetadataMinAge(50 * time.Millisecond),
 		kgo.BrokerMaxReadBytes(256 << 20),
 		kgo.BrokerMaxWriteBytes(256 << 20),
+		kgo.DisableClientMetrics(), // KIP-714; they would go out whenever the client likes, lease or not
 	}
 	dial := conn.TCP(dialTimeout)
 	if cfg.TLS != nil {

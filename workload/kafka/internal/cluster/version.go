@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
@@ -32,11 +33,23 @@ func (c *Cluster) Version(ctx context.Context, lease understudy.Lease) (Version,
 		return Version{}, err
 	}
 	r := resp.(*kmsg.ApiVersionsResponse)
-	v := Version{Max: map[int16]int16{}, Guess: kversion.FromApiVersionsResponse(r).VersionGuess()}
+	v := Version{Max: map[int16]int16{}}
 	for _, k := range r.ApiKeys {
 		v.Max[k.ApiKey] = k.MaxVersion
 	}
+	v.Guess = c.release(v.Max, r)
 	return v, c.Refused("kafka.apiversions", "", r.ErrorCode, "")
+}
+
+// release guesses the release of a broker; it looks through all releases only when the abilities are not those of the
+// last answer.
+func (c *Cluster) release(most map[int16]int16, r *kmsg.ApiVersionsResponse) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen.Guess == "" || !maps.Equal(c.seen.Max, most) {
+		c.seen = Version{Guess: kversion.FromApiVersionsResponse(r).VersionGuess(), Max: most}
+	}
+	return c.seen.Guess
 }
 
 // knows says whether the cluster understands a request; the answer is asked for once.
