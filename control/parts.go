@@ -84,7 +84,7 @@ func assembled(ctx context.Context, j journal.Journal, e journal.Entry) ([]byte,
 		}
 		packed.Write(part.Value)
 	}
-	value, err := io.ReadAll(io.LimitReader(flate.NewReader(&packed), int64(p.Size)+1))
+	value, err := unpacked(&packed, p.Size)
 	if err != nil {
 		return nil, unreadable(e.Key, err)
 	}
@@ -92,6 +92,19 @@ func assembled(ctx context.Context, j journal.Journal, e journal.Entry) ([]byte,
 		return nil, unreadable(e.Key, errors.New("its parts do not make up what was written"))
 	}
 	return value, nil
+}
+
+// flateMost is how many times larger than itself a deflated stream can be, with something to spare.
+const flateMost = 1100
+
+// unpacked inflates a value, of which size bytes were written.
+func unpacked(packed *bytes.Buffer, size int) ([]byte, error) {
+	if size < 0 || size > packed.Len()*flateMost {
+		return nil, fmt.Errorf("%d bytes cannot be %d inflated", packed.Len(), size)
+	}
+	value := make([]byte, size)
+	_, err := io.ReadFull(flate.NewReader(packed), value)
+	return value, err
 }
 
 // get reads one entry whole.

@@ -69,15 +69,16 @@ var errCrash = errors.New("controltest: the process is dead")
 type Course struct {
 	// Around runs each of them: Bubble or Plain.
 	Around func(*testing.T, func(*testing.T))
-	// Stride is how many appends lie between two crashes, and Offset how many are left out at first.
+	// Stride is how many appends lie between two crashes, and Offset how many are left out at first. With stride 0 there
+	// is one place only, in the middle.
 	Stride, Offset int
 	// Width is how many appends are tried at the same time; 0 is one. Runs in a bubble go one by one.
 	Width int
 }
 
 // Sweep runs an order unbroken, and then again and again with the control plane killed just before, and just
-// after, its nth append to the journal, for every nth (or every stride-th, starting with the offset), each time
-// resumed on a copy of the journal. All runs must end alike. It returns how many crashes there were.
+// after, its nth append to the journal, for every nth (or every stride-th, starting with the offset; or the one in the
+// middle), each time resumed on a copy of the journal. All runs must end alike. It returns how many crashes there were.
 func Sweep(t *testing.T, c Course, estate func(t *testing.T) Estate) int {
 	t.Helper()
 	var want string
@@ -85,11 +86,17 @@ func Sweep(t *testing.T, c Course, estate func(t *testing.T) Estate) int {
 	c.Around(t, func(t *testing.T) {
 		want, appends, _ = once(t, estate(t), 0, false)
 	})
+	if c.Stride == 0 {
+		c.Stride, c.Offset = appends, appends/2
+	}
 	var crashes atomic.Int64
 	for n := 1 + c.Offset; !t.Failed(); {
+		if c.Stride > 1 && n > appends {
+			break // nothing would crash any more
+		}
 		var all sync.WaitGroup
 		var over atomic.Bool
-		// Beyond the unbroken run's appends one at a time is tried: movers append too, now and then one more.
+		// With every append, one at a time is tried beyond the unbroken run's: movers append too, now and then one more.
 		for range max(min(c.Width, (appends-n)/c.Stride+1), 1) {
 			at := n
 			all.Go(func() {

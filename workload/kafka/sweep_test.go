@@ -23,8 +23,8 @@ import (
 	"github.com/understudy-dr/understudy/workload/kafka"
 )
 
-// stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one. Its runs
-// wait for their movers most of the time, so width of them go at once.
+// stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one, 0 only at the one
+// in the middle. Its runs wait for their movers most of the time, so width of them go at once.
 var (
 	stride = flag.Int("stride", ordinary, "appends between two crashes of a sweep")
 	width  = flag.Int("width", 6, "crashes of a sweep that are tried at once")

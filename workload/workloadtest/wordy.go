@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -27,7 +28,7 @@ func Wordy(toy workload.Kind) workload.Kind {
 	open := toy.Open
 	toy.Open = func(ctx context.Context, s workload.Spec, o workload.Opening) (workload.Workload, error) {
 		w, err := open(ctx, s, o)
-		return wordy{w}, err
+		return wordy{w, &words{said: map[string]string{}}}, err
 	}
 	return toy
 }
@@ -40,12 +41,40 @@ func WordyEstate(w *World, home, second understudy.Site) (workload.Registry, wor
 	}
 }
 
-type wordy struct{ workload.Workload }
+type wordy struct {
+	workload.Workload
+	words *words
+}
+
+// words are the texts that a wordy workload says, by name; each is made once.
+type words struct {
+	mu   sync.Mutex
+	said map[string]string
+}
+
+// noise is text that does not compress and needs no escape, the same for the same name.
+func (w *words) noise(size int, name string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.said[name]; !ok {
+		w.said[name] = noise(size, name)
+	}
+	return w.said[name]
+}
+
+// detail is what is added to the receipt of a step.
+func (w *words) detail(step string) string {
+	return `"` + w.noise(wordyDetail, "detail "+step) + `"`
+}
+
+// keep is a document of a generation.
+func (w *words) keep(generation string, i int) string {
+	return fmt.Sprintf(`[%q,"%s"]`, generation, w.noise(wordyDoc, fmt.Sprint(generation, i)))
+}
 
 // says tells which steps are wordy.
 func says(k understudy.StepKind) bool { return k == "fence.close" || k == "enable" }
 
-// noise is text that does not compress, the same for the same name.
 func noise(size int, name string) string {
 	b := make([]byte, size*3/4)
 	// The reader of a seeded generator gives no errors.
@@ -57,7 +86,7 @@ func wordyName(i int) string { return fmt.Sprintf("wordy/%04d", i) }
 
 // Decide lets some steps carry more, and checks what it is told of earlier ones.
 func (w wordy) Decide(stage understudy.Stage, seen workload.Observation) ([]understudy.Step, error) {
-	if err := recalls(stage); err != nil {
+	if err := w.words.recalls(stage); err != nil {
 		return nil, err
 	}
 	steps, err := w.Workload.Decide(stage, seen)
@@ -65,43 +94,39 @@ func (w wordy) Decide(stage understudy.Stage, seen workload.Observation) ([]unde
 		if !says(steps[i].Kind) {
 			continue
 		}
-		more := fmt.Sprintf(`{"words":%q,`, noise(wordyDetail, "args "+steps[i].ID))
+		more := `{"words":"` + w.words.noise(wordyDetail, "args "+steps[i].ID) + `",`
 		steps[i].Args = append(json.RawMessage(more), bytes.TrimPrefix(steps[i].Args, []byte("{"))...)
 	}
 	return steps, err
 }
 
 // recalls checks memory and receipts.
-func recalls(stage understudy.Stage) error {
-	first := string(stage.Kept[wordyName(0)])
+func (w *words) recalls(stage understudy.Stage) error {
+	generation := spoken(stage.Kept[wordyName(0)])
 	for i := range wordyNames {
 		want := ""
-		if first != "" {
-			want = remembered(first, i)
+		if generation != "" {
+			want = w.keep(generation, i)
 		}
 		if string(stage.Kept[wordyName(i)]) != want {
 			return wrong("the memory is not what was kept: %s differs", wordyName(i))
 		}
 	}
 	for _, r := range stage.Receipts {
-		if says(r.Kind) && string(r.Detail) != fmt.Sprintf("%q", noise(wordyDetail, "detail "+r.Step)) {
+		if says(r.Kind) && string(r.Detail) != w.detail(r.Step) {
 			return wrong("the receipt of %s is not what was given", r.Step)
 		}
 	}
 	return nil
 }
 
-// remembered is the document at an index, of the same generation as the first one.
-func remembered(first string, i int) string {
+// spoken is the generation of a document that was kept; empty when it is none.
+func spoken(doc []byte) string {
 	var words [2]string
-	if err := json.Unmarshal([]byte(first), &words); err != nil {
+	if err := json.Unmarshal(doc, &words); err != nil {
 		return ""
 	}
-	return wordyKeep(words[0], i)
-}
-
-func wordyKeep(generation string, i int) string {
-	return fmt.Sprintf(`[%q,%q]`, generation, noise(wordyDoc, fmt.Sprint(generation, i)))
+	return words[0]
 }
 
 func wrong(format string, a ...any) error {
@@ -114,15 +139,15 @@ func (w wordy) Do(ctx context.Context, step understudy.Step, run understudy.Run)
 	if err != nil || !says(step.Kind) {
 		return r, err
 	}
-	if !bytes.Contains(step.Args, []byte(noise(wordyDetail, "args "+step.ID))) {
+	if !bytes.Contains(step.Args, []byte(w.words.noise(wordyDetail, "args "+step.ID))) {
 		return r, wrong("the step %s is not what was decided", step.ID)
 	}
 	if r.Keep == nil {
 		r.Keep = understudy.Keep{}
 	}
 	for i := range wordyNames {
-		r.Keep[wordyName(i)] = []byte(wordyKeep(string(run.Operation)+" "+step.ID, i))
+		r.Keep[wordyName(i)] = []byte(w.words.keep(string(run.Operation)+" "+step.ID, i))
 	}
-	r.Detail = json.RawMessage(fmt.Sprintf("%q", noise(wordyDetail, "detail "+step.ID)))
+	r.Detail = json.RawMessage(w.words.detail(step.ID))
 	return r, nil
 }
