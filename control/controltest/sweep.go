@@ -87,7 +87,7 @@ func Sweep(t *testing.T, c Course, estate func(t *testing.T) Estate) int {
 		want, appends, _ = once(t, estate(t), 0, false)
 	})
 	if c.Stride == 0 {
-		c.Stride, c.Offset = appends, appends/2
+		c.Stride, c.Offset = max(appends, 1), appends/2
 	}
 	var crashes atomic.Int64
 	for n := 1 + c.Offset; !t.Failed(); {

@@ -45,8 +45,6 @@ func position(t *testing.T, addr, group string, partition int32) kadm.Offset {
 
 func TestGroupsTakeOver(t *testing.T) { groupsTakeOver(t, simulated(t)) }
 
-func TestRealGroupsTakeOver(t *testing.T) { versions(t, groupsTakeOver) }
-
 // groupsTakeOver shows that positions are copied exactly at the cut, capped at the log's end, put right again
 // where a late mover changed them, and that a group which still reads the old side is named.
 func groupsTakeOver(t *testing.T, th theatre) {
@@ -83,8 +81,6 @@ func groupsTakeOver(t *testing.T, th theatre) {
 }
 
 func TestGroupsSurviveThePrimary(t *testing.T) { groupsSurviveThePrimary(t, simulated(t)) }
-
-func TestRealGroupsSurviveThePrimary(t *testing.T) { versions(t, groupsSurviveThePrimary) }
 
 // groupsSurviveThePrimary fails over while the primary is gone: nobody can ask it for positions, and yet members find
 // on the new side what they committed, without the mover's notes.

@@ -157,6 +157,7 @@ func stir(t *testing.T, addr string) {
 }
 
 func TestRealLateMover(t *testing.T) {
+	t.Parallel()
 	for _, v := range lab.Versions() {
 		t.Run(v, func(t *testing.T) {
 			t.Parallel() // they wait most of the time

@@ -70,8 +70,7 @@ func (h *house) named(name string) int {
 	return n
 }
 
-func TestStraysBelowTheCut(t *testing.T)     { straysBelowTheCut(t, simulated(t)) }
-func TestRealStraysBelowTheCut(t *testing.T) { versions(t, straysBelowTheCut) }
+func TestStraysBelowTheCut(t *testing.T) { straysBelowTheCut(t, simulated(t)) }
 
 // straysBelowTheCut lets a producer write into the topics that were made anew, before the link has copied anything
 // back: below the cut of the takeover. The next reprotect saves all of it before it makes them anew again.
@@ -95,8 +94,7 @@ func straysBelowTheCut(t *testing.T, th theatre) {
 	}
 }
 
-func TestStrayAfterTheLink(t *testing.T)     { strayAfterTheLink(t, simulated(t)) }
-func TestRealStrayAfterTheLink(t *testing.T) { versions(t, strayAfterTheLink) }
+func TestStrayAfterTheLink(t *testing.T) { strayAfterTheLink(t, simulated(t)) }
 
 // strayAfterTheLink writes one record behind what the reverse link copied: the ledger holds that one only.
 func strayAfterTheLink(t *testing.T, th theatre) {
@@ -147,8 +145,7 @@ func TestALogThatWasCutShort(t *testing.T) {
 	}
 }
 
-func TestReprotectWithoutATakeover(t *testing.T)     { reprotectWithoutATakeover(t, simulated(t)) }
-func TestRealReprotectWithoutATakeover(t *testing.T) { versions(t, reprotectWithoutATakeover) }
+func TestReprotectWithoutATakeover(t *testing.T) { reprotectWithoutATakeover(t, simulated(t)) }
 
 // reprotectWithoutATakeover does what US141 asks for when a stranger wrote into a secondary that never lost the role.
 func reprotectWithoutATakeover(t *testing.T, th theatre) {

@@ -154,8 +154,7 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-func TestUnprotectGivesATopicItsOwnSettingsBack(t *testing.T)     { ownSettings(t, simulated(t)) }
-func TestRealUnprotectGivesATopicItsOwnSettingsBack(t *testing.T) { versions(t, ownSettings) }
+func TestUnprotectGivesATopicItsOwnSettingsBack(t *testing.T) { ownSettings(t, simulated(t)) }
 
 // ownSettings protects onto an empty topic that was there before, with settings of its own.
 func ownSettings(t *testing.T, th theatre) {
@@ -185,8 +184,7 @@ func ownSettings(t *testing.T, th theatre) {
 	}
 }
 
-func TestRulesOfTheNewPrimary(t *testing.T)     { newRules(t, simulatedDenied(t)) }
-func TestRealRulesOfTheNewPrimary(t *testing.T) { authorized(t, newRules) }
+func TestRulesOfTheNewPrimary(t *testing.T) { newRules(t, simulatedDenied(t)) }
 
 // newRules grants two applications rights on the new primary only. The topic made anew on the old one has them too,
 // but nobody may write it by them while it is a secondary, and foreign rules there stay.

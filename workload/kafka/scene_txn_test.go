@@ -34,8 +34,6 @@ func openTransaction(t *testing.T, addr, id string) *kgo.Client {
 
 func TestFenceWaitsForTransactions(t *testing.T) { fenceWaitsForTransactions(t, simulated(t)) }
 
-func TestRealFenceWaitsForTransactions(t *testing.T) { versions(t, fenceWaitsForTransactions) }
-
 // fenceWaitsForTransactions closes a topic while a transaction is open: it ends in good order, and the commit
 // is in the log that is drained.
 func fenceWaitsForTransactions(t *testing.T, th theatre) {
@@ -81,6 +79,7 @@ func fenceWaitsForTransactions(t *testing.T, th theatre) {
 // TestRealFenceNamesHangingTransactions shows that a transaction which never ends stops the fence, by name, and
 // that the topics are not closed over it.
 func TestRealFenceNamesHangingTransactions(t *testing.T) {
+	t.Parallel()
 	b := lab.BootAll(t,
 		lab.Options{Version: lab.V44, Name: "east", Properties: map[string]string{"transaction.max.timeout.ms": "25000"}},
 		lab.Options{Version: lab.V44, Name: "west"})
@@ -169,8 +168,6 @@ func (h *heldTransaction) until(what string, ok func() bool) {
 }
 
 func TestFenceWaitsForAHeldPartition(t *testing.T) { fenceWaitsForAHeldPartition(t, simulated(t)) }
-
-func TestRealFenceWaitsForAHeldPartition(t *testing.T) { versions(t, fenceWaitsForAHeldPartition) }
 
 // fenceWaitsForAHeldPartition closes topics while a transaction has a partition of them without a record there: the
 // log does not show it, and yet the marker of its end needs room.

@@ -10,8 +10,7 @@ import (
 	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 )
 
-func TestZombieAfterTakeover(t *testing.T)     { zombieAfterTakeover(t, simulated(t)) }
-func TestRealZombieAfterTakeover(t *testing.T) { versions(t, zombieAfterTakeover) }
+func TestZombieAfterTakeover(t *testing.T) { zombieAfterTakeover(t, simulated(t)) }
 
 // zombieAfterTakeover lets the halted mover's next requests arrive after the takeover: its next batch in the
 // right sequence, one in a wrong sequence, and a marker. None of them may stay.

@@ -152,6 +152,7 @@ func TestTheMarkerIsSearchedFromTheEnd(t *testing.T) {
 // TestRealSecondHaltReadsLittle lets the halt be planned anew after somebody wrote above its marker on a log of
 // many batches: the marker stays the one that it was, and the log is not read again for it.
 func TestRealSecondHaltReadsLittle(t *testing.T) {
+	t.Parallel()
 	wan, err := proxy.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +162,7 @@ func TestRealSecondHaltReadsLittle(t *testing.T) {
 	th := theatre{at: endpoints{east: {Brokers: []string{b[0].Addr()}}, west: {Brokers: []string{b[1].WANAddr()}}}, east: b[0].Addr(), west: b[1].Addr()}
 	th.make(t)
 	const batches, size = 400, 32 << 10
-	app := client(t, th.east, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(size+1<<10))
+	app := client(t, th.east, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(size+1<<10), kgo.RecordDeliveryTimeout(time.Minute))
 	var rs []*kgo.Record
 	for range batches {
 		rs = append(rs, &kgo.Record{Topic: "orders", Partition: 0, Value: make([]byte, size)})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
@@ -437,8 +439,17 @@ func (th theatre) make(t *testing.T) {
 	t.Helper()
 	adm := kadm.NewClient(client(t, th.east))
 	for name, partitions := range map[string]int32{"orders": 2, "idle": 1} {
-		if _, err := adm.CreateTopic(t.Context(), partitions, 1, nil, name); err != nil {
-			t.Fatal(err)
-		}
+		var err error
+		eventually(t, "a topic can be made", func() bool {
+			// On a crowded machine a broker's heartbeat may be late, and then nobody can have a replica for a moment.
+			_, err = adm.CreateTopic(t.Context(), partitions, 1, nil, name)
+			return !errors.Is(err, kerr.InvalidReplicationFactor)
+		})
+		mustLoad(t, err)
 	}
+	// A broker answers before it serves what it has made.
+	eventually(t, "the topics are served", func() bool {
+		ends, err := adm.ListEndOffsets(t.Context(), "orders", "idle")
+		return err == nil && ends.Error() == nil && len(ends) == 2
+	})
 }

@@ -258,15 +258,18 @@ func TestCrashSweep(t *testing.T) {
 	}
 }
 
-// TestRealCrashSweepOfFailover is the same for the steps of a failover on real brokers.
+// TestRealCrashSweepOfFailover is the same for the steps of a failover on real brokers, which play one run after another.
 func TestRealCrashSweepOfFailover(t *testing.T) {
+	t.Parallel()
 	for _, s := range stories() {
 		if s.req.Verb != understudy.Failover {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, lab.V44, false, nil)
 			n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: 16, Offset: 3},
-				func(t *testing.T) controltest.Estate { return s.estate(t, real(t, lab.V44, false)) })
+				func(t *testing.T) controltest.Estate { return s.estate(t, p.theatre(t)) })
 			t.Logf("%d crashes", n)
 		})
 	}

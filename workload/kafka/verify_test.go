@@ -48,8 +48,6 @@ func say(t *testing.T, cl *kgo.Client, topic string, partition int32, value stri
 
 func TestVerify(t *testing.T) { verify(t, simulated(t)) }
 
-func TestRealVerify(t *testing.T) { versions(t, verify) }
-
 // verify walks through every outcome on a link that really copied.
 func verify(t *testing.T, th theatre) {
 	h := newHouse(t, th.at, topics())
