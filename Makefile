@@ -23,13 +23,15 @@ RACE ?= $(shell if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) e
 LIST := $(GO) list -e -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./...
 OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/) { print $$1 }')
 # The demo promises its story within seconds: it has the machine to itself. Of all others two run at a time, the longest
-# first: one mostly waits for its servers while another computes.
-LONGEST := ./workload/kafka ./control ./e2e ./filecopy/distcp ./wire/hdfs ./workload/kafka/internal/mirror
-REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./demo $(LONGEST))")
-TESTFLAGS := -json -count=1 $(RACE) $(if $(RUN),-run '$(RUN)')
-# The race detector makes the exploration of all states and the sweep of all crashes too slow to be whole: they run
-# once more without it.
-WHOLE := TestExploreEveryState|TestEveryGuardIsNeeded|TestCrashSweep
+# first: one mostly waits for its servers while another computes. Beside them goes what gains nothing by the race detector.
+LONGEST := ./workload/kafka ./filecopy/distcp ./control ./wire/hdfs ./workload/kafka/internal/mirror ./lab/kafka ./filecopy/hdfs
+REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./demo ./e2e $(LONGEST))")
+# The linters vet, and no test reads debugging information: without both, sixty binaries are made in less time.
+TESTFLAGS := -json -count=1 -vet=off -ldflags=-w $(if $(RUN),-run '$(RUN)')
+# The race detector makes the exploration of all states, the sweep of all crashes and large values too slow to be whole:
+# they run once more without it. The end-to-end tests run without it only: the product is a process of its own there, and
+# what they use of the lab has tests of its own.
+WHOLE := TestExploreEveryState|TestEveryGuardIsNeeded|TestPreemptionIsNeeded|TestCrashSweep|TestAsManyWorkloads|TestValuesLarger
 
 .PHONY: help build test unit e2e sweep bench demo lint cover fuzz generate clean
 
@@ -43,14 +45,19 @@ build: ## build the product and the lab into bin/
 test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	@$(if $(RACE),,echo "race detector off: no C compiler";) \
 	for tool in java mvn npm krb5kdc kinit; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
-	@{ failed=0; \
-	  $(GO) test $(TESTFLAGS) -timeout 10m ./demo || failed=1; \
-	  $(GO) test $(TESTFLAGS) -p 2 -timeout 30m $(LONGEST) $(REST) || failed=1; \
-	  $(if $(RACE),$(if $(RUN),,$(GO) test -json -count=1 -p 2 -parallel 6 -timeout 20m -run '$(WHOLE)' ./control ./workload/kafka || failed=1;)) \
+	@{ failed=0; plain=$$(mktemp); \
+	  $(GO) test $(TESTFLAGS) $(RACE) -timeout 10m ./demo || failed=1; \
+	  { failed=0; \
+	    $(GO) test $(TESTFLAGS) -timeout 30m ./e2e || failed=1; \
+	    $(if $(RACE),$(if $(RUN),,$(GO) test $(TESTFLAGS) -parallel 6 -timeout 20m -run '$(WHOLE)' ./control ./workload/kafka || failed=1;)) \
+	    exit $$failed; } >$$plain & \
+	  $(GO) test $(TESTFLAGS) $(RACE) -p 2 -timeout 30m $(LONGEST) $(REST) || failed=1; \
+	  wait $$! || failed=1; \
+	  cat $$plain; rm -f $$plain; \
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
 
 unit: ## the tests that need no server, without the race detector, in about a minute
-	@$(GO) test -json -short -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
+	@$(GO) test -json -short -vet=off -ldflags=-w -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
 
 e2e: ## the built binary against real clusters, one file per architecture
 	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...
