@@ -15,6 +15,10 @@ type assembly struct {
 	to   filecopy.Target
 }
 
+// holds says whether an entry is put together with the directory. Out of sight paths are longer: what is too deep for that is shown by itself, after
+// the rest.
+func (a *assembly) holds(p filecopy.Path) bool { return p.Below(a.root) && a.to.CheckName(p) == nil }
+
 // target gives the tree into which the present items go.
 func (p *publisher) target() filecopy.Target {
 	if p.whole != nil {
@@ -35,7 +39,7 @@ func (p *publisher) begin(ctx context.Context, it item) error {
 		return err
 	}
 	to, err := a.Assembly(p.ready.Lot)
-	if err != nil {
+	if err != nil || to.CheckName(it.Path) != nil {
 		return err
 	}
 	// The directories above are there for the path only; they go with the lot.

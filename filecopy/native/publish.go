@@ -228,7 +228,7 @@ func (p *publisher) walk(ctx context.Context) error {
 		if !ok {
 			return p.reveal(ctx, g)
 		}
-		if p.whole != nil && !it.Path.Below(p.whole.root) {
+		if p.whole != nil && !p.whole.holds(it.Path) {
 			if err := p.reveal(ctx, g); err != nil {
 				return err
 			}

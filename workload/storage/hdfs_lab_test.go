@@ -369,7 +369,7 @@ func (c *court) failsOver() {
 	c.puts(east, "lost", 3)
 	c.must(c.judge.Put(c.Context(), c.app(east), labhdfs.File{Path: root + "/first/d0/f0", Data: []byte("lost too")}))
 	c.must(c.clusters[east].Kill())
-	c.takesOver()
+	c.plane.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
 	c.puts(west, "new", 4)
 	c.must(c.judge.Remove(c.Context(), c.app(west), root+"/third/d0/f0"))
 	c.do(understudy.Commit, control.Committed)

@@ -52,9 +52,12 @@ final class Sessions {
     Configuration c = new HdfsConfiguration();
     properties.fields().forEachRemaining(p -> c.set(p.getKey(), p.getValue().asText()));
     c.setBoolean("fs.hdfs.impl.disable.cache", true);
-    // A NameNode that was killed and is back is asked again: what the caller wants to see is the cluster, not the connection.
-    c.setBoolean("dfs.client.retry.policy.enabled", true);
-    c.set("dfs.client.retry.policy.spec", "100,50,1000,120");
+    // A NameNode that was killed and is back is asked again: what the caller wants to see is the cluster, not the connection. Of a pair the other
+    // one is asked, which this patience would put off for minutes.
+    if (c.get("dfs.nameservices") == null) {
+      c.setBoolean("dfs.client.retry.policy.enabled", true);
+      c.set("dfs.client.retry.policy.spec", "100,50,1000,120");
+    }
     return c;
   }
 
