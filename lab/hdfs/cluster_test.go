@@ -154,9 +154,10 @@ func TestBadPropertyShowsTheLog(t *testing.T) {
 
 func TestWhatDoesNotFitTogether(t *testing.T) {
 	for want, o := range map[string]hdfs.Options{
-		"no directory":            {Name: "x"},
-		"protection needs":        {Dir: t.TempDir(), Protection: hdfs.Privacy},
-		"no pair of NameNodes wi": {Dir: t.TempDir(), HA: true, Kerberos: noRealm{}},
+		"no directory":     {Name: "x"},
+		"protection needs": {Dir: t.TempDir(), Protection: hdfs.Privacy},
+		// The realm gives no keys.
+		"none": {Dir: t.TempDir(), HA: true, Kerberos: noRealm{}},
 	} {
 		if _, err := hdfs.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", o, err)
