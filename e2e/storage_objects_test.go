@@ -180,7 +180,7 @@ func (g *objectLeg) mirrored() {
 	ctx := g.t.Context()
 	there := answer(g.store.list(ctx, g.key("")))(g.t)
 	for _, e := range g.dump(g.lake.east).Entries {
-		if e.Type != "Regular" {
+		if e.Type != hdfs.Regular {
 			continue
 		}
 		key := "prod" + e.Path
@@ -210,7 +210,7 @@ func (g *objectLeg) protect() {
 	}
 	g.mirrored()
 	g.shut()
-	if out := g.p.run("doctor", g.plan).stdout; !strings.Contains(out, "writes: fenced") || !strings.Contains(out, "/lake/prod#") {
+	if out := g.p.run("doctor", g.plan).stdout; !strings.Contains(out, `"writable": "fenced"`) || !strings.Contains(out, "/lake/prod#") {
 		g.t.Errorf("doctor says:\n%s", out)
 	}
 	g.p.run("verify", g.plan)
