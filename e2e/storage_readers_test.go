@@ -42,8 +42,15 @@ type watcher struct {
 	done   chan struct{}
 }
 
-// watch starts the reading; the files are there in the given version.
+// watch starts the reading of a cluster; the files are there in the given version.
 func (g *grove) watch(c *hdfs.Cluster, version int) *watcher {
+	return g.watchBy(version, func(ctx context.Context, name string) ([]byte, error) {
+		return g.judge.Read(ctx, c.Access(), g.root+"/"+name)
+	})
+}
+
+// watchBy does so by any client.
+func (g *grove) watchBy(version int, read func(ctx context.Context, name string) ([]byte, error)) *watcher {
 	ctx, cancel := context.WithCancel(g.t.Context())
 	w := &watcher{newest: version, fresh: make(chan int, 1000), stop: cancel, done: make(chan struct{})}
 	for i := range w.last {
@@ -53,7 +60,7 @@ func (g *grove) watch(c *hdfs.Cluster, version int) *watcher {
 		defer close(w.done)
 		for ctx.Err() == nil {
 			for i := range hotFiles {
-				b, err := g.judge.Read(ctx, c.Access(), g.root+"/"+hotName(i))
+				b, err := read(ctx, hotName(i))
 				if ctx.Err() != nil {
 					return
 				}

@@ -21,6 +21,7 @@ func TestStorage(t *testing.T) {
 	}{
 		{"standby secondary", standbySecondary},
 		{"on-demand secondary", onDemandSecondary},
+		{"object stores as secondaries", objectSecondaries},
 		{"a pair of NameNodes with Kerberos", securePair},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, l) })

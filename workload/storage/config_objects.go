@@ -21,7 +21,7 @@ type S3 struct {
 	Secret understudy.SecretName `yaml:"secret" json:"secret" doc:"the secret with understudy's own keys, as ACCESS:SECRET or ACCESS:SECRET:TOKEN"`
 	CA     understudy.SecretName `yaml:"ca,omitempty" json:"ca,omitempty" doc:"the secret with the certificates that sign the server's, in PEM; left out, the system's"`
 	// Fence says whether the bucket's policy may be used. It has no default.
-	Fence     string        `yaml:"fence" json:"fence" enum:"policy,none" doc:"policy: a statement in the bucket's policy denies ordinary writers while the side is closed; none: nothing keeps them out, and a switchover away from here stops at its fence"`
+	Fence     string        `yaml:"fence" json:"fence" enum:"policy,none" doc:"policy: a statement in the bucket's policy denies ordinary writers while the side is closed; none: nothing keeps them out, and a switchover away from here is refused"`
 	Principal string        `yaml:"principal,omitempty" json:"principal,omitempty" doc:"the ARN of understudy's own user or role, which the statement lets pass; left out where no policy binds its keys"`
 	Writer    *ObjectWriter `yaml:"writer" json:"writer,omitempty" doc:"an ordinary writer, with whose keys the refused write of a fence is tried"`
 	ReadBack  bool          `yaml:"readBack,omitempty" json:"readBack,omitempty" doc:"the server computes no CRC32C: what is staged is read back"`
@@ -36,7 +36,7 @@ type Blob struct {
 	Prefix    string `yaml:"prefix,omitempty" json:"prefix,omitempty" doc:"what stands before the trees' paths, such as lake/prod"`
 	// Secret names the account's key.
 	Secret   understudy.SecretName `yaml:"secret" json:"secret" doc:"the secret with a key of the account, in base64"`
-	Policies []string              `yaml:"policies,omitempty" json:"policies,omitempty" doc:"the container's stored access policies by which ordinary writers write; closing leaves them reading only, in the whole container. Without any nothing keeps writers out, and a switchover away from here stops at its fence"`
+	Policies []string              `yaml:"policies,omitempty" json:"policies,omitempty" doc:"the container's stored access policies by which ordinary writers write; closing leaves them reading only, in the whole container. Without any nothing keeps writers out, and a switchover away from here is refused"`
 	Writer   *ObjectWriter         `yaml:"writer" json:"writer,omitempty" doc:"an ordinary writer's shared access signature, which names one of the policies; the refused write of a fence is tried with it"`
 }
 

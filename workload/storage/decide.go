@@ -204,7 +204,7 @@ func (p *plan) close(s understudy.Site) {
 			before[t.Path] = t.Root
 		}
 	}
-	p.add(stepClose, understudy.Idempotent, s, "close the roots to ordinary users", stepArgs{}, before)
+	p.add(stepClose, understudy.Idempotent, s, p.closing(s), stepArgs{}, before)
 }
 
 // fence closes a site and proves it; a site that does not answer gets no steps.

@@ -14,6 +14,7 @@ func (p *plan) takeover() {
 	switch p.stage.Name {
 	case understudy.StageCheck:
 		p.checkSource()
+		p.checkFence()
 	case understudy.StageProvision:
 		p.checkTarget()
 	case understudy.StageFence:

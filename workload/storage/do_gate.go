@@ -39,6 +39,25 @@ func (p *plan) name(sites ...understudy.Site) {
 	}
 }
 
+// checkFence refuses to take a side over that answers and whose fence could never be proved, before anything is changed.
+func (p *plan) checkFence() {
+	for _, t := range p.facts.Sites[p.stage.Old].Trees {
+		if summary, fix := unfenced(t.Root); summary != "" {
+			p.refuse(p.w.refuse("US731", p.stage.Old, t.Path, summary, fix))
+		}
+	}
+}
+
+// closing says what the step that closes a site does there.
+func (p *plan) closing(s understudy.Site) string {
+	for _, t := range p.facts.Sites[s].Trees {
+		if t.Root.Gate.State == place.GateNone {
+			return "leave the trees unguarded (F0): " + t.Root.Gate.Means
+		}
+	}
+	return "close the roots to ordinary users"
+}
+
 // proveUnwritten shows of a side that nothing kept writers out of that it holds what its link published, and nothing else. It completes the proof
 // when every tree does.
 func (j *job) proveUnwritten(ctx context.Context, p *understudy.Proof) error {

@@ -91,7 +91,7 @@ func unfenced(root image) (summary, fix string) {
 		return "", ""
 	case root.Gate.State == place.GateNone:
 		return "nothing keeps ordinary writers out here (F0): " + root.Gate.Means,
-			"name the store's means in the site file; else a switchover away from here stops at its fence, and foreign writes to a secondary show as drift"
+			"name the store's means in the site file; without it a switchover away from here is refused, and foreign writes to a secondary show as drift"
 	}
 	return "the fence here cannot be proved: the site file names no ordinary writer", "name the secret with a writer's credential under writer"
 }

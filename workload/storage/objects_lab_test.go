@@ -358,6 +358,8 @@ func unguarded(t *testing.T, p *objectPair) {
 	if !warned || !found || obs.Sites[west].Writable != "unguarded" {
 		t.Errorf("warned %v, found %v: %+v", warned, found, obs.Sites[west])
 	}
+	_, err = p.stage(w, understudy.Switchover, understudy.StageCheck, kept)
+	wants(t, "US731", err)
 	all, err := p.does(w, understudy.Duty, understudy.StageFence, kept)
 	must(t, err)
 	if proof := all[len(all)-1].Proofs[0]; proof.Complete || proof.Level != understudy.F0 || len(proof.Missing) != 2 {
