@@ -31,7 +31,6 @@ func (r *trial) makes(path, content string) {
 // alike lets our own client compare both trees by path, kind, length, mode, owner and time, and gives their number.
 func (r *trial) alike() int {
 	r.Helper()
-	both := map[string]string{}
 	n := 0
 	look := func(s *site, root string) map[string]string {
 		seen := map[string]string{}
@@ -43,7 +42,7 @@ func (r *trial) alike() int {
 		}))
 		return seen
 	}
-	both = look(r.west, r.to)
+	both := look(r.west, r.to)
 	for p, want := range look(r.east, r.from) {
 		n++
 		if both[p] != want {
