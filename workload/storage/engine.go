@@ -65,8 +65,9 @@ func (p *plan) engine() *engineArgs {
 			return &engineArgs{Wanted: understudy.Native, Why: err.Summary}
 		}
 		return &engineArgs{Wanted: wanted}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // stages says in a step's summary who does it.
