@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-dr/understudy/lab/hdfs"
 )
 
-// TestStorage tells the stories of the article's storage architectures on two real HDFS clusters. They run one after
+// TestStorage tells the stories of the article's storage architectures, and of their engines, on two real HDFS clusters. They run one after
 // the other on the same servers, each with a tree, a plan and a control plane of its own.
 func TestStorage(t *testing.T) {
 	l := openLake(t)
@@ -22,6 +22,7 @@ func TestStorage(t *testing.T) {
 		{"standby secondary", standbySecondary},
 		{"on-demand secondary", onDemandSecondary},
 		{"object stores as secondaries", objectSecondaries},
+		{"distcp on yarn", distcpOnYARN},
 		{"a pair of NameNodes with Kerberos", securePair},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, l) })

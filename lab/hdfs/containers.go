@@ -5,10 +5,40 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
+
+// Containers gives the process ids of an application's Java processes whose command line holds a word, such as MRAppMaster or
+// YarnChild, lowest first.
+func (y *YARN) Containers(application, word string) ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		// A process that ends meanwhile is none.
+		cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
+		if err != nil || !strings.HasPrefix(cwd, y.opts.Dir+string(filepath.Separator)) || !strings.Contains(cwd, application) {
+			continue
+		}
+		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
+		raw, err2 := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		line := strings.ReplaceAll(string(raw), "\x00", " ")
+		if errors.Join(err, err2) == nil && filepath.Base(exe) == "java" && strings.Contains(line, word) {
+			all = append(all, pid)
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
 
 // killContainers ends what the NodeManager has started: each container leads a session of its own, which no kill
 // of the NodeManager reaches. The NodeManager keeps their process ids in files; one that has been given to

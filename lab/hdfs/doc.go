@@ -1,6 +1,6 @@
 // Package hdfs runs Apache Hadoop for tests, demonstrations and benchmarks: HDFS clusters on loopback, plain, as
-// a pair of NameNodes or with Kerberos, YARN on top of one, and Hadoop's own Java client as the judge of what
-// a cluster holds. It must not know the product, nor any Go client of HDFS.
+// a pair of NameNodes or with Kerberos, YARN on top of one, with one or two ResourceManagers, and Hadoop's own Java client
+// as the judge of what a cluster holds. It must not know the product, nor any Go client of HDFS.
 //
 //	c, err := hdfs.Start(ctx, hdfs.Options{Name: "east", Dir: dir})  // NameNode and two DataNodes in one JVM
 //	c := hdfs.Boot(t, hdfs.Options{Name: "east"})                    // in tests

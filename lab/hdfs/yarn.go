@@ -30,9 +30,13 @@ type YARNOptions struct {
 	Dir string
 	// Properties override those of yarn-site and mapred-site, by name.
 	Properties map[string]string
+	// HA starts a pair of ResourceManagers with a common memory of what runs. The first one is active.
+	HA bool
+	// Kerberos starts nothing but a ResourceManager that wants it; it has no cluster and runs no jobs.
+	Kerberos Realm
 	// MemoryMB is what the NodeManager gives to containers; 3072 when 0.
 	MemoryMB int
-	// Optimise lets the daemons use their optimising compiler: for benchmarks. Containers always do.
+	// Optimise lets daemons and containers use their optimising compiler: for benchmarks.
 	Optimise bool
 }
 
@@ -45,6 +49,8 @@ type YARN struct {
 	cluster *Cluster
 	kept    *lab.Ports
 	nodes   []*Node
+	// active is the ResourceManager that was made active last.
+	active int
 }
 
 // yarnPorts are the places of YARN's ports among the reserved ones.
@@ -61,8 +67,13 @@ const (
 	hsRPC
 	hsAdmin
 	hsWeb
-	yarnPorts
+	// The second ResourceManager's are as far from the first one's as this.
+	secondManager
+	yarnPorts = secondManager + 5
 )
+
+// javaOptions is where every Java looks for options.
+const javaOptions = "JAVA_TOOL_OPTIONS"
 
 // FetchYARN brings YARN's jars into the cache.
 func FetchYARN(ctx context.Context) error {
@@ -88,13 +99,16 @@ func yarnInstalled(ctx context.Context) (install, string, error) {
 	return in, jars, err
 }
 
-// StartYARN starts YARN on a plain cluster and returns when it takes jobs. Close it before the cluster.
+// StartYARN starts YARN on a plain cluster and returns when it takes jobs. Close it before the cluster. With Kerberos the cluster is nil.
 func StartYARN(ctx context.Context, c *Cluster, o YARNOptions) (*YARN, error) {
 	if o.Dir == "" {
 		return nil, errors.New("yarn: no directory given")
 	}
-	if c.opts.Kerberos != nil {
-		return nil, errors.New("the lab has no YARN with Kerberos")
+	switch {
+	case o.Kerberos != nil && (c != nil || o.HA):
+		return nil, errors.New("with Kerberos the lab has a ResourceManager alone")
+	case o.Kerberos == nil && c.opts.Kerberos != nil:
+		return nil, errors.New("the lab has no YARN with Kerberos that runs jobs")
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -110,7 +124,14 @@ func StartYARN(ctx context.Context, c *Cluster, o YARNOptions) (*YARN, error) {
 		return nil, err
 	}
 	y := &YARN{in: in, jars: jars, opts: o, cluster: c, kept: kept}
-	y.nodes = []*Node{y.node("rm", "rm"), y.node("nm", "nm", "hs")}
+	switch {
+	case o.Kerberos != nil:
+		y.nodes = []*Node{y.node("rm", "rm")}
+	case o.HA:
+		y.nodes = []*Node{y.node("rm1", "rm"), y.node("rm2", "rm"), y.node("nm", "nm", "hs")}
+	default:
+		y.nodes = []*Node{y.node("rm", "rm"), y.node("nm", "nm", "hs")}
+	}
 	if err := y.start(ctx); err != nil {
 		return nil, errors.Join(err, y.Close())
 	}
@@ -138,14 +159,30 @@ func BootYARN(t lab.Test, c *Cluster, o YARNOptions) *YARN {
 // node is the JVM for some of YARN's daemons, not yet started.
 func (y *YARN) node(name string, daemons ...string) *Node {
 	n := &Node{name: name, log: filepath.Join(y.opts.Dir, name+".log"), serving: y.serving}
+	if y.opts.HA && daemons[0] == "rm" {
+		// It comes back on standby, and serves when it is made active.
+		n.serving = func(context.Context) error { return nil }
+	}
 	n.command = func(bool) (lab.Command, error) {
 		if err := y.configure(); err != nil {
 			return lab.Command{}, err
 		}
-		args := append(y.in.args(jvm{heapMB: 256, optimise: y.opts.Optimise}, y.ConfDir()), yarnClass)
+		j := jvm{heapMB: 256, optimise: y.opts.Optimise}
+		if y.opts.HA && daemons[0] == "rm" {
+			j.more = append(j.more, "-Dlab.rm="+name, "-Dlab.active="+y.activeDir())
+		}
+		if k := y.opts.Kerberos; k != nil {
+			j.more = append(j.more, "-Djava.security.krb5.conf="+k.Config())
+		}
+		args := append(y.in.args(j, y.ConfDir()), yarnClass)
+		env := []string{"HADOOP_USER_NAME=" + Superuser, "JAVA_HOME=" + y.in.jdk.Home}
+		if !y.opts.Optimise {
+			// Containers live for seconds: compiling well costs them more than it gives.
+			env = append(env, javaOptions+"=-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData")
+		}
 		return lab.Command{
 			Name: "yarn " + name, Path: y.in.jdk.Java(), Args: append(args, daemons...),
-			Env: []string{"HADOOP_USER_NAME=" + Superuser, "JAVA_HOME=" + y.in.jdk.Home}, Dir: y.opts.Dir, Log: n.log,
+			Env: env, Dir: y.opts.Dir, Log: n.log,
 		}, nil
 	}
 	return n
@@ -156,23 +193,31 @@ func (y *YARN) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	var group errgroup.Group
-	for _, n := range y.nodes {
-		group.Go(func() error { return n.start(ctx, false) })
+	for i, n := range y.nodes {
+		group.Go(func() error {
+			err := n.start(ctx, false)
+			if err == nil && y.opts.HA && i == 0 {
+				// The NodeManager does not come up before one is active.
+				err = y.Activate(ctx, 0)
+			}
+			return err
+		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := group.Wait(); err != nil || y.opts.Kerberos != nil {
 		return err
 	}
 	return y.serving(ctx)
 }
 
-// serving waits until the ResourceManager has a NodeManager.
+// serving waits until the active ResourceManager has a NodeManager.
 func (y *YARN) serving(ctx context.Context) error {
-	return poll(ctx, y.nodes[0], func() string {
-		bean, err := JMX(ctx, y.HTTP(), "Hadoop:service=ResourceManager,name=ClusterMetrics")
+	active := y.active
+	return poll(ctx, y.nodes[active], func() string {
+		bean, err := JMX(ctx, y.HTTPs()[active], "Hadoop:service=ResourceManager,name=ClusterMetrics")
 		if err != nil {
 			return err.Error()
 		}
-		if live, ok := bean["NumActiveNMs"].(float64); y.nodes[1].awake() && (!ok || live < 1) {
+		if live, ok := bean["NumActiveNMs"].(float64); y.NodeManager().awake() && (!ok || live < 1) {
 			return "no NodeManager"
 		}
 		return ""
@@ -182,7 +227,15 @@ func (y *YARN) serving(ctx context.Context) error {
 // configure writes the configuration of daemons and jobs.
 func (y *YARN) configure() error {
 	core, site := make(map[string]string), y.Properties()
-	maps.Copy(core, y.cluster.Properties())
+	if y.opts.Kerberos != nil {
+		secure, err := y.secure()
+		if err != nil {
+			return err
+		}
+		maps.Copy(core, secure)
+	} else {
+		maps.Copy(core, y.cluster.Properties())
+	}
 	if err := writeSite(y.ConfDir(), core); err != nil {
 		return err
 	}
@@ -210,15 +263,49 @@ func (y *YARN) port(which int) string { return lab.Loopback(y.kept.Numbers[which
 // HTTP is the host:port of the ResourceManager's REST API.
 func (y *YARN) HTTP() string { return y.port(rmWeb) }
 
+// HTTPs are those of all ResourceManagers, in their order.
+func (y *YARN) HTTPs() []string {
+	if y.opts.HA {
+		return []string{y.HTTP(), y.port(secondManager + rmWeb)}
+	}
+	return []string{y.HTTP()}
+}
+
+// activeDir has a file for each ResourceManager of a pair that is to be active.
+func (y *YARN) activeDir() string { return filepath.Join(y.opts.Dir, "active") }
+
+// Activate makes one of a pair of ResourceManagers active, which is not active yet, and returns when it takes requests. The other one must
+// be dead.
+func (y *YARN) Activate(ctx context.Context, which int) error {
+	n := y.nodes[which]
+	if err := os.RemoveAll(y.activeDir()); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(y.activeDir(), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(y.activeDir(), n.Name()), nil, 0o600); err != nil {
+		return err
+	}
+	y.active = which
+	return n.said(ctx, "ACTIVE")
+}
+
+// Forget removes what a pair of ResourceManagers remembers together of what runs.
+func (y *YARN) Forget() error { return os.RemoveAll(filepath.Join(y.opts.Dir, "memory")) }
+
+// Manager is the JVM of one ResourceManager of a pair.
+func (y *YARN) Manager(which int) *Node { return y.nodes[which] }
+
 // HistoryHTTP is the host:port of the history server's REST API.
 func (y *YARN) HistoryHTTP() string { return y.port(hsWeb) }
 
-// ResourceManager is the JVM of the ResourceManager.
+// ResourceManager is the JVM of the ResourceManager, or of the first one of a pair.
 func (y *YARN) ResourceManager() *Node { return y.nodes[0] }
 
 // NodeManager is the JVM of the NodeManager and the history server; its containers are no children of it in the
 // sense of a kill.
-func (y *YARN) NodeManager() *Node { return y.nodes[1] }
+func (y *YARN) NodeManager() *Node { return y.nodes[len(y.nodes)-1] }
 
 // Close kills both JVMs and what they run, and gives their ports back. The directory stays.
 func (y *YARN) Close() error {

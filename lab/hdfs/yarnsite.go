@@ -3,6 +3,7 @@ package hdfs
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 )
 
@@ -40,6 +41,12 @@ func (y *YARN) Properties() map[string]string {
 		"mapreduce.jobhistory.move.interval-ms":      "1000",
 		"mapreduce.jobhistory.done-dir":              "/tmp/hadoop-yarn/done",
 		"mapreduce.jobhistory.intermediate-done-dir": "/tmp/hadoop-yarn/done_intermediate",
+		// Nobody waits for a heartbeat of a second, nor half a minute for a ResourceManager that comes back.
+		"yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "100",
+		"yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms":   "100",
+		"yarn.resourcemanager.connect.retry-interval.ms":          "500",
+		// Containers take the options of Java from the NodeManager.
+		"yarn.nodemanager.env-whitelist": "JAVA_HOME,PATH,LANG,TZ,HADOOP_COMMON_HOME,HADOOP_HDFS_HOME,HADOOP_CONF_DIR,HADOOP_YARN_HOME,HADOOP_HOME," + javaOptions,
 		// What outlives a lab that was killed gives up within a minute.
 		"yarn.resourcemanager.connect.max-wait.ms":                    "60000",
 		"yarn.app.mapreduce.am.scheduler.connection.wait.interval-ms": "60000",
@@ -50,24 +57,77 @@ func (y *YARN) Properties() map[string]string {
 		// The disk of a developer's machine is fuller than a data centre's.
 		"yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99",
 	})
+	if y.opts.HA {
+		maps.Copy(p, map[string]string{
+			"yarn.resourcemanager.ha.enabled":                    "true",
+			"yarn.resourcemanager.ha.automatic-failover.enabled": "false",
+			"yarn.resourcemanager.ha.rm-ids":                     "rm1,rm2",
+			"yarn.resourcemanager.cluster-id":                    "lab",
+			"yarn.resourcemanager.recovery.enabled":              "true",
+			"yarn.resourcemanager.store.class":                   "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore",
+			"yarn.resourcemanager.fs.state-store.uri":            "file://" + filepath.Join(y.opts.Dir, "memory"),
+			"yarn.client.failover-sleep-base-ms":                 "200",
+			"yarn.client.failover-sleep-max-ms":                  "1000",
+			// What runs is given time to say so again before something else is started.
+			"yarn.resourcemanager.work-preserving-recovery.scheduling-wait-ms": "2000",
+		})
+	}
 	maps.Copy(p, y.opts.Properties)
 	return p
 }
 
+// secure are the properties of a ResourceManager that wants Kerberos of everybody, browsers included.
+func (y *YARN) secure() (map[string]string, error) {
+	k := y.opts.Kerberos
+	manager, err := k.Keytab("rm/localhost")
+	if err != nil {
+		return nil, err
+	}
+	web, err := k.Keytab("HTTP/localhost")
+	if err != nil {
+		return nil, err
+	}
+	secret := filepath.Join(y.opts.Dir, "signature")
+	if err := os.WriteFile(secret, []byte("signature of the lab"), 0o600); err != nil {
+		return nil, err
+	}
+	http := "HTTP/localhost@" + k.Name()
+	return map[string]string{
+		"fs.defaultFS":                                     "file:///",
+		"hadoop.security.authentication":                   "kerberos",
+		"hadoop.http.filter.initializers":                  "org.apache.hadoop.security.AuthenticationFilterInitializer",
+		"hadoop.http.authentication.type":                  "kerberos",
+		"hadoop.http.authentication.kerberos.principal":    http,
+		"hadoop.http.authentication.kerberos.keytab":       web,
+		"hadoop.http.authentication.signature.secret.file": secret,
+		"yarn.resourcemanager.principal":                   "rm/localhost@" + k.Name(),
+		"yarn.resourcemanager.keytab":                      manager,
+		"yarn.resourcemanager.webapp.spnego-principal":     http,
+		"yarn.resourcemanager.webapp.spnego-keytab-file":   web,
+	}, nil
+}
+
 // addresses are where the daemons listen.
 func (y *YARN) addresses() map[string]string {
-	return map[string]string{
-		"yarn.resourcemanager.address":                  y.port(rmClient),
-		"yarn.resourcemanager.scheduler.address":        y.port(rmScheduler),
-		"yarn.resourcemanager.resource-tracker.address": y.port(rmTracker),
-		"yarn.resourcemanager.admin.address":            y.port(rmAdmin),
-		"yarn.resourcemanager.webapp.address":           y.port(rmWeb),
-		"yarn.nodemanager.address":                      y.port(nmRPC),
-		"yarn.nodemanager.localizer.address":            y.port(nmLocalizer),
-		"yarn.nodemanager.webapp.address":               y.port(nmWeb),
-		"mapreduce.shuffle.port":                        fmt.Sprint(y.kept.Numbers[nmShuffle]),
-		"mapreduce.jobhistory.address":                  y.port(hsRPC),
-		"mapreduce.jobhistory.admin.address":            y.port(hsAdmin),
-		"mapreduce.jobhistory.webapp.address":           y.port(hsWeb),
+	p := map[string]string{
+		"yarn.nodemanager.address":            y.port(nmRPC),
+		"yarn.nodemanager.localizer.address":  y.port(nmLocalizer),
+		"yarn.nodemanager.webapp.address":     y.port(nmWeb),
+		"mapreduce.shuffle.port":              fmt.Sprint(y.kept.Numbers[nmShuffle]),
+		"mapreduce.jobhistory.address":        y.port(hsRPC),
+		"mapreduce.jobhistory.admin.address":  y.port(hsAdmin),
+		"mapreduce.jobhistory.webapp.address": y.port(hsWeb),
 	}
+	managers := map[string]int{"": 0}
+	if y.opts.HA {
+		managers = map[string]int{".rm1": 0, ".rm2": secondManager}
+	}
+	for id, at := range managers {
+		p["yarn.resourcemanager.address"+id] = y.port(at + rmClient)
+		p["yarn.resourcemanager.scheduler.address"+id] = y.port(at + rmScheduler)
+		p["yarn.resourcemanager.resource-tracker.address"+id] = y.port(at + rmTracker)
+		p["yarn.resourcemanager.admin.address"+id] = y.port(at + rmAdmin)
+		p["yarn.resourcemanager.webapp.address"+id] = y.port(at + rmWeb)
+	}
+	return p
 }

@@ -89,12 +89,17 @@ func (c *court) halts() {
 func (c *court) late(stop string, do func(filecopy.Target) error) (before, after labhdfs.Tree, err error) {
 	c.Helper()
 	const root = "/late/tree"
-	_ = c.judge.Remove(c.Context(), c.as(west), "/late")
-	c.must(c.judge.Put(c.Context(), c.as(west), labhdfs.File{Path: root + "/d/a", Data: []byte("old")}))
+	_ = c.judge.Remove(c.Context(), c.as(east), "/late")
+	c.must(c.judge.Put(c.Context(), c.as(east), labhdfs.File{Path: root + "/d/a", Data: []byte("old")}))
 	s := &sleeper{reached: make(chan struct{}), wake: make(chan struct{})}
-	awake := place.HDFS(place.HDFSConfig{Login: place.Login{User: labhdfs.Superuser}, Options: wire.Options{NameNodes: c.clusters[west].Addrs()}})
+	// East signs its calls only: west's are not to be read on the wire.
+	kerberos := c.kerberos()
+	kerberos.DataProtection = wire.Integrity
+	config := place.HDFSConfig{Login: place.Login{Kerberos: kerberos, Keytab: us}, Secret: c.secret, Options: wire.Options{NameNodes: c.clusters[east].Addrs()}}
+	awake := place.HDFS(config)
 	defer awake.Close()
-	sleepy := place.HDFS(place.HDFSConfig{Login: place.Login{User: labhdfs.Superuser}, Options: wire.Options{NameNodes: c.clusters[west].Addrs(), Dial: s.dial}})
+	config.Options.Dial = s.dial
+	sleepy := place.HDFS(config)
 	defer sleepy.Close()
 	store, err := sleepy.Tree(root).Store(c.Context(), "e1", false)
 	c.must(err)
@@ -110,16 +115,16 @@ func (c *court) late(stop string, do func(filecopy.Target) error) (before, after
 		c.Fatalf("it never sent %s: %v", stop, err)
 	}
 	c.must(awake.Tree(root).Bar(c.Context(), "e1", "halted-e1"))
-	c.must(c.judge.Put(c.Context(), c.as(west), labhdfs.File{Path: root + "/d/a", Data: []byte("the users' own")}))
+	c.must(c.judge.Put(c.Context(), c.as(east), labhdfs.File{Path: root + "/d/a", Data: []byte("the users' own")}))
 	mode, then := 0o750, time.Now().Add(-time.Hour).UnixMilli()
-	c.must(c.judge.Set(c.Context(), c.as(west), root+"/d", labhdfs.Attributes{Mode: &mode, MTime: &then}))
-	before, err = c.judge.Dump(c.Context(), c.as(west), root)
+	c.must(c.judge.Set(c.Context(), c.as(east), root+"/d", labhdfs.Attributes{Mode: &mode, MTime: &then}))
+	before, err = c.judge.Dump(c.Context(), c.as(east), root)
 	c.must(err)
 	// An answer about the folder is older than it may be.
 	<-time.After(300 * time.Millisecond)
 	close(s.wake)
 	done := <-result
-	after, err = c.judge.Dump(c.Context(), c.as(west), root)
+	after, err = c.judge.Dump(c.Context(), c.as(east), root)
 	c.must(err)
 	return before, after, done
 }
@@ -148,7 +153,7 @@ func (c *court) sweeps() {
 
 // quotas sets some above the root at west, and asks the doctor.
 func (c *court) quotas() {
-	client, err := wire.Dial(c.Context(), wire.Options{NameNodes: c.clusters[west].Addrs(), User: labhdfs.Superuser})
+	client, err := wire.Dial(c.Context(), wire.Options{NameNodes: c.clusters[west].Addrs(), Kerberos: c.kerberos()})
 	c.must(err)
 	defer client.Close()
 	u, err := client.QuotaUsage(c.Context(), "/data")
