@@ -126,6 +126,9 @@ func valueName(t reflect.Type, enum []string) string {
 		}
 		return "text"
 	default:
+		if _, own := textual(reflect.New(t).Elem()); own {
+			return "text"
+		}
 		return "number"
 	}
 }
