@@ -232,7 +232,9 @@ func (y *YARN) configure() error {
 		if err != nil {
 			return err
 		}
+		// What Hadoop says by default of YARN's own properties goes before core-site.
 		maps.Copy(core, secure)
+		maps.Copy(site, secure)
 	} else {
 		maps.Copy(core, y.cluster.Properties())
 	}
