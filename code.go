@@ -19,7 +19,7 @@ type Explanation struct {
 
 // Codes lists every explanation, by code.
 func Codes() []Explanation {
-	all := slices.Concat(generalCodes(), kafkaCodes(), controlCodes(), journalCodes(), specCodes(), apiCodes(), demoCodes(), storageCodes(), storageWorkloadCodes(), objectCodes(), offloadCodes())
+	all := slices.Concat(generalCodes(), kafkaCodes(), controlCodes(), journalCodes(), specCodes(), apiCodes(), demoCodes(), storageCodes(), storageWorkloadCodes(), objectCodes(), adlsCodes(), offloadCodes())
 	slices.SortFunc(all, func(a, b Explanation) int {
 		if a.Code < b.Code {
 			return -1

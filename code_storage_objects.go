@@ -1,6 +1,6 @@
 package understudy
 
-// objectCodes are about stores of objects that hold trees of files: US630 to US659.
+// objectCodes are about stores of objects that hold trees of files: US630 to US639.
 func objectCodes() []Explanation {
 	return []Explanation{
 		{"US630", "A key is no path", "The bucket holds an object below the root of the tree whose key cannot be the path of a file: it has an empty element or '..', ends with a slash, is not UTF-8, holds a control character, or names a file and a directory at once. Nothing is left out in silence, so the listing stopped and nothing was changed at the target. Rename or remove the object. Empty objects that other programs make as marks of directories can be left out by saying so in the store's settings."},

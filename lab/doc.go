@@ -8,6 +8,7 @@
 //	lab/kerberos  a key distribution centre
 //	lab/versitygw an S3 server, Versity S3 Gateway 1.8.0, built from its Go module
 //	lab/azurite   Azurite 3.37.0, Microsoft's emulator of Azure Blob Storage, with its own Node, from the npm registry
+//	lab/adls      a small server of ours for the DFS endpoint of ADLS Gen2, and Hadoop's ABFS driver 3.4.1 as its judge
 //	lab/etcd      etcd, in this process or in one of its own that can be killed and paused
 //	lab/proxy     a TCP path between two sites that can be delayed, narrowed, frozen and cut
 //

@@ -8,17 +8,21 @@ import (
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/filesystem"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/adls"
 	"github.com/understudy-dr/understudy/filecopy/blob"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	"github.com/understudy-dr/understudy/filecopy/s3"
+	labadls "github.com/understudy-dr/understudy/lab/adls"
 	"github.com/understudy-dr/understudy/lab/azurite"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/lab/versitygw"
 )
 
-// journey is a tree of HDFS on its way to a store of objects and home again, with Hadoop's own client as the judge of both ends.
+// journey is a tree of HDFS on its way to a store in the cloud and home again, with Hadoop's own client as the judge of both ends.
 type journey struct {
 	*testing.T
 	judge      *labhdfs.Client
@@ -133,11 +137,40 @@ func blobs(t *testing.T) filecopy.Target {
 	return s
 }
 
-// TestHomeFromObjects sends a tree to S3 and to Blob Storage, and home, and finds it as it was: bytes, owners, groups, modes, times, lists,
+// directories makes a tree in ADLS, on our own server.
+func directories(t *testing.T) filecopy.Target {
+	t.Helper()
+	server := labadls.Host(t, labadls.Config{})
+	key, err := azdatalake.NewSharedKeyCredential(labadls.AccountName, labadls.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := filesystem.NewClientWithSharedKeyCredential(server.Endpoint()+"/lake", key, nil)
+	if err == nil {
+		_, err = client.Create(t.Context(), nil)
+	}
+	var s *adls.Store
+	if err == nil {
+		keys := adls.Keys{Account: labadls.AccountName, Key: labadls.Key()}
+		s, err = adls.New(adls.Config{
+			URL: server.Endpoint(), Keys: func(context.Context) (adls.Keys, error) { return keys, nil },
+			FileSystem: "lake", Root: "data/tree", PartSize: 4 << 20,
+		})
+	}
+	if err == nil {
+		err = s.MakeDirectory(t.Context(), filecopy.Entry{Kind: filecopy.Directory, Attributes: filecopy.Attributes{Mode: 0o755}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestHomeFromClouds sends a tree to S3, Blob Storage and ADLS, and home, and finds it as it was: bytes, owners, groups, modes, times, lists,
 // extended attributes, policies, and empty directories; then once more after changes at both ends.
-func TestHomeFromObjects(t *testing.T) {
+func TestHomeFromClouds(t *testing.T) {
 	s, judge := sites(t, "east")[0], judge(t)
-	for name, objects := range map[string]func(*testing.T) filecopy.Target{"S3": bucket, "Blob": blobs} {
+	for name, objects := range map[string]func(*testing.T) filecopy.Target{"S3": bucket, "Blob": blobs, "ADLS": directories} {
 		t.Run(name, func(t *testing.T) {
 			j := newJourney(t, s, judge, objects(t))
 			j.fill()
@@ -167,10 +200,11 @@ func (j *journey) changes() {
 	}
 }
 
-// madeAway makes a file among the objects, in a directory that nobody made, and brings it home.
+// madeAway makes a file in the cloud, where there are directories in one of its own, and brings it home.
 func (j *journey) madeAway() {
 	j.Helper()
-	e := filecopy.Entry{Path: "made/away", Kind: filecopy.File, Size: 9}
+	e := filecopy.Entry{Path: "made/away", Kind: filecopy.File, Size: 9, Attributes: filecopy.Attributes{Mode: 0o644}}
+	j.must(j.out.Target.MakeDirectory(j.Context(), filecopy.Entry{Path: "made", Kind: filecopy.Directory, Attributes: filecopy.Attributes{Mode: 0o755}}))
 	h, err := j.out.Target.Begin(j.Context(), "other", e)
 	j.must(err)
 	j.must(j.out.Target.Write(j.Context(), h, filecopy.Part{Size: e.Size}, strings.NewReader("from away")))

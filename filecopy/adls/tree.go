@@ -1,0 +1,246 @@
+package adls
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/directory"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+const (
+	// maxTwins is how many things of one path one quarantine may hold.
+	maxTwins = 1000
+	// keepPart is how much of a kept object is sent at once, and temporary how its name begins until it is whole.
+	keepPart  = 4 << 20
+	temporary = ".keep-"
+)
+
+// mkdir makes a directory with those above it; one that is there is left as it is, and gives ErrChanged.
+func (s *Store) mkdir(ctx context.Context, name string, mode uint32) error {
+	c, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	permissions, umask := fmt.Sprintf("%04o", mode&(bitsMask|stickyBit)), "0000"
+	_, err = c.NewDirectoryClient(name).Create(ctx, &directory.CreateOptions{Permissions: &permissions, Umask: &umask, AccessConditions: unless()})
+	return tell(err)
+}
+
+// enter makes the mover's own directory, which is nobody else's business.
+func (s *Store) enter(ctx context.Context) error {
+	if s.private.Load() {
+		return nil
+	}
+	if err := s.mkdir(ctx, s.area, 0o700); err != nil && !errors.Is(err, filecopy.ErrChanged) {
+		return err
+	}
+	s.private.Store(true)
+	return nil
+}
+
+// MakeDirectory makes a directory with its attributes, or sets them. The root of a file system is always there.
+func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
+	if s.name(e.Path) == "" {
+		return s.SetAttributes(ctx, e.Path, e.Attributes, filecopy.AllFields)
+	}
+	err := s.mkdir(ctx, s.name(e.Path), e.Mode)
+	if err == nil {
+		return s.dress(ctx, s.name(e.Path), e.Attributes, e.Mode&stickyBit != 0)
+	}
+	if !errors.Is(err, filecopy.ErrChanged) {
+		return err
+	}
+	now, herr := s.head(ctx, s.name(e.Path), "")
+	if herr != nil || !now.dir {
+		return errors.Join(fmt.Errorf("%w: %q is no directory", filecopy.ErrChanged, string(e.Path)), herr)
+	}
+	return s.SetAttributes(ctx, e.Path, e.Attributes, filecopy.AllFields)
+}
+
+// MakeLink does nothing: the manifest keeps links.
+func (s *Store) MakeLink(context.Context, filecopy.Entry) error { return nil }
+
+// Move renames an entry to a free place. When an answer was lost, the second try finds its own work there.
+func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
+	_, err := s.rename(ctx, s.name(from), s.name(to), true)
+	if errors.Is(err, filecopy.ErrChanged) {
+		if _, herr := s.head(ctx, s.name(from), ""); errors.Is(herr, filecopy.ErrNotFound) {
+			return herr
+		}
+	}
+	return err
+}
+
+// Retire renames an entry into the quarantine.
+func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) error {
+	if err := safe(quarantine); err != nil {
+		return err
+	}
+	if p == "" || p.Check() != nil {
+		return fmt.Errorf("%w: %q cannot be retired", filecopy.ErrName, string(p))
+	}
+	if _, err := s.head(ctx, s.name(p), ""); err != nil {
+		return absentIsFine(err)
+	}
+	to := s.place(quarantineDir, quarantine, string(p))
+	err := s.enter(ctx)
+	if err == nil {
+		err = s.mkdir(ctx, path.Dir(to), 0o700)
+	}
+	if err != nil && !errors.Is(err, filecopy.ErrChanged) {
+		return err
+	}
+	for twin := range maxTwins {
+		free := to
+		if twin > 0 {
+			free = fmt.Sprintf("%s.%d", to, twin)
+		}
+		_, err := s.rename(ctx, s.name(p), free, true)
+		if errors.Is(err, filecopy.ErrNotFound) {
+			// What was to be retired is gone, or the place for it is not there.
+			if _, herr := s.head(ctx, s.name(p), ""); herr != nil {
+				return absentIsFine(herr)
+			}
+			return err
+		}
+		if !errors.Is(err, filecopy.ErrChanged) {
+			return err
+		}
+	}
+	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, string(p))
+}
+
+// Quarantines lists the quarantines, and removes old ones.
+func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]filecopy.Quarantine, error) {
+	var names []string
+	err := s.each(ctx, s.place(quarantineDir), false, func(h held) error {
+		names = append(names, path.Base(h.name))
+		return nil
+	})
+	if err != nil {
+		return nil, absentIsFine(err)
+	}
+	var all []filecopy.Quarantine
+	for _, name := range names {
+		made, err := filecopy.QuarantineMade(name)
+		if err != nil || removeBefore.IsZero() || !made.Before(removeBefore) {
+			all = append(all, filecopy.Quarantine{Name: name, Made: made})
+			continue
+		}
+		if err := s.removeAll(ctx, s.place(quarantineDir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// removeAll removes a directory with all below it, for good.
+func (s *Store) removeAll(ctx context.Context, name string) error {
+	c, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.NewDirectoryClient(name).Delete(ctx, nil)
+	return absentIsFine(err)
+}
+
+// Keep writes an object beside its name, and renames it there.
+func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
+	if err := safe(name); err != nil {
+		return err
+	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	to := s.place(keptDir, name)
+	from := path.Join(path.Dir(to), temporary+path.Base(to))
+	f, err := s.file(ctx, from)
+	if err != nil {
+		return err
+	}
+	permissions, umask := "0600", "0000"
+	if _, err := f.Create(ctx, &file.CreateOptions{Permissions: &permissions, Umask: &umask}); err != nil {
+		return tell(err)
+	}
+	etag, err := s.fill(ctx, from, r)
+	if err != nil {
+		return err
+	}
+	_, err = s.rename(ctx, from, to, false)
+	if errors.Is(err, filecopy.ErrNotFound) {
+		// The answer to a rename that was done may have been lost; a rename keeps the ETag.
+		if now, herr := s.head(ctx, to, ""); herr == nil && now.etag == etag {
+			return nil
+		}
+	}
+	return err
+}
+
+// fill appends all, a piece at a time, and gives the ETag after the last.
+func (s *Store) fill(ctx context.Context, name string, r io.Reader) (string, error) {
+	at, etag := int64(0), ""
+	for {
+		var piece bytes.Buffer
+		n, err := io.Copy(&piece, io.LimitReader(r, keepPart))
+		if err != nil || n == 0 {
+			return etag, err
+		}
+		if etag, err = s.append(ctx, name, at, piece.Bytes()); err != nil {
+			return "", err
+		}
+		at += n
+	}
+}
+
+// Kept reads an object.
+func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
+	if err := safe(name); err != nil {
+		return nil, err
+	}
+	now, err := s.head(ctx, s.place(keptDir, name), "")
+	if err != nil {
+		return nil, err
+	}
+	return s.rest(now.name, now.etag, 0, now.size).Begin(ctx, nil), nil
+}
+
+// KeptNames lists the objects. Only the directory that the prefix names is walked.
+func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) {
+	from, root := s.place(keptDir), s.place(keptDir)+"/"
+	if i := strings.LastIndexByte(prefix, '/'); i > 0 {
+		from = s.place(keptDir, prefix[:i])
+	}
+	var names []string
+	err := s.each(ctx, from, true, func(h held) error {
+		name := strings.TrimPrefix(h.name, root)
+		if !h.dir && strings.HasPrefix(name, prefix) && !strings.HasPrefix(path.Base(name), temporary) {
+			names = append(names, name)
+		}
+		return nil
+	})
+	slices.Sort(names)
+	return names, absentIsFine(err)
+}
+
+// Forget removes an object.
+func (s *Store) Forget(ctx context.Context, name string) error {
+	if err := safe(name); err != nil {
+		return err
+	}
+	f, err := s.file(ctx, s.place(keptDir, name))
+	if err != nil {
+		return err
+	}
+	_, err = f.Delete(ctx, nil)
+	return absentIsFine(err)
+}
