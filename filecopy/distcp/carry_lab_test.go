@@ -86,8 +86,9 @@ func TestKilledBetweenSteps(t *testing.T) {
 	c.clean()
 }
 
-// TestDropped gives up a set while its job runs: the job is killed, and nothing of it stays. Another engine may not go on.
-func TestDropped(t *testing.T) {
+// TestTakenOver ends the process while its job runs, and has another member go on, which has no plan of the set: it finds the job at the
+// target, kills it and begins another one, and nothing of the first stays. Another engine may not go on.
+func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	c := open(t, true)
 	c.put(tree()...)
@@ -113,14 +114,11 @@ func TestDropped(t *testing.T) {
 			t.Errorf("error = %v, want US668", err)
 		}
 	}
-	c.must(m.Drop(t.Context(), c.job))
+	c.job.Limits, c.hook, c.data = filecopy.Limits{}, nil, t.TempDir()
+	c.run()
 	apps := c.apps()
-	if len(apps) != 1 || apps[0].State != yarn.StateKilled {
+	if len(apps) != 2 || apps[0].State != yarn.StateKilled || !apps[1].Succeeded() || !strings.HasSuffix(apps[1].Name, "attempt 1") {
 		t.Errorf("applications = %+v", apps)
 	}
 	c.clean()
-	if _, err := m.Run(t.Context(), other, nil); err != nil {
-		t.Fatal(err)
-	}
-	c.same()
 }

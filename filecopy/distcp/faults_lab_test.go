@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,30 +39,24 @@ func TestFaultsOfTheCluster(t *testing.T) {
 		c.put(labhdfs.File{Path: fmt.Sprintf("f%d", i), Size: 5 << 19, Seed: int64(i), BlockSize: 1 << 20})
 	}
 	c.slowly(1 << 20)
-	victim, done := "", []string{}
+	victim, done := 0, []string{}
 	faults := []struct {
 		name  string
 		ready func(id string) bool
 		do    func(id string) error
 	}{
 		{"map", func(id string) bool { return len(c.containers(id, "YarnChild")) == 2 }, func(id string) error {
-			pids := slices.Sorted(maps.Keys(c.containers(id, "YarnChild")))
-			return syscall.Kill(pids[0], syscall.SIGKILL)
+			return syscall.Kill(c.containers(id, "YarnChild")[0], syscall.SIGKILL)
 		}},
 		// The second attempt of a task has a number of its own.
 		{"DataNode", func(id string) bool { return len(c.containers(id, "_1 ")) > 0 }, func(string) error { return c.sites[1].DataNode(2).Kill() }},
 		{"application master", func(id string) bool { return len(c.containers(id, "MRAppMaster")) == 1 }, func(id string) error {
-			for pid := range c.containers(id, "MRAppMaster") {
-				victim = fmt.Sprint(pid)
-				return syscall.Kill(pid, syscall.SIGKILL)
-			}
-			return errors.New("there is no application master")
+			victim = c.containers(id, "MRAppMaster")[0]
+			return syscall.Kill(victim, syscall.SIGKILL)
 		}},
 		{"none", func(id string) bool {
-			for pid := range c.containers(id, "MRAppMaster") {
-				return fmt.Sprint(pid) != victim
-			}
-			return false
+			masters := c.containers(id, "MRAppMaster")
+			return len(masters) == 1 && masters[0] != victim
 		}, func(string) error { return nil }},
 	}
 	c.hook = func(point string) error {
@@ -154,24 +146,41 @@ func TestWhatIsWrongIsFoundBeforeItIsPublished(t *testing.T) {
 	c.clean()
 }
 
-// TestResourceManagerForgets restarts a ResourceManager that keeps no state while the job runs: it is submitted again, under the same id.
-func TestResourceManagerForgets(t *testing.T) {
+// TestResourceManagersFailOver kills the active one of a pair of ResourceManagers while a job runs. The other one takes over, which the
+// job survives; and then the first one again, but with all forgotten that they knew together: then the job is submitted again, under the
+// same id.
+func TestResourceManagersFailOver(t *testing.T) {
 	c := open(t, true)
 	c.put(tree()...)
 	points := map[string]int{}
-	c.hook = func(point string) error {
-		points[point]++
-		if point != "followed" || points[point] > 1 {
-			return nil
+	over := func(to int, between func() error) func(string) error {
+		clear(points)
+		done := false
+		return func(point string) error {
+			points[point]++
+			if point != "followed" || done || len(c.containers(c.application(), "MRAppMaster")) == 0 {
+				return nil
+			}
+			done = true
+			return errors.Join(c.yarn.Manager(1-to).Kill(), between(), c.yarn.Activate(t.Context(), to))
 		}
-		rm := c.yarn.ResourceManager()
-		return errors.Join(rm.Kill(), rm.Restart(t.Context()))
 	}
+	c.slowly(2 << 20)
+	c.hook = over(1, func() error { return nil })
 	c.run()
-	if points["granted"] != 1 || points["submitted"] != 2 || c.last().Missed != 0 || len(c.apps()) != 1 {
-		t.Errorf("the points were %v, progress = %+v", points, c.last())
+	if points["granted"] != 1 || points["submitted"] != 1 || c.last().Missed != 0 || len(c.apps()) != 1 {
+		t.Errorf("after the failover the points were %v, progress = %+v", points, c.last())
 	}
 	c.clean()
+	c.put(labhdfs.File{Path: "big", Size: 2 << 20, Seed: 9})
+	c.hook = over(0, func() error { return errors.Join(c.yarn.Forget(), c.yarn.Manager(0).Restart(t.Context())) })
+	c.run()
+	if points["granted"] != 1 || points["submitted"] != 2 || c.last().Missed != 0 || len(c.apps()) != 1 {
+		t.Errorf("after the loss of memory the points were %v, progress = %+v, applications %+v", points, c.last(), c.apps())
+	}
+	c.clean()
+	// The pair is whole again for others.
+	c.must(c.yarn.Manager(1).Restart(t.Context()))
 }
 
 // TestKilledByAPerson kills the application behind our back: it is not started again by itself, and is when it is asked for.

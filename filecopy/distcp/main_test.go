@@ -76,10 +76,10 @@ func (r *rig) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if r.yarn, err = labhdfs.StartYARN(ctx, r.sites[1], labhdfs.YARNOptions{Dir: filepath.Join(r.dir, "yarn")}); err != nil {
+	if r.yarn, err = labhdfs.StartYARN(ctx, r.sites[1], labhdfs.YARNOptions{Dir: filepath.Join(r.dir, "yarn"), HA: true}); err != nil {
 		return err
 	}
-	r.client, err = yarn.New(yarn.Options{ResourceManagers: []string{r.yarn.HTTP()}, History: r.yarn.HistoryHTTP(), User: labhdfs.Superuser})
+	r.client, err = yarn.New(yarn.Options{ResourceManagers: r.yarn.HTTPs(), History: r.yarn.HistoryHTTP(), User: labhdfs.Superuser})
 	return err
 }
 
@@ -261,27 +261,11 @@ func (c *court) clean() {
 	}
 }
 
-// containers gives the Java processes of an application whose command line holds a word, by process id.
-func (c *court) containers(application, word string) map[int]string {
-	all := map[int]string{}
-	entries, err := os.ReadDir("/proc")
+// containers gives the Java processes of an application whose command line holds a word.
+func (c *court) containers(application, word string) []int {
+	c.Helper()
+	all, err := c.yarn.Containers(application, word)
 	c.must(err)
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
-		if err != nil || !strings.HasPrefix(cwd, c.dir) || !strings.Contains(cwd, application) {
-			continue
-		}
-		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-		raw, err2 := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		line := strings.ReplaceAll(string(raw), "\x00", " ")
-		if errors.Join(err, err2) == nil && filepath.Base(exe) == "java" && strings.Contains(line, word) {
-			all[pid] = line
-		}
-	}
 	return all
 }
 
