@@ -54,7 +54,7 @@ func (c *Client) SetQuota(ctx context.Context, dir string, names, space int64) e
 	return c.do(ctx, "setQuota", dir, proto.Message(nil).String(1, dir).Int(2, names).Int(3, space))
 }
 
-// QuotaUsage is the quota of a folder and how much of it is used, without a walk at the server.
+// QuotaUsage is the quota of a folder and how much of it is used. The server has the answer at hand where a quota is set, and else counts all that lies below.
 type QuotaUsage struct {
 	// Names and SpaceConsumed are used of Quota and SpaceQuota; -1 is no quota.
 	Names, Quota, SpaceConsumed, SpaceQuota int64
