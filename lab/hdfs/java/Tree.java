@@ -2,7 +2,9 @@ package understudy.lab.hdfs;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.FileNotFoundException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -49,14 +51,25 @@ final class Tree {
     }
   }
 
-  private void walk(String path, HdfsFileStatus status) throws Exception {
-    found.add(() -> {
-      request.reply("entry", entry(path, status));
-      return null;
-    });
-    if (!status.isDirectory()) {
-      return;
+  private record Place(String path, HdfsFileStatus status) {}
+
+  // A tree may be a thousand levels deep: no recursion.
+  private void walk(String root, HdfsFileStatus top) throws Exception {
+    Deque<Place> open = new ArrayDeque<>();
+    open.push(new Place(root, top));
+    while (!open.isEmpty()) {
+      Place at = open.pop();
+      found.add(() -> {
+        request.reply("entry", entry(at.path(), at.status()));
+        return null;
+      });
+      if (at.status().isDirectory()) {
+        children(at.path(), open);
+      }
     }
+  }
+
+  private void children(String path, Deque<Place> open) throws Exception {
     byte[] after = HdfsFileStatus.EMPTY_NAME;
     DirectoryListing page;
     do {
@@ -66,7 +79,7 @@ final class Tree {
       }
       for (HdfsFileStatus child : page.getPartialListing()) {
         String name = DFSUtilClient.bytes2String(child.getLocalNameInBytes());
-        walk(path.equals("/") ? "/" + name : path + "/" + name, child);
+        open.push(new Place(path.equals("/") ? "/" + name : path + "/" + name, child));
       }
       after = page.getLastName();
     } while (page.hasMore());

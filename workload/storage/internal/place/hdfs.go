@@ -317,13 +317,19 @@ func (t hdfsTree) Try(ctx context.Context, who Who) error {
 		return err
 	}
 	name := t.root + "/" + probe()
-	if err := create(ctx, c, name); err != nil {
-		return tell(err)
-	}
-	if c, err = t.site.client(ctx, false); err != nil {
+	if err = tell(create(ctx, c, name)); err != nil && ctx.Err() == nil {
 		return err
 	}
-	return tell(c.Delete(ctx, name, false))
+	return errors.Join(err, tidy(ctx, func(ctx context.Context) error {
+		c, err := t.site.client(ctx, false)
+		if err != nil {
+			return err
+		}
+		if err = c.Delete(ctx, name, false); hdfs.IsNotFound(err) {
+			return nil
+		}
+		return tell(err)
+	}))
 }
 
 // Snapshottable says whether the root is.

@@ -414,10 +414,10 @@ func (t objectTree) Try(ctx context.Context, who Who) error {
 	} else {
 		err = sh.Put(ctx, key, nil, true)
 	}
-	if err == nil {
-		err = sh.Remove(ctx, key)
+	if err = tellObject(err); err != nil && ctx.Err() == nil {
+		return err
 	}
-	return tellObject(err)
+	return errors.Join(err, tidy(ctx, func(ctx context.Context) error { return tellObject(sh.Remove(ctx, key)) }))
 }
 
 // Rules says how the tree stands.

@@ -194,3 +194,13 @@ func FolderOf(tree string) string { return folderOf(tree) }
 func folderOf(root string) string {
 	return path.Join(path.Dir(root), "."+path.Base(root)+".understudy")
 }
+
+// tidyTime is how long Try takes at most to remove what it made.
+const tidyTime = 10 * time.Second
+
+// tidy removes what Try made, or may have made, also when its step is being given up: nobody would look for it later.
+func tidy(ctx context.Context, remove func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+	defer cancel()
+	return remove(ctx)
+}
