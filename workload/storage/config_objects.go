@@ -64,7 +64,7 @@ func (w *ObjectWriter) secret() string {
 	return string(w.Secret)
 }
 
-// plainBucket is what names of buckets and containers look like.
+// plainBucket is what names of buckets, containers and file systems look like.
 var plainBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // plainPrefix says whether a prefix has plain elements only.
@@ -80,7 +80,7 @@ func webAddress(text string, withPath bool) bool {
 }
 
 func (e *S3) validate() []workload.FieldError {
-	out := validateObjects(e.Bucket, "bucket", e.Prefix)
+	out := validateObjects(e.Bucket, "bucket", "bucket", e.Prefix)
 	if e.URL != "" && !webAddress(e.URL, false) {
 		out = append(out, invalid("url", fmt.Sprintf("%q is not the URL of a server", e.URL), "write it as https://s3.eu-west-1.amazonaws.com, without the bucket"))
 	}
@@ -91,7 +91,7 @@ func (e *S3) validate() []workload.FieldError {
 }
 
 func (e *Blob) validate() []workload.FieldError {
-	out := validateObjects(e.Container, "container", e.Prefix)
+	out := validateObjects(e.Container, "container", "container", e.Prefix)
 	if e.URL != "" && !webAddress(e.URL, true) {
 		out = append(out, invalid("url", fmt.Sprintf("%q is not the URL of an account", e.URL), "write it as https://ACCOUNT.blob.core.windows.net"))
 	}
@@ -102,7 +102,7 @@ func (e *Blob) validate() []workload.FieldError {
 }
 
 func (e *ADLS) validate() []workload.FieldError {
-	out := validateObjects(e.FileSystem, "fileSystem", e.Prefix)
+	out := validateObjects(e.FileSystem, "fileSystem", "file system", e.Prefix)
 	if e.URL != "" && (!webAddress(e.URL, true) || strings.Contains(e.URL, blobHost)) {
 		out = append(out, invalid("url", fmt.Sprintf("%q is not the URL of an account's DFS endpoint", e.URL), "write it as https://ACCOUNT.dfs.core.windows.net"))
 	}
@@ -112,11 +112,11 @@ func (e *ADLS) validate() []workload.FieldError {
 // blobHost is in the host of an account's other endpoint, which knows no directories.
 const blobHost = ".blob."
 
-// validateObjects checks what buckets and containers have in common; values that are missing have errors of their own.
-func validateObjects(name, key, prefix string) []workload.FieldError {
+// validateObjects checks what buckets, containers and file systems have in common; values that are missing have errors of their own.
+func validateObjects(name, key, what, prefix string) []workload.FieldError {
 	var out []workload.FieldError
 	if name != "" && !plainBucket.MatchString(name) {
-		out = append(out, invalid(key, fmt.Sprintf("%q is not the name of a %s", name, key), "names have 3 to 63 small letters, digits, dots and hyphens"))
+		out = append(out, invalid(key, fmt.Sprintf("%q is not the name of a %s", name, what), "names have 3 to 63 small letters, digits, dots and hyphens"))
 	}
 	if !plainPrefix(prefix) {
 		out = append(out, invalid("prefix", fmt.Sprintf("%q is not a plain prefix", prefix), "write it as lake/prod, without a slash at either end"))
