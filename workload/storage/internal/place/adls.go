@@ -209,8 +209,13 @@ func (t adlsTree) Try(ctx context.Context, who Who) error {
 
 // Rules says that nothing closes the tree.
 func (t adlsTree) Rules(context.Context) (Standing, error) {
-	return Standing{State: GateNone, Means: "keys of the account and signatures pass owners, modes and lists, and of the users of Entra ID, whom these bind, " +
-		"understudy has no credential with which a refused write could be proved"}, nil
+	return Standing{
+		State: GateNone,
+		Means: "keys of the account and signatures pass owners, modes and lists, and of the users of Entra ID, whom these bind, " +
+			"understudy has no credential with which a refused write could be proved",
+		Fix: "a switchover away from here is refused, and foreign writes to a secondary show as drift; to leave this side, take the account out of all writers' " +
+			"reach, for instance by renewing its keys, and fail over",
+	}, nil
 }
 
 // Shut has nothing to do.
