@@ -54,7 +54,7 @@ func (g *objectLeg) flee() {
 	}
 	g.store.lose()
 	g.p.report("failover", g.plan, "--confirm", g.plan, "--accept-fence", "FA", "--as", "ada", "--max-loss", "10m")
-	if now := g.rootOf(g.lake.east); !strings.HasPrefix(now, appUser+" 0750") || !strings.Contains(now, "user:"+guestUser+":r-x") {
+	if now := g.rootOf(g.lake.east); !strings.HasPrefix(now, appUser+" 0751") || !strings.Contains(now, "user:"+guestUser+":r-x") {
 		t.Errorf("the root at home is %s", now)
 	}
 	if d := g.keep.Diff(g.kept(), 20); d != nil {
@@ -63,4 +63,10 @@ func (g *objectLeg) flee() {
 	g.puts(g.lake.east, g.file("home/h", 999, 11))
 	g.p.report("commit", g.plan)
 	g.store.back()
+	if e := g.p.refused(5, "reprotect", g.plan, "--confirm", g.plan); e.Code != "US221" {
+		t.Errorf("a reprotect into the %s, which may have writers: %+v", g.name, e)
+	}
+	if _, v := g.p.status(g.plan); v.Current != nil {
+		g.p.run("abort", v.Current.ID)
+	}
 }
