@@ -174,5 +174,8 @@ func (s *Store) SetAttributes(ctx context.Context, p filecopy.Path, a filecopy.A
 	if want.Mode == now.Mode && slices.Equal(want.ACL, now.ACL) && (!s.fields.Has(filecopy.FieldOwner) || want.Owner == now.Owner && want.Group == now.Group) {
 		return nil
 	}
+	if err := s.unbarred(ctx); err != nil {
+		return err
+	}
 	return s.dress(ctx, s.name(p), want, (want.Mode|now.Mode)&stickyBit != 0)
 }

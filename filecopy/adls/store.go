@@ -89,6 +89,8 @@ type Store struct {
 	staged sync.Map
 	// private says that the mover's own directory was made.
 	private atomic.Bool
+	// asked is when the area was last asked for and was no file.
+	asked atomic.Pointer[time.Time]
 
 	mu     sync.Mutex
 	client *filesystem.Client

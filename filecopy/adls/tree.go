@@ -23,7 +23,29 @@ const (
 	// keepPart is how much of a kept object is sent at once, and temporary how its name begins until it is whole.
 	keepPart  = 4 << 20
 	temporary = ".keep-"
+	// privateMode is that of the mover's own directories.
+	privateMode = 0o700
+	// unbarredFor is how long an answer about the area holds: much less than any lease, and long enough to cost next to nothing.
+	unbarredFor = 200 * time.Millisecond
 )
+
+// unbarred refuses a call that changes the tree in place when a file stands where the area was. Such a call is tied to the area by nothing
+// else: the service has no condition on another path. The moment that counts is the one before the question was sent.
+func (s *Store) unbarred(ctx context.Context) error {
+	now := time.Now()
+	if last := s.asked.Load(); last != nil && now.Sub(*last) < unbarredFor {
+		return ctx.Err()
+	}
+	area, err := s.head(ctx, s.area, "")
+	if err == nil && !area.dir {
+		return fmt.Errorf("%w: a file stands where the mover's area was", filecopy.ErrChanged)
+	}
+	if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
+		return err
+	}
+	s.asked.Store(&now)
+	return nil
+}
 
 // mkdir makes a directory with those above it; one that is there is left as it is, and gives ErrChanged.
 func (s *Store) mkdir(ctx context.Context, name string, mode uint32) error {
@@ -36,13 +58,19 @@ func (s *Store) mkdir(ctx context.Context, name string, mode uint32) error {
 	return tell(err)
 }
 
-// enter makes the mover's own directory, which is nobody else's business.
+// enter makes the mover's own directory, which is nobody else's business, nor is the one above it unless the tree lies there too.
 func (s *Store) enter(ctx context.Context) error {
 	if s.private.Load() {
 		return nil
 	}
-	if err := s.mkdir(ctx, s.area, 0o700); err != nil && !errors.Is(err, filecopy.ErrChanged) {
-		return err
+	own := []string{s.area}
+	if above := path.Dir(s.area); above != "." && !filecopy.Path(s.root).Below(filecopy.Path(above)) {
+		own = []string{above, s.area}
+	}
+	for _, dir := range own {
+		if err := s.mkdir(ctx, dir, privateMode); err != nil && !errors.Is(err, filecopy.ErrChanged) {
+			return err
+		}
 	}
 	s.private.Store(true)
 	return nil
@@ -53,8 +81,14 @@ func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
 	if s.name(e.Path) == "" {
 		return s.SetAttributes(ctx, e.Path, e.Attributes, filecopy.AllFields)
 	}
+	if err := s.unbarred(ctx); err != nil {
+		return err
+	}
 	err := s.mkdir(ctx, s.name(e.Path), e.Mode)
 	if err == nil {
+		if err := s.unbarred(ctx); err != nil {
+			return err
+		}
 		return s.dress(ctx, s.name(e.Path), e.Attributes, e.Mode&stickyBit != 0)
 	}
 	if !errors.Is(err, filecopy.ErrChanged) {
@@ -72,6 +106,9 @@ func (s *Store) MakeLink(context.Context, filecopy.Entry) error { return nil }
 
 // Move renames an entry to a free place. When an answer was lost, the second try finds its own work there.
 func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
+	if err := s.unbarred(ctx); err != nil {
+		return err
+	}
 	_, err := s.rename(ctx, s.name(from), s.name(to), true)
 	if errors.Is(err, filecopy.ErrChanged) {
 		if _, herr := s.head(ctx, s.name(from), ""); errors.Is(herr, filecopy.ErrNotFound) {
@@ -95,7 +132,7 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 	to := s.place(quarantineDir, quarantine, string(p))
 	err := s.enter(ctx)
 	if err == nil {
-		err = s.mkdir(ctx, path.Dir(to), 0o700)
+		err = s.mkdir(ctx, path.Dir(to), privateMode)
 	}
 	if err != nil && !errors.Is(err, filecopy.ErrChanged) {
 		return err

@@ -40,6 +40,17 @@ type Blob struct {
 	Writer   *ObjectWriter         `yaml:"writer" json:"writer,omitempty" doc:"an ordinary writer's shared access signature, which names one of the policies; the refused write of a fence is tried with it"`
 }
 
+// ADLS is a file system of Azure Data Lake Storage Gen2 in a site file.
+type ADLS struct {
+	URL        string `yaml:"url" json:"url" doc:"the account's DFS endpoint, such as https://ACCOUNT.dfs.core.windows.net"`
+	Account    string `yaml:"account,omitempty" json:"account,omitempty" doc:"the account's name; left out, the one in the URL"`
+	FileSystem string `yaml:"fileSystem" json:"fileSystem" doc:"the file system's name; its account has a hierarchical namespace"`
+	Prefix     string `yaml:"prefix,omitempty" json:"prefix,omitempty" doc:"the directory below which the trees' paths lie, such as lake/prod"`
+	// Secret names the account's key.
+	Secret   understudy.SecretName `yaml:"secret" json:"secret" doc:"the secret with a key of the account, in base64. Keys and signatures pass owners, modes and lists, so nothing keeps writers out, and a switchover away from here is refused"`
+	NoOwners bool                  `yaml:"noOwners,omitempty" json:"noOwners,omitempty" doc:"keep owners, groups and access control lists beside the trees only, where the account does not take the names of the other site"`
+}
+
 // ObjectWriter is an ordinary writer of a bucket or a container.
 type ObjectWriter struct {
 	Secret understudy.SecretName `yaml:"secret" json:"secret" doc:"the secret with the writer's credential"`
@@ -53,7 +64,7 @@ func (w *ObjectWriter) secret() string {
 	return string(w.Secret)
 }
 
-// plainBucket is what names of buckets and containers look like.
+// plainBucket is what names of buckets, containers and file systems look like.
 var plainBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // plainPrefix says whether a prefix has plain elements only.
@@ -69,7 +80,7 @@ func webAddress(text string, withPath bool) bool {
 }
 
 func (e *S3) validate() []workload.FieldError {
-	out := validateObjects(e.Bucket, "bucket", e.Prefix)
+	out := validateObjects(e.Bucket, "bucket", "bucket", e.Prefix)
 	if e.URL != "" && !webAddress(e.URL, false) {
 		out = append(out, invalid("url", fmt.Sprintf("%q is not the URL of a server", e.URL), "write it as https://s3.eu-west-1.amazonaws.com, without the bucket"))
 	}
@@ -80,7 +91,7 @@ func (e *S3) validate() []workload.FieldError {
 }
 
 func (e *Blob) validate() []workload.FieldError {
-	out := validateObjects(e.Container, "container", e.Prefix)
+	out := validateObjects(e.Container, "container", "container", e.Prefix)
 	if e.URL != "" && !webAddress(e.URL, true) {
 		out = append(out, invalid("url", fmt.Sprintf("%q is not the URL of an account", e.URL), "write it as https://ACCOUNT.blob.core.windows.net"))
 	}
@@ -90,11 +101,22 @@ func (e *Blob) validate() []workload.FieldError {
 	return out
 }
 
-// validateObjects checks what buckets and containers have in common; values that are missing have errors of their own.
-func validateObjects(name, key, prefix string) []workload.FieldError {
+func (e *ADLS) validate() []workload.FieldError {
+	out := validateObjects(e.FileSystem, "fileSystem", "file system", e.Prefix)
+	if e.URL != "" && (!webAddress(e.URL, true) || strings.Contains(e.URL, blobHost)) {
+		out = append(out, invalid("url", fmt.Sprintf("%q is not the URL of an account's DFS endpoint", e.URL), "write it as https://ACCOUNT.dfs.core.windows.net"))
+	}
+	return out
+}
+
+// blobHost is in the host of an account's other endpoint, which knows no directories.
+const blobHost = ".blob."
+
+// validateObjects checks what buckets, containers and file systems have in common; values that are missing have errors of their own.
+func validateObjects(name, key, what, prefix string) []workload.FieldError {
 	var out []workload.FieldError
 	if name != "" && !plainBucket.MatchString(name) {
-		out = append(out, invalid(key, fmt.Sprintf("%q is not the name of a %s", name, key), "names have 3 to 63 small letters, digits, dots and hyphens"))
+		out = append(out, invalid(key, fmt.Sprintf("%q is not the name of a %s", name, what), "names have 3 to 63 small letters, digits, dots and hyphens"))
 	}
 	if !plainPrefix(prefix) {
 		out = append(out, invalid("prefix", fmt.Sprintf("%q is not a plain prefix", prefix), "write it as lake/prod, without a slash at either end"))
@@ -102,12 +124,12 @@ func validateObjects(name, key, prefix string) []workload.FieldError {
 	return out
 }
 
-// account gives the account's name: in Azure it is the host's first label, elsewhere the path's first element.
-func (e *Blob) account() string {
-	if e.Account != "" {
-		return e.Account
+// accountOf gives an account's name, unless it is said: in Azure it is the host's first label, elsewhere the path's first element.
+func accountOf(said, at string) string {
+	if said != "" {
+		return said
 	}
-	u, err := url.Parse(e.URL)
+	u, err := url.Parse(at)
 	if err != nil {
 		return ""
 	}

@@ -204,14 +204,22 @@ func openRoots(ctx context.Context, j *job) (understudy.Receipt, error) {
 }
 
 func (j *job) openRoot(ctx context.Context, tree string) error {
-	if g, ok := j.tree(tree).(place.Gate); ok {
-		return g.Lift(ctx)
+	g, gated := j.tree(tree).(place.Gate)
+	if gated {
+		if err := g.Lift(ctx); err != nil {
+			return err
+		}
 	}
 	store, err := j.tree(tree).Store(ctx, "", false)
-	if err == nil {
-		err = store.SetAttributes(ctx, "", j.args.Images[tree].attributes(), rootFields)
+	if err != nil || gated && !looks(store, j.args.Images[tree]) {
+		return err
 	}
-	return err
+	return store.SetAttributes(ctx, "", j.args.Images[tree].attributes(), rootFields)
+}
+
+// looks says whether the root of a tree that is not closed by its mode can still be given the look that it had at the other side.
+func looks(store filecopy.Store, want image) bool {
+	return !want.gated() && want.Mode != 0 && store.Describe().Capabilities.Attributes.Has(filecopy.FieldMode)
 }
 
 // proveOpen reads the roots back, and makes and removes a file below each as understudy.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -90,8 +91,8 @@ func unfenced(root image) (summary, fix string) {
 	case !root.gated() || root.Gate.State != place.GateNone && root.Gate.Writer:
 		return "", ""
 	case root.Gate.State == place.GateNone:
-		return "nothing keeps ordinary writers out here (F0): " + root.Gate.Means,
-			"name the store's means in the site file; without it a switchover away from here is refused, and foreign writes to a secondary show as drift"
+		const name = "name the store's means in the site file; without it a switchover away from here is refused, and foreign writes to a secondary show as drift"
+		return "nothing keeps ordinary writers out here (F0): " + root.Gate.Means, cmp.Or(root.Gate.Fix, name)
 	}
 	return "the fence here cannot be proved: the site file names no ordinary writer", "name the secret with a writer's credential under writer"
 }

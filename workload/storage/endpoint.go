@@ -48,8 +48,16 @@ func (e *S3) place(secret func(context.Context, string) ([]byte, error)) place.S
 // place gives the endpoint in the form in which it is opened.
 func (e *Blob) place(secret func(context.Context, string) ([]byte, error)) place.BlobConfig {
 	return place.BlobConfig{
-		URL: e.URL, Account: e.account(), Container: e.Container, Prefix: e.Prefix, Key: string(e.Secret), Writer: e.Writer.secret(),
+		URL: e.URL, Account: accountOf(e.Account, e.URL), Container: e.Container, Prefix: e.Prefix, Key: string(e.Secret), Writer: e.Writer.secret(),
 		Policies: e.Policies, Secret: secret,
+	}
+}
+
+// place gives the endpoint in the form in which it is opened.
+func (e *ADLS) place(secret func(context.Context, string) ([]byte, error)) place.ADLSConfig {
+	return place.ADLSConfig{
+		URL: e.URL, Account: accountOf(e.Account, e.URL), FileSystem: e.FileSystem, Prefix: e.Prefix, Key: string(e.Secret), NoOwners: e.NoOwners,
+		Secret: secret,
 	}
 }
 
@@ -64,6 +72,8 @@ func site(endpoint any, secret func(context.Context, string) ([]byte, error)) (p
 		return place.S3(e.place(secret)), true
 	case *Blob:
 		return place.Blob(e.place(secret)), true
+	case *ADLS:
+		return place.ADLS(e.place(secret)), true
 	}
 	return nil, false
 }
@@ -74,5 +84,6 @@ func endpoints() []workload.EndpointKind {
 		{Key: "local", New: func() any { return &Local{} }},
 		{Key: "s3", New: func() any { return &S3{} }},
 		{Key: "blob", New: func() any { return &Blob{} }},
+		{Key: "adls", New: func() any { return &ADLS{} }},
 	}
 }

@@ -143,6 +143,8 @@ func validateEndpoints(s workload.Spec) []workload.FieldError {
 			found = e.validate()
 		case *Blob:
 			found = e.validate()
+		case *ADLS:
+			found = e.validate()
 		case *Local:
 			if !path.IsAbs(e.Root) || e.Root != path.Clean(e.Root) || e.Root == "/" {
 				found = append(found, invalid("root", fmt.Sprintf("%q is not a plain absolute path", e.Root), "write it as /mnt/lake"))
@@ -230,7 +232,7 @@ func (s sharing) overlap(a, b string) bool {
 	return s.same && (s.whole || within(a, b) || within(b, a))
 }
 
-// sharedStore says whether two endpoints are one store: a NameNode in common, the same directory, bucket or container.
+// sharedStore says whether two endpoints are one store: a NameNode in common, the same directory, bucket, container or file system.
 func sharedStore(a, b any) sharing {
 	switch x := a.(type) {
 	case *HDFS:
@@ -246,6 +248,10 @@ func sharedStore(a, b any) sharing {
 	case *Blob:
 		if y, ok := b.(*Blob); ok && x.URL == y.URL && x.Container == y.Container {
 			return sharing{same: true, whole: common(x.Policies, y.Policies), aHead: x.Prefix, bHead: y.Prefix}
+		}
+	case *ADLS:
+		if y, ok := b.(*ADLS); ok && x.URL == y.URL && x.FileSystem == y.FileSystem {
+			return sharing{same: true, aHead: x.Prefix, bHead: y.Prefix}
 		}
 	}
 	return sharing{}

@@ -198,9 +198,13 @@ func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string
 		return t, err
 	}
 	root, err := store.Probe(ctx)
+	_, gate := at.(place.Gate)
 	switch {
-	case err == nil:
-		t.There, t.Free = true, root.Free
+	case err == nil, gate && errors.Is(err, filecopy.ErrNotFound):
+		// What a gate keeps out is known before there is a root.
+		if t.There = err == nil; t.There {
+			t.Free = root.Free
+		}
 		if t.Root, err = imageOf(ctx, at, store); err != nil {
 			return t, err
 		}

@@ -1,6 +1,7 @@
 package workloadtest
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -163,7 +164,12 @@ func changesSides(t *testing.T, h Harness, change func(*driver)) {
 	d.replicate()
 	d.write(d.old, 5)
 	for range 2 {
-		d.shift()
+		if d.h.Unfenced {
+			d.unfenced()
+			d.flee()
+		} else {
+			d.shift()
+		}
 		d.same()
 		d.refused(d.to)
 		d.write(d.old, 5)
@@ -219,10 +225,31 @@ func losesSource(t *testing.T, h Harness) {
 	d := newDriver(t, h)
 	d.write(d.old, 10)
 	d.protectOnce()
+	d.flee()
+	d.refused(d.to)
+}
+
+// unfenced wants a switchover to be refused at its check.
+func (d *driver) unfenced() {
+	d.t.Helper()
+	d.begin()
+	_, err := d.w.Decide(understudy.Stage{
+		Name: understudy.StageCheck, Operation: d.operation(), Verb: understudy.Switchover, Workload: d.h.Spec.Name, Plan: d.h.Spec.Plan,
+		ControlPlane: d.h.Opening.ControlPlane, Before: d.before(), Now: d.role, After: d.role.Promoted(d.to), Old: d.old, To: d.to,
+		Kept: maps.Clone(d.kept),
+	}, d.observe())
+	if err == nil {
+		d.t.Error("a switchover away from a side that nothing closes is not refused")
+	}
+}
+
+// flee writes what is not copied any more, loses the old side, opens the other, and takes the old one back, with what it alone had in the ledger.
+func (d *driver) flee() {
+	d.t.Helper()
 	d.write(d.old, 5)
-	back, err := h.Lose(t.Context(), d.old)
+	back, err := d.h.Lose(d.t.Context(), d.old)
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	d.begin()
 	d.stage(understudy.Failover, understudy.StageProvision)
@@ -237,7 +264,7 @@ func losesSource(t *testing.T, h Harness) {
 	d.stage(understudy.Commit, understudy.StageRelease)
 	d.old, d.to = d.to, d.old
 	if err := back(); err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	d.begin()
 	for _, s := range []understudy.StageName{
@@ -255,11 +282,10 @@ func losesSource(t *testing.T, h Harness) {
 		}
 	}
 	if saved == 0 {
-		t.Error("what only the old side had is in no ledger")
+		d.t.Error("what only the old side had is in no ledger")
 	}
 	d.published()
 	d.same()
-	d.refused(d.to)
 }
 
 // verdict compares the sides.

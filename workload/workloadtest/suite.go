@@ -20,6 +20,9 @@ type Harness struct {
 	Write func(ctx context.Context, site understudy.Site, n int) error
 	// Refused has an ordinary client write one record and says whether the site refused it.
 	Refused func(ctx context.Context, site understudy.Site) (bool, error)
+	// Unfenced says that nothing at the sites keeps ordinary writers out: a switchover is refused before anything is changed, and sides change
+	// by failovers from sites that are lost. Lose must not be nil then.
+	Unfenced bool
 	// Same compares both sides with the engine's own client; nil means that they hold the same.
 	Same func(ctx context.Context) error
 	// Damage changes one side behind everybody's back.

@@ -62,7 +62,8 @@ type Named interface {
 	Name(ctx context.Context) error
 }
 
-// Gate is a tree of a store that knows no owners and modes: it is closed by what the store has instead, if it has anything.
+// Gate is a tree of a store that knows no owners and modes, or none by which understudy could keep writers out: it is closed by what the store has
+// instead, if it has anything.
 type Gate interface {
 	// Rules says how the tree stands.
 	Rules(ctx context.Context) (Standing, error)
@@ -89,6 +90,8 @@ type Standing struct {
 	State GateState `json:"state"`
 	// Means says what closes it, and where there is none, why, and what could be named.
 	Means string `json:"means,omitempty"`
+	// Fix says what people can do where nothing could be named; empty where something could.
+	Fix string `json:"fix,omitempty"`
 	// Writer says that an ordinary writer's credential is named, so that closing can be proved.
 	Writer bool `json:"writer,omitempty"`
 	// Rules are the store's own, as they are now.
