@@ -22,10 +22,11 @@ RACE ?= $(shell if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) e
 # Packages that start real servers are those that import the lab.
 LIST := $(GO) list -e -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./...
 OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/) { print $$1 }')
-# The demo promises its story within seconds: it has the machine to itself. Of all others two run at a time, the longest
-# first: one mostly waits for its servers while another computes. Beside them goes what gains nothing by the race detector.
-LONGEST := ./workload/kafka ./filecopy/distcp ./control ./wire/hdfs ./workload/kafka/internal/mirror ./lab/kafka ./filecopy/hdfs
-REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./demo ./e2e $(LONGEST))")
+# The demo promises its story within seconds: that test has the machine to itself. Of all others three run at a time, the
+# longest first: some wait for their servers while others compute. Beside them goes what gains nothing by the race detector.
+ALONE := ^TestStoryInTime$$
+LONGEST := ./workload/kafka ./filecopy/distcp ./control ./workload/kafka/internal/mirror ./wire/hdfs ./workload/storage ./filecopy/hdfs ./lab/hdfs ./lab/kafka ./filecopy/s3 ./journal/etcd ./demo
+REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./e2e $(LONGEST))")
 # The linters vet, and no test reads debugging information: without both, sixty binaries are made in less time.
 TESTFLAGS := -json -count=1 -vet=off -ldflags=-w $(if $(RUN),-run '$(RUN)')
 # The race detector makes the exploration of all states, the sweep of all crashes and large values too slow to be whole:
@@ -46,12 +47,12 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	@$(if $(RACE),,echo "race detector off: no C compiler";) \
 	for tool in java mvn npm krb5kdc kinit; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
 	@{ failed=0; plain=$$(mktemp); \
-	  $(GO) test $(TESTFLAGS) $(RACE) -timeout 10m ./demo || failed=1; \
+	  $(if $(RUN),,$(GO) test $(TESTFLAGS) $(RACE) -timeout 10m -run '$(ALONE)' ./demo || failed=1;) \
 	  { failed=0; \
 	    $(GO) test $(TESTFLAGS) -timeout 30m ./e2e || failed=1; \
 	    $(if $(RACE),$(if $(RUN),,$(GO) test $(TESTFLAGS) -parallel 6 -timeout 20m -run '$(WHOLE)' ./control ./workload/kafka || failed=1;)) \
 	    exit $$failed; } >$$plain & \
-	  $(GO) test $(TESTFLAGS) $(RACE) -p 2 -timeout 30m $(LONGEST) $(REST) || failed=1; \
+	  $(GO) test $(TESTFLAGS) $(RACE) $(if $(RUN),,-skip '$(ALONE)') -p 3 -timeout 30m $(LONGEST) $(REST) || failed=1; \
 	  wait $$! || failed=1; \
 	  cat $$plain; rm -f $$plain; \
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
