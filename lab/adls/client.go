@@ -7,14 +7,19 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/directory"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
 	sdk "github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/filesystem"
 )
 
-// Client is Microsoft's own client of one file system, with the key of the account.
-type Client struct{ c *sdk.Client }
+// Client is Microsoft's own client of one file system, with the key of the account. Its reads are those of the Blob endpoint, as the SDK's own are
+// inside; those panic when no answer comes.
+type Client struct {
+	c     *sdk.Client
+	reads *container.Client
+}
 
 // OpenClient gives the client of a file system of the account at an endpoint.
 func OpenClient(endpoint, name string) (*Client, error) {
@@ -23,7 +28,15 @@ func OpenClient(endpoint, name string) (*Client, error) {
 		return nil, err
 	}
 	c, err := sdk.NewClientWithSharedKeyCredential(endpoint+"/"+name, key, nil)
-	return &Client{c}, err
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := container.NewSharedKeyCredential(AccountName, Key())
+	if err != nil {
+		return nil, err
+	}
+	reads, err := container.NewClientWithSharedKeyCredential(endpoint+"/"+name, blobs, nil)
+	return &Client{c, reads}, err
 }
 
 // Make makes the file system.
@@ -45,7 +58,7 @@ func (c *Client) Put(ctx context.Context, path string, content []byte) error {
 
 // Get reads a file.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
-	r, err := c.c.NewFileClient(path).DownloadStream(ctx, nil)
+	r, err := c.reads.NewBlobClient(path).DownloadStream(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
