@@ -68,7 +68,7 @@ sweep: ## stop the engine at every append of its journal, on simulated Kafka clu
 	$(GO) test -count=1 -timeout 60m -parallel 6 -run TestCrashSweep ./workload/kafka -stride 1 -width 4
 	$(GO) test -count=1 -timeout 60m -run TestCrashSweep ./workload/storage -stride 1 -width 4
 
-bench: ## benchmarks side by side with what a user would pick instead, in 25 minutes; BENCH=Million runs a part
+bench: ## benchmarks side by side with what a user would pick instead; BENCH=Million runs a part
 	@failed=0; \
 	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench '$(BENCH)' $(ARGS) ./bench/... || failed=1; \
 	$(GO) test -v -count=1 -timeout 60m -run '^$$' -bench '$(BENCH)' -benchtime 1x ./filecopy/hdfs || failed=1; \
