@@ -210,7 +210,7 @@ func (f *follows) replicate(ctx context.Context, one *follow) error {
 	if err != nil {
 		return err
 	}
-	kept, err := kept(ctx, f.s.opt.Journal, objectOf(one.p))
+	kept, err := f.s.kept(ctx, objectOf(one.p))
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/understudy-dr/understudy"
@@ -80,14 +82,88 @@ func applied(k, change understudy.Keep) understudy.Keep {
 
 // kept gives a workload's memory, as it was at one revision.
 func kept(ctx context.Context, j journal.Journal, o understudy.Object) (understudy.Keep, error) {
-	k := understudy.Keep{}
 	entries, err := list(ctx, j, prefixKeep(o)) // "all" comes before "since"
+	if err != nil {
+		return nil, err
+	}
+	return remembered(entries)
+}
+
+// remembered gives the memory that its entries hold.
+func remembered(entries []journal.Entry) (understudy.Keep, error) {
+	k := understudy.Keep{}
 	for _, e := range entries {
 		var m memory
 		if err := json.Unmarshal(e.Value, &m); err != nil {
 			return nil, unreadable(e.Key, err)
 		}
 		k = applied(k, m.change())
+	}
+	return k, nil
+}
+
+// memories hold the memories that a term has read: every stage asks for all of a workload's, which has megabytes where
+// there are thousands of shards, and hardly any stage finds it changed. The zero value is ready.
+type memories struct {
+	mu   sync.Mutex
+	read map[understudy.Object]recollection
+}
+
+// recollection is a memory, and of which entries it was made. An entry of the same version has the same value.
+type recollection struct {
+	entries []journal.Entry // without their values
+	keep    understudy.Keep
+}
+
+// recollected gives a copy of a memory if it was made of these entries.
+func (m *memories) recollected(o understudy.Object, entries []journal.Entry) (understudy.Keep, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.read[o]
+	if !ok || !slices.EqualFunc(r.entries, entries, func(a, b journal.Entry) bool { return a.Key == b.Key && a.Version == b.Version }) {
+		return nil, false
+	}
+	return copied(r.keep), true
+}
+
+// put holds a memory, and of which entries it was made.
+func (m *memories) put(o understudy.Object, entries []journal.Entry, k understudy.Keep) {
+	r := recollection{keep: copied(k)}
+	for _, e := range entries {
+		r.entries = append(r.entries, journal.Entry{Key: e.Key, Version: e.Version})
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.read == nil {
+		m.read = map[understudy.Object]recollection{}
+	}
+	m.read[o] = r
+}
+
+// copied gives a memory that shares nothing with k: it goes to workloads.
+func copied(k understudy.Keep) understudy.Keep {
+	c := make(understudy.Keep, len(k))
+	for name, v := range k {
+		c[name] = bytes.Clone(v)
+	}
+	return c
+}
+
+// kept gives a workload's memory as the journal has it now; its parts are read only where they changed.
+func (s *session) kept(ctx context.Context, o understudy.Object) (understudy.Keep, error) {
+	entries, _, err := s.opt.Journal.List(ctx, prefixKeep(o))
+	if err != nil {
+		return nil, err
+	}
+	if k, ok := s.memories.recollected(o, entries); ok {
+		return k, nil
+	}
+	if entries, err = list(ctx, s.opt.Journal, prefixKeep(o)); err != nil {
+		return nil, err
+	}
+	k, err := remembered(entries)
+	if err == nil {
+		s.memories.put(o, entries, k)
 	}
 	return k, err
 }

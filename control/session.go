@@ -41,6 +41,8 @@ type session struct {
 	changed signal
 	// parts are the values that are too large for their entries.
 	parts parts
+	// memories are those that were read already.
+	memories memories
 	// use is held by whatever uses handles, and taken wholly while documents change.
 	use sync.RWMutex
 }

@@ -337,7 +337,7 @@ func (w *walk) stageFor(ctx context.Context, stage understudy.StageName, p workl
 	if err != nil {
 		return understudy.Stage{}, err
 	}
-	kept, err := kept(ctx, w.s.opt.Journal, objectOf(p))
+	kept, err := w.s.kept(ctx, objectOf(p))
 	if err != nil {
 		return understudy.Stage{}, err
 	}

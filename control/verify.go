@@ -17,7 +17,7 @@ func (w *walk) compare(ctx context.Context, p workload.Planned) error {
 	if err != nil {
 		return err
 	}
-	kept, err := kept(ctx, w.s.opt.Journal, objectOf(p))
+	kept, err := w.s.kept(ctx, objectOf(p))
 	if err != nil {
 		return err
 	}
