@@ -20,6 +20,8 @@ import (
 type Store struct {
 	mu      sync.Mutex
 	entries map[string]journal.Entry
+	// keys are those of the entries, in order.
+	keys []string
 	// log holds the changes after the revision compacted, in order.
 	log       []journal.Event
 	rev       journal.Revision
@@ -62,6 +64,7 @@ func (s *Store) Clone() *Store {
 		e.Value = bytes.Clone(e.Value)
 		c.entries[key] = e
 	}
+	c.keys = slices.Clone(s.keys)
 	c.log = slices.Clone(s.log)
 	c.rev, c.compacted = s.rev, s.compacted
 	for name := range s.leaders {
@@ -152,9 +155,9 @@ func (s *Store) apply(writes []journal.Write) journal.Revision {
 			if _, ok := s.entries[w.Key]; !ok {
 				continue
 			}
-			delete(s.entries, w.Key)
+			s.remove(w.Key)
 		} else {
-			s.entries[w.Key] = e
+			s.put(e)
 		}
 		s.log = append(s.log, journal.Event{Entry: e, Revision: next})
 		s.rev = next
@@ -164,6 +167,22 @@ func (s *Store) apply(writes []journal.Write) journal.Revision {
 		s.changed = make(chan struct{})
 	}
 	return s.rev
+}
+
+// put writes one entry.
+func (s *Store) put(e journal.Entry) {
+	if _, ok := s.entries[e.Key]; !ok {
+		at, _ := slices.BinarySearch(s.keys, e.Key)
+		s.keys = slices.Insert(s.keys, at, e.Key)
+	}
+	s.entries[e.Key] = e
+}
+
+// remove deletes an entry that is there.
+func (s *Store) remove(key string) {
+	at, _ := slices.BinarySearch(s.keys, key)
+	s.keys = slices.Delete(s.keys, at, at+1)
+	delete(s.entries, key)
 }
 
 // commit checks and applies a valid transaction.
@@ -247,13 +266,15 @@ func (s *Store) list(prefix string) ([]journal.Entry, journal.Revision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []journal.Entry
-	for key, e := range s.entries {
-		if strings.HasPrefix(key, prefix) {
-			e.Value = bytes.Clone(e.Value)
-			found = append(found, e)
+	first, _ := slices.BinarySearch(s.keys, prefix)
+	for _, key := range s.keys[first:] {
+		if !strings.HasPrefix(key, prefix) {
+			break
 		}
+		e := s.entries[key]
+		e.Value = bytes.Clone(e.Value)
+		found = append(found, e)
 	}
-	slices.SortFunc(found, func(a, b journal.Entry) int { return strings.Compare(a.Key, b.Key) })
 	return found, s.rev
 }
 
