@@ -104,6 +104,7 @@ func onDemandScene(t *testing.T, change func(*controltest.Setup)) (*scene, *lake
 		c.Registry = workload.NewRegistry(workloadtest.Toy(world))
 		c.Options = func(o *control.Options) {
 			o.Provisioners = provision.Registry{"start-lake": l}
+			o.ProbeEvery = 10 * time.Second // hours pass here too
 		}
 		if change != nil {
 			change(c)

@@ -37,10 +37,10 @@ func scheduledScene(t *testing.T, change func(*controltest.Setup)) *scene {
 		if change != nil {
 			change(c)
 		}
-		// Hours pass here, and nobody has to see each half second of them.
+		// Hours and days pass here, and nobody has to see each half second of them.
 		options := c.Options
 		c.Options = func(o *control.Options) {
-			o.ProbeEvery = 10 * time.Second
+			o.ProbeEvery = 45 * time.Second
 			if options != nil {
 				options(o)
 			}
