@@ -2,5 +2,5 @@
 
 package control_test
 
-// raced says that the race detector slows everything down: sweeps then take every ninth crash.
+// raced says that the race detector slows everything down: sweeps then take few of the crashes.
 const raced = false
