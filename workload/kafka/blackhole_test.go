@@ -45,7 +45,7 @@ func TestFailoverBehindABlackHole(t *testing.T) {
 	e := story{}.estate(t, th)
 	p := controltest.Start(t, e.Setup)
 	p.Apply()
-	hand := &stagehand{t, p, th}
+	hand := &stagehand{t: t, p: p, th: th}
 	hand.protected()
 	gate := th.sims[east].Pause(func(kmsg.Request) bool { return true })
 	defer gate.Release()

@@ -25,7 +25,7 @@ func TestExchangedAddressesAreRefused(t *testing.T) {
 	var wrong workload.Plan
 	e.Setup.Options = compiling(&right, &wrong)
 	p := controltest.Start(t, e.Setup)
-	hand := &stagehand{t, p, th}
+	hand := &stagehand{t: t, p: p, th: th}
 	applied(t, p, "right")
 	hand.protected()
 	wrong = exchanged(right)
@@ -78,7 +78,7 @@ func TestARebuiltClusterEndsNoLink(t *testing.T) {
 	}
 	e.Setup.Options = compiling(&right, &wrong)
 	p := controltest.Start(t, e.Setup)
-	hand := &stagehand{t, p, th}
+	hand := &stagehand{t: t, p: p, th: th}
 	applied(t, p, "right")
 	hand.protected()
 

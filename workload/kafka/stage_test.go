@@ -369,6 +369,7 @@ type row struct {
 func rows(t *testing.T, addr, topic string) []row {
 	t.Helper()
 	cl := client(t, addr)
+	defer cl.Close()
 	adm := kadm.NewClient(cl)
 	ends, err := adm.ListEndOffsets(t.Context(), topic)
 	if err != nil {
@@ -385,6 +386,7 @@ func rows(t *testing.T, addr, topic string) []row {
 		return nil
 	}
 	in := client(t, addr, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: at}), kgo.KeepControlRecords())
+	defer in.Close() // else it goes on fetching until the test ends
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var out []row

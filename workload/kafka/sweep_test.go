@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
@@ -58,6 +59,20 @@ type stagehand struct {
 	t  *testing.T
 	p  *controltest.Plane
 	th theatre
+	// clients are those it has asked with: it asks again and again.
+	clients map[understudy.Site]*kgo.Client
+}
+
+// client is its own client of a site.
+func (s *stagehand) client(site understudy.Site) *kgo.Client {
+	s.t.Helper()
+	if s.clients == nil {
+		s.clients = map[understudy.Site]*kgo.Client{}
+	}
+	if s.clients[site] == nil {
+		s.clients[site] = client(s.t, s.th.plain(site))
+	}
+	return s.clients[site]
 }
 
 func (s *stagehand) do(verb understudy.Verb, want control.State) {
@@ -82,7 +97,7 @@ func (s *stagehand) protected() {
 	s.write(east, "a", 20)
 	at := kadm.Offsets{}
 	at.Add(kadm.Offset{Topic: "orders", Partition: 0, At: 3, LeaderEpoch: -1})
-	mustLoad(s.t, kadm.NewClient(client(s.t, s.th.plain(east))).CommitAllOffsets(context.Background(), "readers", at))
+	mustLoad(s.t, kadm.NewClient(s.client(east)).CommitAllOffsets(context.Background(), "readers", at))
 	s.do(understudy.Protect, control.Committed)
 	s.rest()
 }
@@ -125,7 +140,7 @@ func (s *stagehand) linked() {
 
 // position is where the group of readers stands, or that it does not.
 func (s *stagehand) position(site understudy.Site) string {
-	got, err := kadm.NewClient(client(s.t, s.th.plain(site))).FetchOffsets(context.Background(), "readers")
+	got, err := kadm.NewClient(s.client(site)).FetchOffsets(context.Background(), "readers")
 	if o, ok := got.Lookup("orders", 0); err == nil && ok {
 		return fmt.Sprintf("readers at %d", o.At)
 	}
@@ -133,7 +148,7 @@ func (s *stagehand) position(site understudy.Site) string {
 }
 
 func (s *stagehand) ends(site understudy.Site) []string {
-	ends, err := kadm.NewClient(client(s.t, s.th.plain(site))).ListEndOffsets(context.Background(), "orders", "idle")
+	ends, err := kadm.NewClient(s.client(site)).ListEndOffsets(context.Background(), "orders", "idle")
 	if err != nil {
 		return []string{string(site)}
 	}
@@ -293,9 +308,9 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 				o.Secret = func(_ context.Context, name string) ([]byte, error) { return []byte(name), nil }
 			},
 		},
-		Prepare: func(p *controltest.Plane) { s.prepare(&stagehand{t, p, th}) },
+		Prepare: func(p *controltest.Plane) { s.prepare(&stagehand{t: t, p: p, th: th}) },
 		Fingerprint: func(p *controltest.Plane) string {
-			hand := &stagehand{t, p, th}
+			hand := &stagehand{t: t, p: p, th: th}
 			hand.rest()
 			return hand.fingerprint(s.req.Verb)
 		},
@@ -308,13 +323,13 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 		}
 		retries++
 		t.Logf("%s paused at %s: %v", op.Verb, op.Stage, op.Error)
-		(&stagehand{t, p, th}).linked()
+		(&stagehand{t: t, p: p, th: th}).linked()
 		p.Act(p.Retry, control.ActRequest{Operation: op.ID, By: "ada"})
 		return true
 	}
 	e.Order, e.Find = controltest.Ordering(s.req)
 	if s.order != nil {
-		e.Order = func(p *controltest.Plane) error { return s.order(&stagehand{t, p, th}) }
+		e.Order = func(p *controltest.Plane) error { return s.order(&stagehand{t: t, p: p, th: th}) }
 	}
 	if s.find != nil {
 		e.Find = s.find
