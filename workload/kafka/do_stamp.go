@@ -92,7 +92,7 @@ func (w *Workload) readOwn(ctx context.Context, lease understudy.Lease, s *site)
 	if err != nil {
 		return own, err
 	}
-	coder, err := batch.NewCoder(decodeLimit)
+	coder, err := w.coder()
 	if err != nil {
 		return own, bug("kafka.stamp", err.Error())
 	}
@@ -171,7 +171,7 @@ func (j *job) put(ctx context.Context, s *site, key string, value []byte) (int64
 	if err != nil {
 		return 0, err
 	}
-	coder, err := batch.NewCoder(decodeLimit)
+	coder, err := j.w.coder()
 	if err != nil {
 		return 0, bug("kafka.put", err.Error())
 	}

@@ -6,9 +6,11 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 )
@@ -20,6 +22,8 @@ type Workload struct {
 	opening workload.Opening
 	match   matcher
 	sites   map[understudy.Site]*site
+	// coder reads and writes our own small records; it takes making a client to make one, and every look needs it.
+	coder func() (*batch.Coder, error)
 }
 
 var _ workload.Workload = (*Workload)(nil)
@@ -44,6 +48,7 @@ func open(spec workload.Spec, o workload.Opening) (*Workload, error) {
 		return nil, err
 	}
 	w := &Workload{spec: spec, cfg: cfg, opening: o, match: m, sites: map[understudy.Site]*site{}}
+	w.coder = sync.OnceValues(func() (*batch.Coder, error) { return batch.NewCoder(decodeLimit) })
 	for name, e := range spec.Clusters {
 		endpoint, ok := e.(*Endpoint)
 		if !ok {
