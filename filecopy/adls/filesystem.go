@@ -134,7 +134,7 @@ func (f *FileSystem) Get(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := f.all.rest(name, now.etag, 0, now.size).Begin(ctx, nil)
+	r := f.all.rest(name, now.etag, 0, now.size).Later(ctx)
 	b, err := io.ReadAll(r)
 	return b, errors.Join(err, r.Close())
 }

@@ -182,7 +182,7 @@ func (s *Store) holds(ctx context.Context, name string, offset int64, content []
 	if err != nil || now.size != offset+int64(len(content)) {
 		return "", false, err
 	}
-	r := s.rest(name, now.etag, offset, now.size).Begin(ctx, nil)
+	r := s.rest(name, now.etag, offset, now.size).Later(ctx)
 	there := make([]byte, len(content))
 	_, err = io.ReadFull(r, there)
 	return now.etag, bytes.Equal(there, content), errors.Join(err, r.Close())
@@ -239,7 +239,7 @@ func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.Read
 	if err != nil {
 		return nil, err
 	}
-	return s.rest(st.name, now.etag, 0, now.size).Begin(ctx, nil), nil
+	return s.rest(st.name, now.etag, 0, now.size).Later(ctx), nil
 }
 
 // Publish gives the staged file its attributes and renames it over what stands at the path.

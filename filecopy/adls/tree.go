@@ -248,7 +248,7 @@ func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.rest(now.name, now.etag, 0, now.size).Begin(ctx, nil), nil
+	return s.rest(now.name, now.etag, 0, now.size).Later(ctx), nil
 }
 
 // KeptNames lists the objects. Only the directory that the prefix names is walked.

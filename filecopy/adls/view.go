@@ -253,47 +253,32 @@ func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.Rea
 		if offset == 0 {
 			r.Want = h.sum
 		}
-		return r.Begin(ctx, nil), err
+		return r.Later(ctx), err
 	}
-	answer, err := s.ask(ctx, r.Name, e.Version, offset)
-	if err != nil {
-		return nil, err
-	}
-	if offset == 0 {
-		r.Want = sumOf(metadata(answer.Metadata, sumMark), e.Size)
-	}
-	return r.Begin(ctx, answer.Body), nil
+	return r.Begin(ctx)
 }
 
 // rest reads a version from an offset to its end.
 func (s *Store) rest(name, etag string, offset, size int64) *filecopy.Rest {
-	return &filecopy.Rest{Name: name, At: offset, Size: size, Open: func(ctx context.Context, at int64) (io.ReadCloser, error) {
-		answer, err := s.ask(ctx, name, etag, at)
-		if err != nil {
-			return nil, err
+	return &filecopy.Rest{Name: name, Version: etag, At: offset, Size: size, Ask: func(ctx context.Context, etag string, at int64) (filecopy.Answer, error) {
+		if _, err := s.open(ctx); err != nil {
+			return filecopy.Answer{}, err
 		}
-		return answer.Body, nil
+		s.mu.Lock()
+		from := s.reads.NewBlobClient(name)
+		s.mu.Unlock()
+		quoted := azcore.ETag(`"` + etag + `"`)
+		answer, err := from.DownloadStream(ctx, &blob.DownloadStreamOptions{
+			Range:            blob.HTTPRange{Offset: at},
+			AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &quoted}},
+		})
+		if err != nil {
+			return filecopy.Answer{}, tell(err)
+		}
+		a := filecopy.Answer{Body: answer.Body, Sum: sumOf(metadata(answer.Metadata, sumMark), size)}
+		if answer.ETag != nil {
+			a.Version = plain(*answer.ETag)
+		}
+		return a, nil
 	}}
-}
-
-// ask asks for the bytes of one version from an offset on.
-func (s *Store) ask(ctx context.Context, name, etag string, offset int64) (blob.DownloadStreamResponse, error) {
-	if _, err := s.open(ctx); err != nil {
-		return blob.DownloadStreamResponse{}, err
-	}
-	s.mu.Lock()
-	from := s.reads.NewBlobClient(name)
-	s.mu.Unlock()
-	quoted := azcore.ETag(`"` + etag + `"`)
-	answer, err := from.DownloadStream(ctx, &blob.DownloadStreamOptions{
-		Range:            blob.HTTPRange{Offset: offset},
-		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &quoted}},
-	})
-	if err != nil {
-		return answer, tell(err)
-	}
-	if answer.ETag == nil || plain(*answer.ETag) != etag {
-		return answer, errors.Join(fmt.Errorf("%w: %q", filecopy.ErrChanged, name), answer.Body.Close())
-	}
-	return answer, nil
 }

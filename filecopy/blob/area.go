@@ -208,11 +208,7 @@ func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := safe(name); err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, store: s, name: s.place(keptDir, name)}
-	if err := r.open(); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return s.rest(s.place(keptDir, name)).Begin(ctx)
 }
 
 // KeptNames lists the blobs.

@@ -105,8 +105,8 @@ func (c *Container) Put(ctx context.Context, name string, content []byte, fresh 
 
 // Get reads a small blob; filecopy.ErrNotFound.
 func (c *Container) Get(ctx context.Context, name string) ([]byte, error) {
-	r := &reader{ctx: ctx, store: c.all, name: name}
-	if err := r.open(); err != nil {
+	r, err := c.all.rest(name).Begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	b, err := io.ReadAll(r)

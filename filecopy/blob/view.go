@@ -167,94 +167,31 @@ func sumOf(text string) filecopy.Checksum {
 
 // Read reads one version of a blob.
 func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
-	r := &reader{ctx: ctx, store: v.store, name: v.store.name(e.Path), etag: e.Version, size: e.Size, at: offset}
+	r := v.store.rest(v.store.name(e.Path))
+	r.Version, r.Size, r.At = e.Version, e.Size, offset
 	if offset > 0 && offset >= e.Size {
-		_, err := v.store.head(ctx, r.name, e.Version)
-		return r, err
+		_, err := v.store.head(ctx, r.Name, e.Version)
+		return r.Later(ctx), err
 	}
-	return r, r.open()
+	return r.Begin(ctx)
 }
 
-// maxReopen is how often one reading may be taken up again after a connection broke.
-const maxReopen = 8
-
-// reader reads one version of a blob to its end, over as many answers as that takes. All of them are held to the ETag.
-type reader struct {
-	ctx   context.Context
-	store *Store
-	name  string
-	// etag is empty, and size unknown, before the first answer when any version will do.
-	etag   string
-	size   int64
-	at     int64
-	body   io.ReadCloser
-	opened int
-	// want is what the blob says it sums to, known when it is read from its beginning; sum is what was read.
-	want filecopy.Checksum
-	sum  filecopy.Checksum
-}
-
-// open asks for the rest.
-func (r *reader) open() error {
-	b, err := r.store.blob(r.ctx, r.name)
-	if err != nil {
-		return err
-	}
-	r.opened++
-	answer, err := b.DownloadStream(r.ctx, &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: r.at}, AccessConditions: pinned(r.etag)})
-	if err != nil {
-		return tell(err)
-	}
-	if answer.ETag == nil || answer.ContentLength == nil {
-		return errors.Join(fmt.Errorf("the service gave no ETag of %q", r.name), answer.Body.Close())
-	}
-	if r.etag == "" {
-		r.etag, r.size = plain(*answer.ETag), *answer.ContentLength
-	}
-	if plain(*answer.ETag) != r.etag {
-		return errors.Join(fmt.Errorf("%w: %q", filecopy.ErrChanged, r.name), answer.Body.Close())
-	}
-	r.body = answer.Body
-	if r.at == 0 {
-		r.want, r.sum = sumOf(metadata(answer.Metadata, sumMark)), filecopy.SumOf(0)
-	}
-	return nil
-}
-
-// Read gives the next bytes; at the end of a blob that was read whole its checksum must agree.
-func (r *reader) Read(p []byte) (int, error) {
-	if r.at >= r.size {
-		if r.want.Known && r.want != r.sum {
-			return 0, fmt.Errorf("%w: %q was read as %s, written as %s", filecopy.ErrCorrupt, r.name, r.sum, r.want)
+// rest reads a blob, in whatever version it is.
+func (s *Store) rest(name string) *filecopy.Rest {
+	return &filecopy.Rest{Name: name, Ask: func(ctx context.Context, etag string, at int64) (filecopy.Answer, error) {
+		b, err := s.blob(ctx, name)
+		if err != nil {
+			return filecopy.Answer{}, err
 		}
-		return 0, io.EOF
-	}
-	if r.body == nil {
-		if err := r.open(); err != nil {
-			return 0, err
+		answer, err := b.DownloadStream(ctx, &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: at}, AccessConditions: pinned(etag)})
+		if err != nil {
+			return filecopy.Answer{}, tell(err)
 		}
-	}
-	n, err := r.body.Read(p[:min(int64(len(p)), r.size-r.at)])
-	r.at += int64(n)
-	if r.want.Known {
-		r.sum = r.sum.Extend(p[:n])
-	}
-	if err == nil || r.at >= r.size {
-		return n, nil
-	}
-	// The connection broke, or the answer was short.
-	_ = r.body.Close()
-	r.body = nil
-	if r.opened > maxReopen || r.ctx.Err() != nil {
-		return n, err
-	}
-	return n, nil
-}
-
-// Close ends the reading.
-func (r *reader) Close() error {
-	if r.body == nil {
-		return nil
-	}
-	return r.body.Close()
+		if answer.ETag == nil || answer.ContentLength == nil {
+			return filecopy.Answer{}, errors.Join(fmt.Errorf("the service gave no ETag of %q", name), answer.Body.Close())
+		}
+		return filecopy.Answer{
+			Body: answer.Body, Version: plain(*answer.ETag), Size: *answer.ContentLength, Sum: sumOf(metadata(answer.Metadata, sumMark)),
+		}, nil
+	}}
 }

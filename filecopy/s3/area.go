@@ -309,8 +309,8 @@ func (s *Store) putWith(ctx context.Context, by *minio.Core, key string, b []byt
 
 // get reads a small object of the mover.
 func (s *Store) get(ctx context.Context, key string) ([]byte, error) {
-	r := &reader{ctx: ctx, store: s, key: key}
-	if err := r.open(); err != nil {
+	r, err := s.rest(key).Begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	b, err := io.ReadAll(r)
@@ -322,11 +322,7 @@ func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := safe(name); err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, store: s, key: s.place(keptDir, name)}
-	if err := r.open(); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return s.rest(s.place(keptDir, name)).Begin(ctx)
 }
 
 // KeptNames lists the objects.

@@ -317,8 +317,9 @@ func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.Read
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, store: s, key: st.key, etag: o.ETag, size: o.Size}
-	return r, r.open()
+	r := s.rest(st.key)
+	r.Version, r.Size = o.ETag, o.Size
+	return r.Begin(ctx)
 }
 
 // Publish makes a staged file visible: by a copy within the server, or by completing its upload.
