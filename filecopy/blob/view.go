@@ -2,17 +2,15 @@ package blob
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // view is the live tree.
@@ -83,15 +81,9 @@ func (s *Store) each(ctx context.Context, prefix string, do func(held) error) er
 	return nil
 }
 
-// plain takes the quotes off an ETag: answers have them, listings do not.
-func plain(e azcore.ETag) string { return strings.Trim(string(e), `"`) }
-
 // path gives the path of a name.
 func (s *Store) path(name string) (filecopy.Path, error) {
-	rest := name
-	if s.root != "" {
-		rest = strings.TrimPrefix(name, s.root+"/")
-	}
+	rest := s.at.Inner(name)
 	p := filecopy.Path(rest)
 	if rest == "" || p.Check() != nil {
 		return "", noPath(s.config.Container, name, "has an empty element, '.' or '..'")
@@ -125,7 +117,7 @@ func (s *Store) head(ctx context.Context, name, etag string) (held, error) {
 	if err != nil {
 		return held{}, err
 	}
-	p, err := b.GetProperties(ctx, &blob.GetPropertiesOptions{AccessConditions: pinned(etag)})
+	p, err := b.GetProperties(ctx, &blob.GetPropertiesOptions{AccessConditions: azure.Pinned(etag)})
 	if err != nil {
 		return held{}, tell(err)
 	}
@@ -137,33 +129,13 @@ func (s *Store) head(ctx context.Context, name, etag string) (held, error) {
 	return h, nil
 }
 
-// pinned holds a request to a version.
-func pinned(etag string) *blob.AccessConditions {
-	if etag == "" {
-		return nil
-	}
-	quoted := azcore.ETag(`"` + etag + `"`)
-	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &quoted}}
-}
+// plain takes the quotes off an ETag: answers have them, listings do not.
+func plain(e azcore.ETag) string { return azure.Plain(e) }
 
-// metadata gives a value; servers change the case of names.
-func metadata(all map[string]*string, name string) string {
-	for k, v := range all {
-		if strings.EqualFold(k, name) && v != nil {
-			return *v
-		}
-	}
-	return ""
-}
+func metadata(all map[string]*string, name string) string { return azure.Metadata(all, name) }
 
 // sumOf reads what a blob says about its own content. Who writes other content takes it away.
-func sumOf(text string) filecopy.Checksum {
-	n, err := strconv.ParseUint(text, 16, 32)
-	if err != nil || len(text) != 8 {
-		return filecopy.Checksum{}
-	}
-	return filecopy.SumOf(uint32(n))
-}
+func sumOf(text string) filecopy.Checksum { return azure.SumOf(text) }
 
 // Read reads one version of a blob.
 func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
@@ -178,20 +150,6 @@ func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.Rea
 
 // rest reads a blob, in whatever version it is.
 func (s *Store) rest(name string) *filecopy.Rest {
-	return &filecopy.Rest{Name: name, Ask: func(ctx context.Context, etag string, at int64) (filecopy.Answer, error) {
-		b, err := s.blob(ctx, name)
-		if err != nil {
-			return filecopy.Answer{}, err
-		}
-		answer, err := b.DownloadStream(ctx, &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: at}, AccessConditions: pinned(etag)})
-		if err != nil {
-			return filecopy.Answer{}, tell(err)
-		}
-		if answer.ETag == nil || answer.ContentLength == nil {
-			return filecopy.Answer{}, errors.Join(fmt.Errorf("the service gave no ETag of %q", name), answer.Body.Close())
-		}
-		return filecopy.Answer{
-			Body: answer.Body, Version: plain(*answer.ETag), Size: *answer.ContentLength, Sum: sumOf(metadata(answer.Metadata, sumMark)),
-		}, nil
-	}}
+	sum := func(text string, _ int64) filecopy.Checksum { return sumOf(text) }
+	return azure.Space{Open: s.open, Tell: tell, Sum: sum}.Rest(name)
 }

@@ -64,10 +64,7 @@ func (s *Store) listed(o minio.ObjectInfo) (filecopy.Entry, bool, error) {
 	if s.ours(o.Key) {
 		return filecopy.Entry{}, false, nil
 	}
-	rest := o.Key
-	if s.root != "" {
-		rest = strings.TrimPrefix(o.Key, s.root+"/")
-	}
+	rest := s.at.Inner(o.Key)
 	p := filecopy.Path(rest)
 	switch {
 	case (rest == "" || strings.HasSuffix(rest, "/")) && s.marks && o.Size == 0:
