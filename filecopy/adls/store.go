@@ -65,6 +65,8 @@ type Store struct {
 	// prefix is the path of the file system in URLs.
 	prefix string
 	at     filecopy.Layout
+	// hidden says that the tree lies in the area itself.
+	hidden bool
 	part   int64
 	room   *filecopy.Room
 	fields filecopy.Fields
@@ -75,7 +77,7 @@ type Store struct {
 	// asked is when the area was last asked for and was no file.
 	asked atomic.Pointer[time.Time]
 
-	clients azure.Clients[clients]
+	clients *azure.Clients[clients]
 }
 
 // clients go to a file system. Reads go to the same files by the Blob endpoint, as the SDK's own do; those panic when no answer comes.
@@ -97,7 +99,7 @@ func New(c Config) (*Store, error) {
 	}
 	s := &Store{
 		config: c, host: account.Host + account.Path, prefix: account.Path + "/" + c.FileSystem, room: filecopy.NewRoom(c.Memory),
-		fields: filecopy.FieldOwner | filecopy.FieldGroup | filecopy.FieldMode | filecopy.FieldACL,
+		clients: &azure.Clients[clients]{}, fields: filecopy.FieldOwner | filecopy.FieldGroup | filecopy.FieldMode | filecopy.FieldACL,
 	}
 	if c.NoOwners {
 		s.fields = filecopy.FieldMode
@@ -140,7 +142,7 @@ func (s *Store) CheckName(p filecopy.Path) error {
 	if depth(s.at.Name(p)) > maxSegments || depth(s.at.Area)+areaDepth+depth(string(p)) > maxSegments {
 		return fmt.Errorf("%w: %q is too deep", filecopy.ErrName, string(p))
 	}
-	if s.at.Ours(s.at.Name(p)) {
+	if !s.hidden && s.at.Ours(s.at.Name(p)) {
 		return fmt.Errorf("%w: %q lies in the mover's area", filecopy.ErrName, string(p))
 	}
 	return nil
