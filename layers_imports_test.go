@@ -56,7 +56,7 @@ func refusalOfOurs(rows []layer, row layer, s *source, folder string) string {
 	if folder == s.folder && s.test {
 		return ""
 	}
-	if owner, inner := ownerOf(folder); inner {
+	if owner, inner := ownerOf(folder); inner && !hasRow(rows, folder) {
 		importer, _ := ownerOf(s.folder)
 		if owner == importer && row.internal {
 			return ""
@@ -116,9 +116,17 @@ func refusalOfThird(row layer, s *source, target string) string {
 	return s.folder + " must not import " + target
 }
 
-// rowOf gives the row of a folder; internal packages obey the row of their owner.
+// hasRow says whether a folder has a row by its whole name.
+func hasRow(rows []layer, folder string) bool {
+	return slices.ContainsFunc(rows, func(r layer) bool { return r.folder == folder })
+}
+
+// rowOf gives the row of a folder; internal packages obey the row of their owner, but for those that have one.
 func rowOf(rows []layer, folder string) (layer, bool) {
 	owner, inner := ownerOf(folder)
+	if inner && hasRow(rows, folder) {
+		owner, inner = folder, false
+	}
 	i := slices.IndexFunc(rows, func(r layer) bool {
 		ok, err := path.Match(r.folder, owner)
 		return err == nil && ok

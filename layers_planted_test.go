@@ -144,6 +144,8 @@ func badImports() []planted {
 		{"kfake in the product", "imports", importing("workload/kafka/x.go", "kafka", kfake)},
 		{"test library in the product", "imports", importing("control/x.go", "control", "go.uber.org/goleak")},
 		{"foreign internal", "imports", importing("workload/hive/x.go", "hive", ours("workload/kafka/internal/batch"))},
+		{"internal of the stores elsewhere", "imports", importing("workload/storage/x.go", "storage", ours("filecopy/internal/azure"))},
+		{"internal of the stores to a store", "imports", importing("filecopy/internal/azure/x.go", "azure", ours("filecopy/blob"))},
 		{"internal where none may be", "imports", importing("control/internal/x/x.go", "x")},
 		{"control to a named workload", "imports", importing("control/x.go", "control", ours("workload/kafka"))},
 		{"control to a journal", "imports", importing("control/x.go", "control", ours("journal/etcd"))},

@@ -2,6 +2,7 @@ package filecopy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -9,14 +10,26 @@ import (
 // maxReopen is how often one reading may be taken up again after a connection broke.
 const maxReopen = 8
 
-// Rest reads one version of a file to its end, over as many answers of its store as that takes.
+// Answer is what a store gives of one version of a file, from an offset on.
+type Answer struct {
+	Body    io.ReadCloser
+	Version string
+	// Size is that of Body in bytes, and is only asked for with the whole of a version that nobody named.
+	Size int64
+	// Sum is what the store says that the whole version sums to, where it does.
+	Sum Checksum
+}
+
+// Rest reads one version of a file to its end, over as many answers of its store as that takes. All of them are held to the version.
 type Rest struct {
-	// Name is for people. At is where the reading is, Size where it ends.
+	// Name is for people. At is where the reading is, in bytes, Size where it ends.
 	Name string
 	At   int64
 	Size int64
-	// Open asks for the version from an offset on, and gives ErrChanged when it is another one.
-	Open func(ctx context.Context, at int64) (io.ReadCloser, error)
+	// Version is empty, and Size unknown, before the first answer when any version will do.
+	Version string
+	// Ask asks for a version from an offset on, ErrChanged when it is gone.
+	Ask func(ctx context.Context, version string, at int64) (Answer, error)
 	// Want is what the version sums to, where that is known and it is read from its beginning.
 	Want Checksum
 	// End, where it is set, says at the end whether the version is still the one that is there.
@@ -28,10 +41,39 @@ type Rest struct {
 	sum    Checksum
 }
 
-// Begin starts the reading with an answer that is there already, or with none. Every later answer is asked for under ctx.
-func (r *Rest) Begin(ctx context.Context, body io.ReadCloser) *Rest {
-	r.ctx, r.body, r.sum = ctx, body, SumOf(0)
+// Begin starts the reading with a first answer, and believes what it says about the whole. All is asked for under ctx.
+func (r *Rest) Begin(ctx context.Context) (*Rest, error) {
+	r.Later(ctx)
+	first, err := r.ask()
+	if err == nil && r.At == 0 {
+		r.Want = first.Sum
+	}
+	return r, err
+}
+
+// Later starts the reading without an answer: the first Read asks for one, under ctx.
+func (r *Rest) Later(ctx context.Context) *Rest {
+	r.ctx, r.sum = ctx, SumOf(0)
 	return r
+}
+
+// ask asks for what is left.
+func (r *Rest) ask() (Answer, error) {
+	a, err := r.Ask(r.ctx, r.Version, r.At)
+	if err != nil {
+		return a, err
+	}
+	if r.Version == "" {
+		r.Version, r.Size = a.Version, a.Size
+	}
+	switch {
+	case r.Version == "":
+		return a, errors.Join(fmt.Errorf("the store tells no versions of %q", r.Name), a.Body.Close())
+	case a.Version != r.Version:
+		return a, errors.Join(fmt.Errorf("%w: %q", ErrChanged, r.Name), a.Body.Close())
+	}
+	r.body = a.Body
+	return a, nil
 }
 
 // Read gives the next bytes; at the end of a file that was read whole its checksum must agree, else ErrCorrupt.
@@ -48,11 +90,9 @@ func (r *Rest) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if r.body == nil {
-		body, err := r.Open(r.ctx, r.At)
-		if err != nil {
+		if _, err := r.ask(); err != nil {
 			return 0, err
 		}
-		r.body = body
 	}
 	n, err := r.body.Read(p[:min(int64(len(p)), r.Size-r.At)])
 	r.At += int64(n)

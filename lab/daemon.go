@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"regexp"
 	"time"
 )
 
@@ -46,6 +47,21 @@ func (d *Daemon) Restart(ctx context.Context) error {
 	return nil
 }
 
+// Begin is the first Restart; a daemon that does not start gives its ports back.
+func (d *Daemon) Begin(ctx context.Context) error {
+	if err := d.Restart(ctx); err != nil {
+		return errors.Join(err, d.Close())
+	}
+	return nil
+}
+
+// Says is the ready of a daemon that writes a line when it serves.
+func Says(line string) func(context.Context, *Process) error {
+	return func(ctx context.Context, p *Process) error {
+		return p.WaitLog(ctx, regexp.MustCompile(regexp.QuoteMeta(line)))
+	}
+}
+
 // PID is the process id of the latest start.
 func (d *Daemon) PID() int { return d.process.PID() }
 
@@ -75,6 +91,14 @@ func (d *Daemon) Close() error {
 		return nil
 	}
 	return d.process.Kill()
+}
+
+// Boot starts a server for a test, in the test's temporary directory, and kills it when the test ends.
+func Boot[S interface{ EndWith(Test) }](t Test, start func(ctx context.Context, dir string) (S, error)) S {
+	s, err := start(context.Background(), t.TempDir())
+	Check(t, err)
+	s.EndWith(t)
+	return s
 }
 
 // EndWith kills the server when the test ends, and shows its log when the test failed.

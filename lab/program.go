@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 )
 
+// Own is the lab's own command, which runs servers of ours in processes of their own.
+const Own = "github.com/understudy-dr/understudy/cmd/understudy-lab"
+
 // Program builds a Go command of the module that the working directory belongs to and returns its path. The
 // Go tool builds and links only what changed since the last call.
 func Program(ctx context.Context, importPath string) (string, error) {

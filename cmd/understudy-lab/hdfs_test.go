@@ -40,7 +40,7 @@ func TestHDFSPairTakesOrders(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s := start(t, ctx, "hdfs-pair", "--names", "left,right", "--datanodes", "1", "--separate-datanodes")
-	var first hdfsAnswer
+	var first answer
 	s.line(t, &first)
 	if len(first.Clusters) != 2 || first.Clusters[1].Name != "right" || len(first.Clusters[0].JVMs) != 2 {
 		t.Fatalf("the pair is %+v", first)
@@ -64,7 +64,7 @@ func TestHDFSPairTakesOrders(t *testing.T) {
 		if _, err := io.WriteString(s.in, step.order+"\n"); err != nil {
 			t.Fatal(err)
 		}
-		var a hdfsAnswer
+		var a answer
 		s.line(t, &a)
 		if a.Clusters[0].Running != step.left || a.Clusters[1].Running != step.right || !strings.Contains(a.Error, step.wrong) || (a.Error == "") != (step.wrong == "") {
 			t.Errorf("%s: %+v", step.order, a)

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-dr/understudy/lab/kafka"
@@ -41,9 +37,12 @@ func kafkaCommand(std streams) *cobra.Command {
 			"It runs until a signal or until standard input ends.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return inDirectory(o.Dir, func(dir string) error {
-				o.Dir = dir
-				return runKafka(cmd.Context(), o, std)
+			return inDirectory(&o.Dir, func() error {
+				b, err := kafka.Start(cmd.Context(), o)
+				if err != nil {
+					return err
+				}
+				return runOne(cmd.Context(), std, b, describe(b))
 			})
 		},
 	}
@@ -59,29 +58,4 @@ func kafkaCommand(std streams) *cobra.Command {
 	f.IntVar(&o.HeapMB, "heap-mb", 0, "largest Java heap in MiB (default 384)")
 	f.BoolVar(&o.Optimise, "optimise", false, "use the JVM's optimising compiler, for benchmarks")
 	return cmd
-}
-
-func runKafka(ctx context.Context, o kafka.Options, std streams) error {
-	b, err := kafka.Start(ctx, o)
-	if err != nil {
-		return err
-	}
-	if err := printLine(std.out, describe(b)); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	err = eachLine(ctx, std.in, func([]byte) error { return nil })
-	// The context has ended when a signal came; the broker's end is bounded by itself.
-	return errors.Join(err, b.Stop(context.WithoutCancel(ctx)), b.Close())
-}
-
-// inDirectory makes a temporary directory where none is given, and removes that one at the end.
-func inDirectory(dir string, do func(dir string) error) error {
-	if dir != "" {
-		return do(dir)
-	}
-	dir, err := os.MkdirTemp("", "understudy-lab-")
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(dir), os.RemoveAll(dir))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // The permission bits that the service keeps: those of everything, and the sticky bit of directories.
@@ -146,7 +147,7 @@ func (s *Store) control(ctx context.Context, name string, options *file.SetAcces
 		return err
 	}
 	_, err = f.SetAccessControl(ctx, options)
-	if refused(err) {
+	if azure.Refused(err) {
 		return notTaken(name, tell(err))
 	}
 	return tell(err)
@@ -154,7 +155,7 @@ func (s *Store) control(ctx context.Context, name string, options *file.SetAcces
 
 // SetAttributes sets what the service keeps of the given fields.
 func (s *Store) SetAttributes(ctx context.Context, p filecopy.Path, a filecopy.Attributes, f filecopy.Fields) error {
-	now, err := s.access(ctx, s.name(p))
+	now, err := s.access(ctx, s.at.Name(p))
 	if err != nil {
 		return err
 	}
@@ -177,5 +178,5 @@ func (s *Store) SetAttributes(ctx context.Context, p filecopy.Path, a filecopy.A
 	if err := s.unbarred(ctx); err != nil {
 		return err
 	}
-	return s.dress(ctx, s.name(p), want, (want.Mode|now.Mode)&stickyBit != 0)
+	return s.dress(ctx, s.at.Name(p), want, (want.Mode|now.Mode)&stickyBit != 0)
 }

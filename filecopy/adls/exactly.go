@@ -12,6 +12,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
+
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // exactly puts into a request what the client has no words for. Its Rename sends the source without escapes, so that '%' and much
@@ -82,7 +84,7 @@ func (s *Store) rename(ctx context.Context, from, to string, free bool) (string,
 	if err != nil || answer.ETag == nil {
 		return "", tell(err)
 	}
-	return plain(*answer.ETag), nil
+	return azure.Plain(*answer.ETag), nil
 }
 
 // unless is the condition that nothing is there.
@@ -96,9 +98,5 @@ func pinned(etag string) *file.AccessConditions {
 	if etag == "" {
 		return nil
 	}
-	quoted := azcore.ETag(`"` + etag + `"`)
-	return &file.AccessConditions{ModifiedAccessConditions: &file.ModifiedAccessConditions{IfMatch: &quoted}}
+	return &file.AccessConditions{ModifiedAccessConditions: &file.ModifiedAccessConditions{IfMatch: azure.Quoted(etag)}}
 }
-
-// plain takes the quotes off an ETag: answers have them, listings do not.
-func plain(e azcore.ETag) string { return strings.Trim(string(e), `"`) }

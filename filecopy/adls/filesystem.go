@@ -3,8 +3,6 @@ package adls
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io"
 	"path"
@@ -13,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // FileSystem is a file system as a whole: its trees, and what is done in it beside them. It is safe for concurrent use.
@@ -44,12 +43,7 @@ func (f *FileSystem) Name() string { return f.all.identity() }
 // Look asks whether the file system is there, has real directories and may be used, and how far the service's clock is before ours, to the
 // second. filecopy.ErrNotFound, fs.ErrPermission; an account without a hierarchical namespace is US640.
 func (f *FileSystem) Look(ctx context.Context) (skew time.Duration, err error) {
-	sent := time.Now()
-	root, err := f.all.Probe(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return root.Now.Sub(sent.Add(time.Since(sent) / 2)).Round(time.Second), nil
+	return azure.Skew(ctx, f.all.Probe)
 }
 
 // Child is what lies right in a directory.
@@ -100,11 +94,7 @@ func (f *FileSystem) PutNew(ctx context.Context, name string, content []byte) er
 		}
 		return tell(err)
 	}
-	random := make([]byte, 8)
-	if _, err := rand.Read(random); err != nil {
-		return err
-	}
-	from := path.Join(path.Dir(name), temporary+hex.EncodeToString(random))
+	from := path.Join(path.Dir(name), temporary+filecopy.NewID())
 	at, err := f.all.file(ctx, from)
 	if err == nil {
 		_, err = at.Create(ctx, options)
@@ -134,7 +124,7 @@ func (f *FileSystem) Get(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := f.all.rest(name, now.etag, 0, now.size).Begin(ctx, nil)
+	r := f.all.rest(name, now.etag, 0, now.size).Later(ctx)
 	b, err := io.ReadAll(r)
 	return b, errors.Join(err, r.Close())
 }

@@ -3,8 +3,6 @@ package adls
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc64"
@@ -16,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // The area has three places.
@@ -23,12 +22,6 @@ const (
 	stagingDir    = "staging"
 	quarantineDir = "quarantine"
 	keptDir       = "kept"
-)
-
-// mark and sumMark are the names of the metadata that say which staged file a file was, and the CRC32C of its content.
-const (
-	mark    = "understudy"
-	sumMark = "understudycrc32c"
 )
 
 // staged is a handle taken apart: a name nobody else has, where the file lies, and how many bytes it will have.
@@ -47,26 +40,14 @@ type sent struct {
 
 // Begin makes up a name; the file is made with its first part.
 func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
-	if err := safe(lot); err != nil {
+	if err := filecopy.CheckOwn(lot); err != nil {
 		return "", err
 	}
 	if e.Size > maxFile {
 		return "", tooLarge(e)
 	}
-	random := make([]byte, 12)
-	if _, err := rand.Read(random); err != nil {
-		return "", err
-	}
-	id := hex.EncodeToString(random)
+	id := filecopy.NewID()
 	return filecopy.Handle(fmt.Sprintf("%s/%s/%s~%d", lot, id[:2], id, e.Size)), nil
-}
-
-// safe refuses names that would leave the area.
-func safe(name string) error {
-	if name == "" || filecopy.Path(name).Check() != nil || strings.Contains(name, "~") {
-		return fmt.Errorf("%w: %q cannot be used in the mover's area", filecopy.ErrName, name)
-	}
-	return nil
 }
 
 func (s *Store) taken(h filecopy.Handle) (staged, error) {
@@ -75,8 +56,8 @@ func (s *Store) taken(h filecopy.Handle) (staged, error) {
 	if _, err := fmt.Sscan(rest, &st.size); !ok || err != nil {
 		return st, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
 	}
-	st.id, st.name = path.Base(name), s.place(stagingDir, name)
-	return st, safe(name)
+	st.id, st.name = path.Base(name), s.at.Place(stagingDir, name)
+	return st, filecopy.CheckOwn(name)
 }
 
 // Write appends one part, which the service holds against its CRC64, and shows it in the staged file. It is held in memory, so that it can
@@ -86,18 +67,12 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 	if err != nil {
 		return err
 	}
-	weight := min(max(p.Size, 1), s.room)
-	if err := s.memory.Acquire(ctx, weight); err != nil {
-		return err
-	}
-	defer s.memory.Release(weight)
-	content := make([]byte, p.Size)
-	if _, err := io.ReadFull(r, content); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("%w: the part ends early", filecopy.ErrChanged)
-		}
-		return err
-	}
+	return s.room.Hold(ctx, p, r, func(content []byte) error { return s.send(ctx, st, p, content) })
+}
+
+// send appends what a part holds, and remembers what was sent so far.
+func (s *Store) send(ctx context.Context, st staged, p filecopy.Part, content []byte) error {
+	var err error
 	before := sent{sum: filecopy.SumOf(0)}
 	if p.Offset == 0 {
 		err = s.create(ctx, st, content)
@@ -108,14 +83,14 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 		_, err = s.append(ctx, st.name, p.Offset, content)
 	}
 	if err != nil {
-		s.staged.Delete(h)
+		s.staged.Delete(st.handle)
 		return err
 	}
 	now := sent{size: p.Offset + p.Size}
 	if before.sum.Known {
 		now.sum = before.sum.Append(filecopy.SumOf(0).Extend(content), p.Size)
 	}
-	s.staged.Store(h, now)
+	s.staged.Store(st.handle, now)
 	return nil
 }
 
@@ -128,9 +103,9 @@ func (s *Store) create(ctx context.Context, st staged, content []byte) error {
 	if err != nil {
 		return err
 	}
-	said := map[string]string{mark: st.id}
+	said := map[string]string{azure.Mark: st.id}
 	if int64(len(content)) == st.size {
-		said[sumMark] = sumText(filecopy.SumOf(0).Extend(content), st.size)
+		said[azure.SumMark] = sumText(filecopy.SumOf(0).Extend(content), st.size)
 	}
 	permissions, umask := "0600", "0000"
 	_, err = f.Create(words{properties: said}.in(ctx), &file.CreateOptions{Permissions: &permissions, Umask: &umask})
@@ -164,9 +139,9 @@ func (s *Store) append(ctx context.Context, name string, offset int64, content [
 		Flush: &flush, TransactionalValidation: file.TransferValidationTypeCRC64(crc64.Checksum(content, crc64.MakeTable(polynomial))),
 	})
 	if err == nil && answer.ETag != nil {
-		return plain(*answer.ETag), nil
+		return azure.Plain(*answer.ETag), nil
 	}
-	if !refused(err) {
+	if !azure.Refused(err) {
 		return "", tell(err)
 	}
 	etag, same, rerr := s.holds(ctx, name, offset, content)
@@ -182,7 +157,7 @@ func (s *Store) holds(ctx context.Context, name string, offset int64, content []
 	if err != nil || now.size != offset+int64(len(content)) {
 		return "", false, err
 	}
-	r := s.rest(name, now.etag, offset, now.size).Begin(ctx, nil)
+	r := s.rest(name, now.etag, offset, now.size).Later(ctx)
 	there := make([]byte, len(content))
 	_, err = io.ReadFull(r, there)
 	return now.etag, bytes.Equal(there, content), errors.Join(err, r.Close())
@@ -225,7 +200,7 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, s
 		return sealed, err
 	}
 	id, text := st.id, sumText(sum, e.Size)
-	_, err = f.SetMetadata(ctx, map[string]*string{mark: &id, sumMark: &text}, nil)
+	_, err = f.SetMetadata(ctx, map[string]*string{azure.Mark: &id, azure.SumMark: &text}, nil)
 	return sealed, tell(err)
 }
 
@@ -239,7 +214,7 @@ func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.Read
 	if err != nil {
 		return nil, err
 	}
-	return s.rest(st.name, now.etag, 0, now.size).Begin(ctx, nil), nil
+	return s.rest(st.name, now.etag, 0, now.size).Later(ctx), nil
 }
 
 // Publish gives the staged file its attributes and renames it over what stands at the path.
@@ -253,12 +228,12 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 	version := ""
 	err = s.dress(ctx, st.name, a, false)
 	if err == nil {
-		version, err = s.rename(ctx, st.name, s.name(e.Path), false)
+		version, err = s.rename(ctx, st.name, s.at.Name(e.Path), false)
 	}
 	if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
 		return "", err
 	}
-	now, herr := s.head(ctx, s.name(e.Path), "")
+	now, herr := s.head(ctx, s.at.Name(e.Path), "")
 	switch {
 	case herr == nil && now.mark == st.id:
 		return now.etag, nil
@@ -273,8 +248,8 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 
 // Discard removes a lot.
 func (s *Store) Discard(ctx context.Context, lot string) error {
-	if err := safe(lot); err != nil {
+	if err := filecopy.CheckOwn(lot); err != nil {
 		return err
 	}
-	return s.removeAll(ctx, s.place(stagingDir, lot))
+	return s.removeAll(ctx, s.at.Place(stagingDir, lot))
 }

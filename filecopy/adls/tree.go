@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// maxTwins is how many things of one path one quarantine may hold.
-	maxTwins = 1000
 	// keepPart is how much of a kept object is sent at once, and temporary how its name begins until it is whole.
 	keepPart  = 4 << 20
 	temporary = ".keep-"
@@ -36,7 +34,7 @@ func (s *Store) unbarred(ctx context.Context) error {
 	if last := s.asked.Load(); last != nil && now.Sub(*last) < unbarredFor {
 		return ctx.Err()
 	}
-	area, err := s.head(ctx, s.area, "")
+	area, err := s.head(ctx, s.at.Area, "")
 	if err == nil && !area.dir {
 		return fmt.Errorf("%w: a file stands where the mover's area was", filecopy.ErrChanged)
 	}
@@ -63,9 +61,9 @@ func (s *Store) enter(ctx context.Context) error {
 	if s.private.Load() {
 		return nil
 	}
-	own := []string{s.area}
-	if above := path.Dir(s.area); above != "." && !filecopy.Path(s.root).Below(filecopy.Path(above)) {
-		own = []string{above, s.area}
+	own := []string{s.at.Area}
+	if above := path.Dir(s.at.Area); above != "." && !filecopy.Path(s.at.Root).Below(filecopy.Path(above)) {
+		own = []string{above, s.at.Area}
 	}
 	for _, dir := range own {
 		if err := s.mkdir(ctx, dir, privateMode); err != nil && !errors.Is(err, filecopy.ErrChanged) {
@@ -78,23 +76,23 @@ func (s *Store) enter(ctx context.Context) error {
 
 // MakeDirectory makes a directory with its attributes, or sets them. The root of a file system is always there.
 func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
-	if s.name(e.Path) == "" {
+	if s.at.Name(e.Path) == "" {
 		return s.SetAttributes(ctx, e.Path, e.Attributes, filecopy.AllFields)
 	}
 	if err := s.unbarred(ctx); err != nil {
 		return err
 	}
-	err := s.mkdir(ctx, s.name(e.Path), e.Mode)
+	err := s.mkdir(ctx, s.at.Name(e.Path), e.Mode)
 	if err == nil {
 		if err := s.unbarred(ctx); err != nil {
 			return err
 		}
-		return s.dress(ctx, s.name(e.Path), e.Attributes, e.Mode&stickyBit != 0)
+		return s.dress(ctx, s.at.Name(e.Path), e.Attributes, e.Mode&stickyBit != 0)
 	}
 	if !errors.Is(err, filecopy.ErrChanged) {
 		return err
 	}
-	now, herr := s.head(ctx, s.name(e.Path), "")
+	now, herr := s.head(ctx, s.at.Name(e.Path), "")
 	if herr != nil || !now.dir {
 		return errors.Join(fmt.Errorf("%w: %q is no directory", filecopy.ErrChanged, string(e.Path)), herr)
 	}
@@ -109,9 +107,9 @@ func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
 	if err := s.unbarred(ctx); err != nil {
 		return err
 	}
-	_, err := s.rename(ctx, s.name(from), s.name(to), true)
+	_, err := s.rename(ctx, s.at.Name(from), s.at.Name(to), true)
 	if errors.Is(err, filecopy.ErrChanged) {
-		if _, herr := s.head(ctx, s.name(from), ""); errors.Is(herr, filecopy.ErrNotFound) {
+		if _, herr := s.head(ctx, s.at.Name(from), ""); errors.Is(herr, filecopy.ErrNotFound) {
 			return herr
 		}
 	}
@@ -120,16 +118,13 @@ func (s *Store) Move(ctx context.Context, from, to filecopy.Path) error {
 
 // Retire renames an entry into the quarantine.
 func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) error {
-	if err := safe(quarantine); err != nil {
+	if err := filecopy.CheckRetired(p, quarantine); err != nil {
 		return err
 	}
-	if p == "" || p.Check() != nil {
-		return fmt.Errorf("%w: %q cannot be retired", filecopy.ErrName, string(p))
-	}
-	if _, err := s.head(ctx, s.name(p), ""); err != nil {
+	if _, err := s.head(ctx, s.at.Name(p), ""); err != nil {
 		return absentIsFine(err)
 	}
-	to := s.place(quarantineDir, quarantine, string(p))
+	to := s.at.Place(quarantineDir, quarantine, string(p))
 	err := s.enter(ctx)
 	if err == nil {
 		err = s.mkdir(ctx, path.Dir(to), privateMode)
@@ -137,48 +132,35 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 	if err != nil && !errors.Is(err, filecopy.ErrChanged) {
 		return err
 	}
-	for twin := range maxTwins {
-		free := to
-		if twin > 0 {
-			free = fmt.Sprintf("%s.%d", to, twin)
-		}
-		_, err := s.rename(ctx, s.name(p), free, true)
+	return filecopy.Twins(to, func(free string) (bool, error) {
+		_, err := s.rename(ctx, s.at.Name(p), free, true)
 		if errors.Is(err, filecopy.ErrNotFound) {
 			// What was to be retired is gone, or the place for it is not there.
-			if _, herr := s.head(ctx, s.name(p), ""); herr != nil {
-				return absentIsFine(herr)
+			if _, herr := s.head(ctx, s.at.Name(p), ""); herr != nil {
+				return true, absentIsFine(herr)
 			}
-			return err
+			return true, err
 		}
 		if !errors.Is(err, filecopy.ErrChanged) {
-			return err
+			return true, err
 		}
-	}
-	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, string(p))
+		return false, nil
+	})
 }
 
 // Quarantines lists the quarantines, and removes old ones.
 func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]filecopy.Quarantine, error) {
 	var names []string
-	err := s.each(ctx, s.place(quarantineDir), false, func(h held) error {
+	err := s.each(ctx, s.at.Place(quarantineDir), false, func(h held) error {
 		names = append(names, path.Base(h.name))
 		return nil
 	})
 	if err != nil {
 		return nil, absentIsFine(err)
 	}
-	var all []filecopy.Quarantine
-	for _, name := range names {
-		made, err := filecopy.QuarantineMade(name)
-		if err != nil || removeBefore.IsZero() || !made.Before(removeBefore) {
-			all = append(all, filecopy.Quarantine{Name: name, Made: made})
-			continue
-		}
-		if err := s.removeAll(ctx, s.place(quarantineDir, name)); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return filecopy.Outdated(names, removeBefore, func(name string) error {
+		return s.removeAll(ctx, s.at.Place(quarantineDir, name))
+	})
 }
 
 // removeAll removes a directory with all below it, for good.
@@ -193,13 +175,13 @@ func (s *Store) removeAll(ctx context.Context, name string) error {
 
 // Keep writes an object beside its name, and renames it there.
 func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
-	if err := safe(name); err != nil {
+	if err := filecopy.CheckOwn(name); err != nil {
 		return err
 	}
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
-	to := s.place(keptDir, name)
+	to := s.at.Place(keptDir, name)
 	from := path.Join(path.Dir(to), temporary+path.Base(to))
 	f, err := s.file(ctx, from)
 	if err != nil {
@@ -241,21 +223,21 @@ func (s *Store) fill(ctx context.Context, name string, r io.Reader) (string, err
 
 // Kept reads an object.
 func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
-	if err := safe(name); err != nil {
+	if err := filecopy.CheckOwn(name); err != nil {
 		return nil, err
 	}
-	now, err := s.head(ctx, s.place(keptDir, name), "")
+	now, err := s.head(ctx, s.at.Place(keptDir, name), "")
 	if err != nil {
 		return nil, err
 	}
-	return s.rest(now.name, now.etag, 0, now.size).Begin(ctx, nil), nil
+	return s.rest(now.name, now.etag, 0, now.size).Later(ctx), nil
 }
 
 // KeptNames lists the objects. Only the directory that the prefix names is walked.
 func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) {
-	from, root := s.place(keptDir), s.place(keptDir)+"/"
+	from, root := s.at.Place(keptDir), s.at.Place(keptDir)+"/"
 	if i := strings.LastIndexByte(prefix, '/'); i > 0 {
-		from = s.place(keptDir, prefix[:i])
+		from = s.at.Place(keptDir, prefix[:i])
 	}
 	var names []string
 	err := s.each(ctx, from, true, func(h held) error {
@@ -271,10 +253,10 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 
 // Forget removes an object.
 func (s *Store) Forget(ctx context.Context, name string) error {
-	if err := safe(name); err != nil {
+	if err := filecopy.CheckOwn(name); err != nil {
 		return err
 	}
-	f, err := s.file(ctx, s.place(keptDir, name))
+	f, err := s.file(ctx, s.at.Place(keptDir, name))
 	if err != nil {
 		return err
 	}

@@ -8,13 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/filesystem"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 const (
@@ -94,8 +93,8 @@ func (s *Store) each(ctx context.Context, dir string, recursive bool, do func(he
 // List gives what lies below a directory.
 func (v *view) List(ctx context.Context, dir filecopy.Path, found func(filecopy.Entry) error) error {
 	s, b := v.store, &batch{store: v.store, found: found}
-	err := s.each(ctx, s.name(dir), true, func(h held) error {
-		if s.ours(h.name) {
+	err := s.each(ctx, s.at.Name(dir), true, func(h held) error {
+		if s.at.Ours(h.name) {
 			return nil
 		}
 		return b.add(ctx, h)
@@ -108,10 +107,7 @@ func (v *view) List(ctx context.Context, dir filecopy.Path, found func(filecopy.
 
 // path gives the path in the tree.
 func (s *Store) path(name string) (filecopy.Path, error) {
-	rest := name
-	if s.root != "" {
-		rest = strings.TrimPrefix(name, s.root+"/")
-	}
+	rest := s.at.Inner(name)
 	if rest == "" || filecopy.Path(rest).Check() != nil {
 		return "", noPath(s.config.FileSystem, name, "has an empty element, '.' or '..'")
 	}
@@ -178,11 +174,11 @@ func (v *view) Stat(ctx context.Context, p filecopy.Path) (filecopy.Entry, error
 		return filecopy.Entry{}, fmt.Errorf("%w: %q", filecopy.ErrNotFound, string(p))
 	}
 	s := v.store
-	if s.name(p) == "" {
+	if s.at.Name(p) == "" {
 		a, err := s.access(ctx, "")
 		return filecopy.Entry{Kind: filecopy.Directory, Attributes: a}, err
 	}
-	h, err := s.head(ctx, s.name(p), "")
+	h, err := s.head(ctx, s.at.Name(p), "")
 	if err == nil && h.more && s.fields.Has(filecopy.FieldACL) {
 		h.Attributes, err = s.access(ctx, h.name)
 	}
@@ -203,8 +199,8 @@ func (s *Store) head(ctx context.Context, name, etag string) (held, error) {
 		return held{}, fmt.Errorf("the service gave no ETag of %q", name)
 	}
 	h := held{
-		name: name, dir: isDirectory(p.ResourceType), etag: plain(*p.ETag), size: *p.ContentLength,
-		mark: metadata(p.Metadata, mark), sum: sumOf(metadata(p.Metadata, sumMark), *p.ContentLength),
+		name: name, dir: isDirectory(p.ResourceType), etag: azure.Plain(*p.ETag), size: *p.ContentLength,
+		mark: azure.Metadata(p.Metadata, azure.Mark), sum: sumOf(azure.Metadata(p.Metadata, azure.SumMark), *p.ContentLength),
 	}
 	h.Attributes, err = s.attributes(p.Owner, p.Group, p.Permissions)
 	h.more = h.dir || extended(p.Permissions)
@@ -213,16 +209,6 @@ func (s *Store) head(ctx context.Context, name, etag string) (held, error) {
 
 func isDirectory(kind *string) bool { return kind != nil && *kind == "directory" }
 
-// metadata gives a value; servers change the case of names.
-func metadata(all map[string]*string, name string) string {
-	for k, v := range all {
-		if strings.EqualFold(k, name) && v != nil {
-			return *v
-		}
-	}
-	return ""
-}
-
 // sumText is what a file says about its own content: the sum, and of how many bytes. Who writes the file anew takes it away; who appends
 // does not, so it holds for this size only.
 func sumText(sum filecopy.Checksum, size int64) string { return fmt.Sprintf("%s-%d", sum, size) }
@@ -230,17 +216,16 @@ func sumText(sum filecopy.Checksum, size int64) string { return fmt.Sprintf("%s-
 // sumOf reads it.
 func sumOf(text string, size int64) filecopy.Checksum {
 	sum, of, _ := strings.Cut(text, "-")
-	n, err := strconv.ParseUint(sum, 16, 32)
-	if err != nil || len(sum) != 8 || of != strconv.FormatInt(size, 10) {
+	if of != strconv.FormatInt(size, 10) {
 		return filecopy.Checksum{}
 	}
-	return filecopy.SumOf(uint32(n))
+	return azure.SumOf(sum)
 }
 
 // Read reads one version of a file.
 func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
 	s := v.store
-	r := s.rest(s.name(e.Path), e.Version, offset, e.Size)
+	r := s.rest(s.at.Name(e.Path), e.Version, offset, e.Size)
 	r.End = func(ctx context.Context) error {
 		_, err := s.head(ctx, r.Name, e.Version)
 		if errors.Is(err, filecopy.ErrNotFound) {
@@ -253,47 +238,14 @@ func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.Rea
 		if offset == 0 {
 			r.Want = h.sum
 		}
-		return r.Begin(ctx, nil), err
+		return r.Later(ctx), err
 	}
-	answer, err := s.ask(ctx, r.Name, e.Version, offset)
-	if err != nil {
-		return nil, err
-	}
-	if offset == 0 {
-		r.Want = sumOf(metadata(answer.Metadata, sumMark), e.Size)
-	}
-	return r.Begin(ctx, answer.Body), nil
+	return r.Begin(ctx)
 }
 
 // rest reads a version from an offset to its end.
 func (s *Store) rest(name, etag string, offset, size int64) *filecopy.Rest {
-	return &filecopy.Rest{Name: name, At: offset, Size: size, Open: func(ctx context.Context, at int64) (io.ReadCloser, error) {
-		answer, err := s.ask(ctx, name, etag, at)
-		if err != nil {
-			return nil, err
-		}
-		return answer.Body, nil
-	}}
-}
-
-// ask asks for the bytes of one version from an offset on.
-func (s *Store) ask(ctx context.Context, name, etag string, offset int64) (blob.DownloadStreamResponse, error) {
-	if _, err := s.open(ctx); err != nil {
-		return blob.DownloadStreamResponse{}, err
-	}
-	s.mu.Lock()
-	from := s.reads.NewBlobClient(name)
-	s.mu.Unlock()
-	quoted := azcore.ETag(`"` + etag + `"`)
-	answer, err := from.DownloadStream(ctx, &blob.DownloadStreamOptions{
-		Range:            blob.HTTPRange{Offset: offset},
-		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &quoted}},
-	})
-	if err != nil {
-		return answer, tell(err)
-	}
-	if answer.ETag == nil || plain(*answer.ETag) != etag {
-		return answer, errors.Join(fmt.Errorf("%w: %q", filecopy.ErrChanged, name), answer.Body.Close())
-	}
-	return answer, nil
+	r := azure.Space{Open: s.blobs, Tell: tell, Sum: sumOf}.Rest(name)
+	r.Version, r.At, r.Size = etag, offset, size
+	return r
 }

@@ -2,6 +2,7 @@ package adls_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -179,6 +180,40 @@ func TestLostAnswers(t *testing.T) {
 	}
 	if _, err := view.Stat(t.Context(), "d/g"); err == nil || count < 8 {
 		t.Errorf("retired = %v, lost %v", err, lost)
+	}
+}
+
+// TestALostRevealIsFoundDone loses the answer to the rename that shows a directory; somebody else's directory there is no such thing.
+func TestALostRevealIsFoundDone(t *testing.T) {
+	site := boot(t, lab.Config{})
+	w := newWire(t, site)
+	seen := site.tree(t)
+	store := at(t, w.endpoint(), "t1/tree")
+	whole, err := store.Assembly("lot")
+	must(t, err)
+	made := func(p filecopy.Path) {
+		t.Helper()
+		must(t, whole.MakeDirectory(t.Context(), filecopy.Entry{Path: p, Kind: filecopy.Directory, Attributes: filecopy.Attributes{Mode: 0o755}}))
+	}
+	made("")
+	made("d")
+	lost := 0
+	w.set(nil, func(r *http.Request) bool {
+		if r.Header.Get("x-ms-rename-source") == "" {
+			return false
+		}
+		lost++
+		return lost == 1
+	})
+	must(t, store.Reveal(t.Context(), "lot", "d"))
+	view, err := seen.Open(t.Context(), filecopy.Pin{})
+	must(t, err)
+	if e, err := view.Stat(t.Context(), "d"); err != nil || e.Kind != filecopy.Directory || lost < 2 {
+		t.Errorf("shown = %+v, %v after %d renames", e, err, lost)
+	}
+	made("d")
+	if err := store.Reveal(t.Context(), "lot", "d"); !errors.Is(err, filecopy.ErrChanged) {
+		t.Errorf("reveal over another directory = %v", err)
 	}
 }
 

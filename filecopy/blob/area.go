@@ -21,8 +21,6 @@ import (
 const (
 	// parallel is how many blobs of one directory go into a quarantine, or are removed, at once.
 	parallel = 16
-	// maxTwins is how many things of one path one quarantine may hold.
-	maxTwins = 1000
 	// copyPoll is how often a copy within the account is asked after; most are done at once.
 	copyPoll = 50 * time.Millisecond
 )
@@ -45,11 +43,8 @@ func (s *Store) Move(context.Context, filecopy.Path, filecopy.Path) error {
 
 // Retire copies a blob, and all below the path, into the quarantine, and removes each when its copy is there.
 func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) error {
-	if err := safe(quarantine); err != nil {
+	if err := filecopy.CheckRetired(p, quarantine); err != nil {
 		return err
-	}
-	if p == "" || p.Check() != nil {
-		return fmt.Errorf("%w: %q cannot be retired", filecopy.ErrName, string(p))
 	}
 	if err := absentIsFine(s.retire(ctx, s.name(p), quarantine)); err != nil {
 		return err
@@ -77,27 +72,22 @@ func (s *Store) retire(ctx context.Context, name, quarantine string) error {
 	if err != nil {
 		return err
 	}
-	path := strings.TrimPrefix(strings.TrimPrefix(name, s.root), "/")
+	path := s.at.Inner(name)
 	to := s.place(quarantineDir, quarantine, path)
-	for twin := range maxTwins {
-		free := to
-		if twin > 0 {
-			free = fmt.Sprintf("%s.%d", to, twin)
-		}
+	return filecopy.Twins(to, func(free string) (bool, error) {
 		there, err := s.head(ctx, free, "")
 		if err == nil && (there.mark == "" || there.mark != from.mark || there.size != from.size) {
-			continue
+			return false, nil
 		}
 		if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
-			return err
+			return true, err
 		}
 		// A copy that was begun may not have ended, so it is made again.
 		if err := s.copy(ctx, from, free); err != nil {
-			return err
+			return true, err
 		}
-		return s.remove(ctx, name)
-	}
-	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, path)
+		return true, s.remove(ctx, name)
+	})
 }
 
 // copy copies one version within the account, and waits for it.
@@ -155,18 +145,9 @@ func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]file
 	if err != nil {
 		return nil, err
 	}
-	var all []filecopy.Quarantine
-	for _, name := range names {
-		made, err := filecopy.QuarantineMade(name)
-		if err != nil || removeBefore.IsZero() || !made.Before(removeBefore) {
-			all = append(all, filecopy.Quarantine{Name: name, Made: made})
-			continue
-		}
-		if err := s.all(ctx, s.place(quarantineDir, name)+"/", s.remove); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return filecopy.Outdated(names, removeBefore, func(name string) error {
+		return s.all(ctx, s.place(quarantineDir, name)+"/", s.remove)
+	})
 }
 
 // children lists the directories right below a prefix.
@@ -208,11 +189,7 @@ func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := safe(name); err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, store: s, name: s.place(keptDir, name)}
-	if err := r.open(); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return s.rest(s.place(keptDir, name)).Begin(ctx)
 }
 
 // KeptNames lists the blobs.

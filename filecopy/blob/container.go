@@ -18,6 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // Container is a container as a whole: its trees, and what is done in it beside them. It is safe for concurrent use.
@@ -49,12 +50,7 @@ func (c *Container) Name() string { return c.all.identity() }
 // Look asks whether the container is there and may be used, and how far the service's clock is before ours, to the second.
 // filecopy.ErrNotFound, fs.ErrPermission.
 func (c *Container) Look(ctx context.Context) (skew time.Duration, err error) {
-	sent := time.Now()
-	root, err := c.all.Probe(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return root.Now.Sub(sent.Add(time.Since(sent) / 2)).Round(time.Second), nil
+	return azure.Skew(ctx, c.all.Probe)
 }
 
 // Names lists what lies right below a prefix that ends with a slash: blobs, and the first elements of longer names.
@@ -105,8 +101,8 @@ func (c *Container) Put(ctx context.Context, name string, content []byte, fresh 
 
 // Get reads a small blob; filecopy.ErrNotFound.
 func (c *Container) Get(ctx context.Context, name string) ([]byte, error) {
-	r := &reader{ctx: ctx, store: c.all, name: name}
-	if err := r.open(); err != nil {
+	r, err := c.all.rest(name).Begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	b, err := io.ReadAll(r)
@@ -214,8 +210,8 @@ func (c *Container) SetPermissions(ctx context.Context, read Policies, permissio
 // Denied tries to make an empty blob with a shared access signature, and says whether the service refused it because the signature gives no
 // right to. Other refusals are errors: one that is not accepted at all was never a writer's.
 func (c *Container) Denied(ctx context.Context, signature, name string) (bool, error) {
-	at := strings.TrimSuffix(c.config.URL, "/") + "/" + c.config.Container + "?" + strings.TrimPrefix(signature, "?")
-	as, err := container.NewClientWithNoCredential(at, &container.ClientOptions{ClientOptions: patience()})
+	at := c.all.url() + "?" + strings.TrimPrefix(signature, "?")
+	as, err := container.NewClientWithNoCredential(at, &container.ClientOptions{ClientOptions: azure.Patience()})
 	if err != nil {
 		return false, err
 	}

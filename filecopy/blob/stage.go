@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // The area has two places; what is staged lies at its final names.
@@ -28,8 +27,8 @@ const (
 
 // mark and sumMark are the names of the metadata that say which staged file a blob was, and the CRC32C of its content.
 const (
-	mark    = "understudy"
-	sumMark = "understudycrc32c"
+	mark    = azure.Mark
+	sumMark = azure.SumMark
 )
 
 // staged is a handle taken apart: a name nobody else has, and the path of the file.
@@ -47,20 +46,11 @@ func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy
 	if e.Size > maxObject {
 		return "", tooLarge(e)
 	}
-	random := make([]byte, 12)
-	if _, err := rand.Read(random); err != nil {
-		return "", err
-	}
-	return filecopy.Handle(lot + "~" + hex.EncodeToString(random) + "~" + string(e.Path)), nil
+	return filecopy.Handle(lot + "~" + filecopy.NewID() + "~" + string(e.Path)), nil
 }
 
 // safe refuses names that would leave the area.
-func safe(name string) error {
-	if name == "" || filecopy.Path(name).Check() != nil || strings.Contains(name, "~") {
-		return fmt.Errorf("%w: %q cannot be used in the mover's area", filecopy.ErrName, name)
-	}
-	return nil
-}
+func safe(name string) error { return filecopy.CheckOwn(name) }
 
 func taken(h filecopy.Handle) (staged, error) {
 	fields := strings.SplitN(string(h), "~", 3)
@@ -105,21 +95,14 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 	if err != nil {
 		return err
 	}
-	weight := min(max(p.Size, 1), s.room)
-	if err := s.memory.Acquire(ctx, weight); err != nil {
-		return err
-	}
-	defer s.memory.Release(weight)
-	content := make([]byte, p.Size)
-	if _, err := io.ReadFull(r, content); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("%w: the part ends early", filecopy.ErrChanged)
-		}
-		return err
-	}
+	return s.room.Hold(ctx, p, r, func(content []byte) error { return s.send(ctx, st, p, content) })
+}
+
+// send stages what a part holds, and remembers that of a file of one part.
+func (s *Store) send(ctx context.Context, st staged, p filecopy.Part, content []byte) error {
 	b := block{number: p.Number, size: p.Size, sum: filecopy.SumOf(0).Extend(content)}
 	if p.Number == 0 {
-		s.staged.Store(h, b)
+		s.staged.Store(st.handle, b)
 	}
 	if p.Size == 0 {
 		return nil

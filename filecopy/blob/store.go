@@ -4,19 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"path"
 	"strings"
 	"sync"
-	"time"
 	"unicode/utf8"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // Config says which tree a store is.
@@ -39,11 +36,7 @@ type Config struct {
 }
 
 // Keys are an account's.
-type Keys struct {
-	Account string
-	// Key is in base64.
-	Key string
-}
+type Keys = azure.Keys
 
 // Limits of the service, and of our handles, which hold a path.
 const (
@@ -54,74 +47,38 @@ const (
 	maxObject = maxBlocks * maxBlock
 )
 
-const (
-	defaultPart   = 16 << 20
-	largestPart   = 100 << 20
-	defaultMemory = 256 << 20
-	// areaRoom is what the names of quarantines may add to a name in the area.
-	areaRoom = 160
-	// keysLive is how long keys are used before they are looked up again.
-	keysLive = 5 * time.Minute
-	// tries of one request after the first, with growing pauses between.
-	tries    = 4
-	maxPause = 2 * time.Second
-)
+// areaRoom is what the names of quarantines may add to a name in the area.
+const areaRoom = 160
 
 // Store is a tree in a container. It implements filecopy.Target.
 type Store struct {
 	config Config
 	host   string
-	root   string
-	area   string
+	at     filecopy.Layout
 	part   int64
-	room   int64
-	memory *semaphore.Weighted
+	room   *filecopy.Room
 	// staged remembers files of one block that were just written, which spares a request for each.
-	staged sync.Map
-
-	mu     sync.Mutex
-	client *container.Client
-	until  time.Time
+	staged  sync.Map
+	clients azure.Clients[*container.Client]
 }
 
 var _ filecopy.Target = &Store{}
 
 // New gives the store of a prefix. It asks nothing.
 func New(c Config) (*Store, error) {
-	root, area := strings.Trim(c.Root, "/"), strings.Trim(c.Area, "/")
-	at, err := url.Parse(c.URL)
-	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || at.User != nil || at.RawQuery != "" {
-		return nil, fmt.Errorf("an account is a URL such as https://ACCOUNT.blob.core.windows.net, not %q", c.URL)
+	account, err := azure.Account(c.URL, "blob")
+	if err != nil {
+		return nil, err
 	}
 	if c.Container == "" || c.Keys == nil {
 		return nil, errors.New("a tree in Blob Storage needs a container and the key of the account")
 	}
-	if area == "" {
-		area = path.Join(path.Dir("/"+root), "."+path.Base("/"+root)+".understudy")[1:]
-		if root == "" {
-			area = ".understudy"
-		}
+	s := &Store{config: c, host: account.Host + account.Path, room: filecopy.NewRoom(c.Memory)}
+	if s.at, err = filecopy.LayOut(c.Root, c.Area, utf8.ValidString); err != nil {
+		return nil, err
 	}
-	for _, p := range []string{root, area} {
-		if filecopy.Path(p).Check() != nil || !utf8.ValidString(p) {
-			return nil, fmt.Errorf("%q cannot be the prefix of a tree in Blob Storage", p)
-		}
-	}
-	if root != "" && filecopy.Path(area).Below(filecopy.Path(root)) || filecopy.Path(root).Below(filecopy.Path(area)) {
-		return nil, fmt.Errorf("the mover's area must be outside of the tree, not %q", area)
-	}
-	s := &Store{config: c, host: strings.TrimSuffix(at.Host+at.Path, "/"), root: root, area: area, part: c.PartSize, room: c.Memory}
-	if s.part == 0 {
-		s.part = defaultPart
-	}
-	if s.part < 1 || s.part > largestPart {
-		return nil, fmt.Errorf("a block has between 1 and %d bytes, not %d", largestPart, s.part)
-	}
-	if s.room <= 0 {
-		s.room = defaultMemory
-	}
-	s.memory = semaphore.NewWeighted(s.room)
-	return s, nil
+	s.part, err = azure.Part(c.PartSize)
+	return s, err
 }
 
 // Describe says what Blob Storage can do. What it took it has checked; it computes no CRC32C.
@@ -132,17 +89,13 @@ func (s *Store) Describe() filecopy.Description {
 	}}
 }
 
-func (s *Store) identity() string { return path.Join(s.host, s.config.Container, s.root) }
+func (s *Store) identity() string { return path.Join(s.host, s.config.Container, s.at.Root) }
 
-// partSize grows in whole MiB where blocks of the usual size would be too many.
-func (s *Store) partSize(size int64) int64 {
-	const step = 1 << 20
-	need := (size + maxBlocks - 1) / maxBlocks
-	if need <= s.part {
-		return s.part
-	}
-	return (need + step - 1) / step * step
-}
+// partSize grows where blocks of the usual size would be too many.
+func (s *Store) partSize(size int64) int64 { return azure.PartSize(size, s.part, maxBlocks) }
+
+// unfit says what keeps a name from being a blob's.
+func unfit(name string) string { return azure.Unfit(name, "\x7f") }
 
 // CheckName refuses what cannot be a name, here or in the quarantine, and the mover's own area.
 func (s *Store) CheckName(p filecopy.Path) error {
@@ -152,7 +105,7 @@ func (s *Store) CheckName(p filecopy.Path) error {
 	if why := unfit(string(p)); why != "" {
 		return fmt.Errorf("%w: %q %s", filecopy.ErrName, string(p), why)
 	}
-	if len(p) > maxPath || len(s.name(p)) > maxName || len(s.area)+areaRoom+len(p) > maxName {
+	if len(p) > maxPath || len(s.name(p)) > maxName || len(s.at.Area)+areaRoom+len(p) > maxName {
 		return fmt.Errorf("%w: %q is too long", filecopy.ErrName, string(p))
 	}
 	if s.ours(s.name(p)) {
@@ -161,72 +114,26 @@ func (s *Store) CheckName(p filecopy.Path) error {
 	return nil
 }
 
-// unfit says what keeps a name from being a blob's, or being listed as it is; empty for nothing. The service and its clients change
-// names whose elements end with a dot, and backslashes.
-func unfit(name string) string {
-	switch {
-	case !utf8.ValidString(name):
-		return "is not UTF-8"
-	case filecopy.Unlisted(name) >= 0 || strings.ContainsRune(name, 0x7f):
-		return "holds a control character"
-	case strings.Contains(name, `\`):
-		return "holds a backslash"
-	case strings.HasSuffix(name, ".") || strings.Contains(name, "./"):
-		return "has an element that ends with a dot"
-	}
-	return ""
-}
-
 // name gives the name of a path's blob.
-func (s *Store) name(p filecopy.Path) string {
-	return string(filecopy.Path(s.root).Join(string(p)))
-}
+func (s *Store) name(p filecopy.Path) string { return s.at.Name(p) }
 
 // below gives the prefix of all names below a path.
-func (s *Store) below(p filecopy.Path) string {
-	if name := s.name(p); p != "" {
-		return name + "/"
-	}
-	if s.root == "" {
-		return ""
-	}
-	return s.root + "/"
-}
+func (s *Store) below(p filecopy.Path) string { return s.at.Below(p) }
 
 // ours says whether a name lies in the mover's area.
-func (s *Store) ours(name string) bool { return filecopy.Path(name).Below(filecopy.Path(s.area)) }
+func (s *Store) ours(name string) bool { return s.at.Ours(name) }
 
 // place gives a name in the area.
-func (s *Store) place(elements ...string) string { return s.area + "/" + strings.Join(elements, "/") }
+func (s *Store) place(elements ...string) string { return s.at.Place(elements...) }
 
 // open gives the container, with keys that are not too old.
 func (s *Store) open(ctx context.Context) (*container.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client != nil && time.Now().Before(s.until) {
-		return s.client, nil
-	}
-	keys, err := s.config.Keys(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look up the keys: %w", err)
-	}
-	credential, err := container.NewSharedKeyCredential(keys.Account, keys.Key)
-	if err != nil {
-		return nil, fmt.Errorf("look up the keys: %w", err)
-	}
-	options := &container.ClientOptions{ClientOptions: patience()}
-	at := strings.TrimSuffix(s.config.URL, "/") + "/" + s.config.Container
-	if s.client, err = container.NewClientWithSharedKeyCredential(at, credential, options); err != nil {
-		return nil, err
-	}
-	s.until = time.Now().Add(keysLive)
-	return s.client, nil
+	return s.clients.Get(ctx, s.config.Keys, func(k Keys) (*container.Client, error) {
+		return azure.Container(s.url(), k, azure.Patience())
+	})
 }
 
-// patience says how requests are tried again.
-func patience() policy.ClientOptions {
-	return policy.ClientOptions{Retry: policy.RetryOptions{MaxRetries: tries, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: maxPause}}
-}
+func (s *Store) url() string { return strings.TrimSuffix(s.config.URL, "/") + "/" + s.config.Container }
 
 // blob gives the client of one name.
 func (s *Store) blob(ctx context.Context, name string) (*blockblob.Client, error) {
@@ -247,11 +154,7 @@ func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {
 	if err != nil {
 		return filecopy.Root{}, tell(err)
 	}
-	root := filecopy.Root{Identity: s.identity(), Now: time.Now(), Free: -1}
-	if p.Date != nil {
-		root.Now = *p.Date
-	}
-	return root, nil
+	return filecopy.Root{Identity: s.identity(), Now: azure.Clock(p.Date), Free: -1}, nil
 }
 
 // Open gives the live tree.

@@ -2,17 +2,15 @@ package blob
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 // view is the live tree.
@@ -83,15 +81,9 @@ func (s *Store) each(ctx context.Context, prefix string, do func(held) error) er
 	return nil
 }
 
-// plain takes the quotes off an ETag: answers have them, listings do not.
-func plain(e azcore.ETag) string { return strings.Trim(string(e), `"`) }
-
 // path gives the path of a name.
 func (s *Store) path(name string) (filecopy.Path, error) {
-	rest := name
-	if s.root != "" {
-		rest = strings.TrimPrefix(name, s.root+"/")
-	}
+	rest := s.at.Inner(name)
 	p := filecopy.Path(rest)
 	if rest == "" || p.Check() != nil {
 		return "", noPath(s.config.Container, name, "has an empty element, '.' or '..'")
@@ -125,7 +117,7 @@ func (s *Store) head(ctx context.Context, name, etag string) (held, error) {
 	if err != nil {
 		return held{}, err
 	}
-	p, err := b.GetProperties(ctx, &blob.GetPropertiesOptions{AccessConditions: pinned(etag)})
+	p, err := b.GetProperties(ctx, &blob.GetPropertiesOptions{AccessConditions: azure.Pinned(etag)})
 	if err != nil {
 		return held{}, tell(err)
 	}
@@ -137,124 +129,27 @@ func (s *Store) head(ctx context.Context, name, etag string) (held, error) {
 	return h, nil
 }
 
-// pinned holds a request to a version.
-func pinned(etag string) *blob.AccessConditions {
-	if etag == "" {
-		return nil
-	}
-	quoted := azcore.ETag(`"` + etag + `"`)
-	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: &quoted}}
-}
+// plain takes the quotes off an ETag: answers have them, listings do not.
+func plain(e azcore.ETag) string { return azure.Plain(e) }
 
-// metadata gives a value; servers change the case of names.
-func metadata(all map[string]*string, name string) string {
-	for k, v := range all {
-		if strings.EqualFold(k, name) && v != nil {
-			return *v
-		}
-	}
-	return ""
-}
+func metadata(all map[string]*string, name string) string { return azure.Metadata(all, name) }
 
 // sumOf reads what a blob says about its own content. Who writes other content takes it away.
-func sumOf(text string) filecopy.Checksum {
-	n, err := strconv.ParseUint(text, 16, 32)
-	if err != nil || len(text) != 8 {
-		return filecopy.Checksum{}
-	}
-	return filecopy.SumOf(uint32(n))
-}
+func sumOf(text string) filecopy.Checksum { return azure.SumOf(text) }
 
 // Read reads one version of a blob.
 func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
-	r := &reader{ctx: ctx, store: v.store, name: v.store.name(e.Path), etag: e.Version, size: e.Size, at: offset}
+	r := v.store.rest(v.store.name(e.Path))
+	r.Version, r.Size, r.At = e.Version, e.Size, offset
 	if offset > 0 && offset >= e.Size {
-		_, err := v.store.head(ctx, r.name, e.Version)
-		return r, err
+		_, err := v.store.head(ctx, r.Name, e.Version)
+		return r.Later(ctx), err
 	}
-	return r, r.open()
+	return r.Begin(ctx)
 }
 
-// maxReopen is how often one reading may be taken up again after a connection broke.
-const maxReopen = 8
-
-// reader reads one version of a blob to its end, over as many answers as that takes. All of them are held to the ETag.
-type reader struct {
-	ctx   context.Context
-	store *Store
-	name  string
-	// etag is empty, and size unknown, before the first answer when any version will do.
-	etag   string
-	size   int64
-	at     int64
-	body   io.ReadCloser
-	opened int
-	// want is what the blob says it sums to, known when it is read from its beginning; sum is what was read.
-	want filecopy.Checksum
-	sum  filecopy.Checksum
-}
-
-// open asks for the rest.
-func (r *reader) open() error {
-	b, err := r.store.blob(r.ctx, r.name)
-	if err != nil {
-		return err
-	}
-	r.opened++
-	answer, err := b.DownloadStream(r.ctx, &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: r.at}, AccessConditions: pinned(r.etag)})
-	if err != nil {
-		return tell(err)
-	}
-	if answer.ETag == nil || answer.ContentLength == nil {
-		return errors.Join(fmt.Errorf("the service gave no ETag of %q", r.name), answer.Body.Close())
-	}
-	if r.etag == "" {
-		r.etag, r.size = plain(*answer.ETag), *answer.ContentLength
-	}
-	if plain(*answer.ETag) != r.etag {
-		return errors.Join(fmt.Errorf("%w: %q", filecopy.ErrChanged, r.name), answer.Body.Close())
-	}
-	r.body = answer.Body
-	if r.at == 0 {
-		r.want, r.sum = sumOf(metadata(answer.Metadata, sumMark)), filecopy.SumOf(0)
-	}
-	return nil
-}
-
-// Read gives the next bytes; at the end of a blob that was read whole its checksum must agree.
-func (r *reader) Read(p []byte) (int, error) {
-	if r.at >= r.size {
-		if r.want.Known && r.want != r.sum {
-			return 0, fmt.Errorf("%w: %q was read as %s, written as %s", filecopy.ErrCorrupt, r.name, r.sum, r.want)
-		}
-		return 0, io.EOF
-	}
-	if r.body == nil {
-		if err := r.open(); err != nil {
-			return 0, err
-		}
-	}
-	n, err := r.body.Read(p[:min(int64(len(p)), r.size-r.at)])
-	r.at += int64(n)
-	if r.want.Known {
-		r.sum = r.sum.Extend(p[:n])
-	}
-	if err == nil || r.at >= r.size {
-		return n, nil
-	}
-	// The connection broke, or the answer was short.
-	_ = r.body.Close()
-	r.body = nil
-	if r.opened > maxReopen || r.ctx.Err() != nil {
-		return n, err
-	}
-	return n, nil
-}
-
-// Close ends the reading.
-func (r *reader) Close() error {
-	if r.body == nil {
-		return nil
-	}
-	return r.body.Close()
+// rest reads a blob, in whatever version it is.
+func (s *Store) rest(name string) *filecopy.Rest {
+	sum := func(text string, _ int64) filecopy.Checksum { return sumOf(text) }
+	return azure.Space{Open: s.open, Tell: tell, Sum: sum}.Rest(name)
 }

@@ -26,6 +26,7 @@ func Run(t *testing.T, r Rig) {
 		{"Guard", testGuard},
 		{"EmptiedSource", testEmptiedSource},
 		{"Quarantine", testQuarantine},
+		{"Assembly", testAssembly},
 		{"Drift", testDrift},
 		{"FlippedAtTarget", testFlippedAtTarget},
 		{"FlippedAtSource", testFlippedAtSource},

@@ -21,8 +21,6 @@ const (
 	retireParallel = 16
 	// removeBatch is how many objects one request removes.
 	removeBatch = 1000
-	// maxTwins is how many things of one path one quarantine may hold.
-	maxTwins = 1000
 )
 
 // MakeDirectory does nothing: the manifest keeps directories.
@@ -43,11 +41,8 @@ func (s *Store) Move(context.Context, filecopy.Path, filecopy.Path) error {
 
 // Retire copies an object, and all below the path, into the quarantine, and removes each when its copy is there.
 func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) error {
-	if err := safe(quarantine); err != nil {
+	if err := filecopy.CheckRetired(p, quarantine); err != nil {
 		return err
-	}
-	if p == "" || p.Check() != nil {
-		return fmt.Errorf("%w: %q cannot be retired", filecopy.ErrName, string(p))
 	}
 	o, err := s.head(ctx, s.key(p), "")
 	if err == nil {
@@ -79,26 +74,21 @@ func firstOf(all ...error) error {
 
 // retire moves one object. A copy of it that an interrupted call left is found by its ETag and size.
 func (s *Store) retire(ctx context.Context, o minio.ObjectInfo, quarantine string) error {
-	path := strings.TrimPrefix(strings.TrimPrefix(o.Key, s.root), "/")
+	path := s.at.Inner(o.Key)
 	to := s.place(quarantineDir, quarantine, path)
-	for twin := range maxTwins {
-		free := to
-		if twin > 0 {
-			free = fmt.Sprintf("%s.%d", to, twin)
-		}
+	return filecopy.Twins(to, func(free string) (bool, error) {
 		there, err := s.head(ctx, free, "")
 		if err == nil && (there.ETag != o.ETag || there.Size != o.Size) {
-			continue
+			return false, nil
 		}
 		if errors.Is(err, filecopy.ErrNotFound) {
 			_, err = s.copy(ctx, object{o.Key, o.ETag, o.Size, filecopy.Checksum{}}, free, "")
 		}
 		if err != nil {
-			return err
+			return true, err
 		}
-		return tell(s.other.RemoveObject(ctx, s.bucket, o.Key, minio.RemoveObjectOptions{}))
-	}
-	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, path)
+		return true, tell(s.other.RemoveObject(ctx, s.bucket, o.Key, minio.RemoveObjectOptions{}))
+	})
 }
 
 // object is one version of an object, with its sum where that is known.
@@ -219,7 +209,6 @@ func (s *Store) removeAll(ctx context.Context, prefix string, before func(minio.
 
 // Quarantines lists the quarantines, and removes old ones.
 func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]filecopy.Quarantine, error) {
-	var all []filecopy.Quarantine
 	prefix := s.place(quarantineDir) + "/"
 	noOwner := false
 	var names []string
@@ -229,17 +218,9 @@ func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]file
 		}
 		names = append(names, strings.Trim(strings.TrimPrefix(o.Key, prefix), "/"))
 	}
-	for _, name := range names {
-		made, err := filecopy.QuarantineMade(name)
-		if err != nil || removeBefore.IsZero() || !made.Before(removeBefore) {
-			all = append(all, filecopy.Quarantine{Name: name, Made: made})
-			continue
-		}
-		if err := s.removeAll(ctx, prefix+name+"/", func(minio.ObjectInfo) error { return nil }); err != nil {
-			return nil, err
-		}
-	}
-	return all, ctx.Err()
+	return filecopy.Outdated(names, removeBefore, func(name string) error {
+		return s.removeAll(ctx, prefix+name+"/", func(minio.ObjectInfo) error { return nil })
+	})
 }
 
 // Keep stores an object, in parts when it is large.
@@ -309,8 +290,8 @@ func (s *Store) putWith(ctx context.Context, by *minio.Core, key string, b []byt
 
 // get reads a small object of the mover.
 func (s *Store) get(ctx context.Context, key string) ([]byte, error) {
-	r := &reader{ctx: ctx, store: s, key: key}
-	if err := r.open(); err != nil {
+	r, err := s.rest(key).Begin(ctx)
+	if err != nil {
 		return nil, err
 	}
 	b, err := io.ReadAll(r)
@@ -322,11 +303,7 @@ func (s *Store) Kept(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := safe(name); err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, store: s, key: s.place(keptDir, name)}
-	if err := r.open(); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return s.rest(s.place(keptDir, name)).Begin(ctx)
 }
 
 // KeptNames lists the objects.

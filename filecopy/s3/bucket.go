@@ -54,7 +54,7 @@ func (b *Bucket) Tree(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.staging, s.other, s.endpoint, s.memory = b.all.staging, b.all.other, b.all.endpoint, b.all.memory
+	s.staging, s.other, s.endpoint, s.room = b.all.staging, b.all.other, b.all.endpoint, b.all.room
 	return s, nil
 }
 

@@ -68,12 +68,7 @@ func (t *told) Unwrap() []error {
 }
 
 // absentIsFine takes what is not there as removed.
-func absentIsFine(err error) error {
-	if err = tell(err); errors.Is(err, filecopy.ErrNotFound) {
-		return nil
-	}
-	return err
-}
+func absentIsFine(err error) error { return filecopy.AbsentIsFine(tell(err)) }
 
 // noPath refuses a key.
 func noPath(bucket, key, why string) error {

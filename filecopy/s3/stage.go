@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -65,11 +63,7 @@ func (s *Store) Begin(ctx context.Context, lot string, e filecopy.Entry) (fileco
 	if e.Size > maxObject {
 		return "", tooLarge(e)
 	}
-	random := make([]byte, 12)
-	if _, err := rand.Read(random); err != nil {
-		return "", err
-	}
-	id := hex.EncodeToString(random)
+	id := filecopy.NewID()
 	name := lot + "/" + id
 	if e.Size <= s.single(e.Size) {
 		return filecopy.Handle(name + "~" + string(asObject) + "~"), nil
@@ -106,12 +100,7 @@ func (s *Store) options(id string, sum filecopy.Checksum) minio.PutObjectOptions
 }
 
 // safe refuses names that would leave the area.
-func safe(name string) error {
-	if name == "" || filecopy.Path(name).Check() != nil || strings.Contains(name, "~") {
-		return fmt.Errorf("%w: %q cannot be used in the mover's area", filecopy.ErrName, name)
-	}
-	return nil
-}
+func safe(name string) error { return filecopy.CheckOwn(name) }
 
 func (s *Store) taken(h filecopy.Handle) (staged, error) {
 	fields := strings.SplitN(string(h), "~", 3)
@@ -149,18 +138,11 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 	if err != nil {
 		return err
 	}
-	weight := min(max(p.Size, 1), s.room)
-	if err := s.memory.Acquire(ctx, weight); err != nil {
-		return err
-	}
-	defer s.memory.Release(weight)
-	b := make([]byte, p.Size)
-	if _, err := io.ReadFull(r, b); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("%w: the part ends early", filecopy.ErrChanged)
-		}
-		return err
-	}
+	return s.room.Hold(ctx, p, r, func(b []byte) error { return s.send(ctx, st, p, b) })
+}
+
+// send puts what a part holds to where its way leads.
+func (s *Store) send(ctx context.Context, st staged, p filecopy.Part, b []byte) error {
 	if st.way == asObject {
 		return s.writeObject(ctx, st, b)
 	}
@@ -317,8 +299,9 @@ func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.Read
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, store: s, key: st.key, etag: o.ETag, size: o.Size}
-	return r, r.open()
+	r := s.rest(st.key)
+	r.Version, r.Size = o.ETag, o.Size
+	return r.Begin(ctx)
 }
 
 // Publish makes a staged file visible: by a copy within the server, or by completing its upload.

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/minio/minio-go/v7"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/understudy-dr/understudy/filecopy"
 )
@@ -50,8 +48,7 @@ const (
 )
 
 const (
-	defaultPart   = 16 << 20
-	defaultMemory = 256 << 20
+	defaultPart = 16 << 20
 	// areaRoom is what the names of quarantines and lots may add to a key in the area.
 	areaRoom = 160
 )
@@ -62,16 +59,14 @@ type Store struct {
 	other    *minio.Core
 	endpoint string
 	bucket   string
-	root     string
-	area     string
+	at       filecopy.Layout
 	readBack bool
 	marks    bool
 	part     int64
 	copyPart int64
 	// single is the size up to which a file of the given size is staged as one object.
 	single func(size int64) int64
-	memory *semaphore.Weighted
-	room   int64
+	room   *filecopy.Room
 	// staged remembers what the server said about files in one part that were just written, which spares a request for each; uploads
 	// the keys of multipart uploads.
 	staged  sync.Map
@@ -96,36 +91,21 @@ func New(c Config) (*Store, error) {
 
 // store checks the configuration, and gives the store without its connections.
 func (c Config) store() (*Store, error) {
-	root, area := strings.Trim(c.Root, "/"), strings.Trim(c.Area, "/")
 	if c.Bucket == "" {
 		return nil, errors.New("a tree in S3 needs a bucket")
 	}
-	if area == "" {
-		area = path.Join(path.Dir("/"+root), "."+path.Base("/"+root)+".understudy")[1:]
-		if root == "" {
-			area = ".understudy"
-		}
+	at, err := filecopy.LayOut(c.Root, c.Area, utf8.ValidString)
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range []string{root, area} {
-		if filecopy.Path(p).Check() != nil || !utf8.ValidString(p) {
-			return nil, fmt.Errorf("%q cannot be the prefix of a tree in S3", p)
-		}
-	}
-	if root != "" && filecopy.Path(area).Below(filecopy.Path(root)) || filecopy.Path(root).Below(filecopy.Path(area)) {
-		return nil, fmt.Errorf("the mover's area must be outside of the tree, not %q", area)
-	}
-	s := &Store{bucket: c.Bucket, root: root, area: area, readBack: c.ReadBack, marks: c.Marks, part: c.PartSize, room: c.Memory, copyPart: maxCopy}
+	s := &Store{bucket: c.Bucket, at: at, readBack: c.ReadBack, marks: c.Marks, part: c.PartSize, room: filecopy.NewRoom(c.Memory), copyPart: maxCopy}
 	if s.part == 0 {
 		s.part = defaultPart
 	}
 	if s.part < minPart || s.part > maxCopy {
 		return nil, fmt.Errorf("a part in S3 has between %d and %d bytes, not %d", minPart, int64(maxCopy), s.part)
 	}
-	if s.room <= 0 {
-		s.room = defaultMemory
-	}
 	s.single = s.partSize
-	s.memory = semaphore.NewWeighted(s.room)
 	return s, nil
 }
 
@@ -142,7 +122,7 @@ func (s *Store) Describe() filecopy.Description {
 	}}
 }
 
-func (s *Store) identity() string { return path.Join(s.endpoint, s.bucket, s.root) }
+func (s *Store) identity() string { return path.Join(s.endpoint, s.bucket, s.at.Root) }
 
 // partSize grows in whole MiB where parts of the usual size would be too many.
 func (s *Store) partSize(size int64) int64 {
@@ -162,7 +142,7 @@ func (s *Store) CheckName(p filecopy.Path) error {
 	if r := filecopy.Unlisted(string(p)); r >= 0 {
 		return fmt.Errorf("%w: %q holds %U, which an answer in XML does not", filecopy.ErrName, string(p), r)
 	}
-	if len(s.key(p)) > maxKey || len(s.area)+areaRoom+len(p) > maxKey {
+	if len(s.key(p)) > maxKey || len(s.at.Area)+areaRoom+len(p) > maxKey {
 		return fmt.Errorf("%w: %q is too long: a key has %d bytes, also in the quarantine", filecopy.ErrName, string(p), maxKey)
 	}
 	if s.ours(s.key(p)) {
@@ -172,24 +152,16 @@ func (s *Store) CheckName(p filecopy.Path) error {
 }
 
 // key gives the key of a path.
-func (s *Store) key(p filecopy.Path) string { return string(filecopy.Path(s.root).Join(string(p))) }
+func (s *Store) key(p filecopy.Path) string { return s.at.Name(p) }
 
 // below gives the prefix of all keys below a path.
-func (s *Store) below(p filecopy.Path) string {
-	if s.root == "" && p == "" {
-		return ""
-	}
-	if p == "" {
-		return s.root + "/"
-	}
-	return s.key(p) + "/"
-}
+func (s *Store) below(p filecopy.Path) string { return s.at.Below(p) }
 
 // ours says whether a key lies in the mover's area.
-func (s *Store) ours(key string) bool { return filecopy.Path(key).Below(filecopy.Path(s.area)) }
+func (s *Store) ours(key string) bool { return s.at.Ours(key) }
 
 // place gives a key in the area.
-func (s *Store) place(elements ...string) string { return s.area + "/" + strings.Join(elements, "/") }
+func (s *Store) place(elements ...string) string { return s.at.Place(elements...) }
 
 // Probe looks at the bucket: a prefix is there as soon as its bucket is. The server tells no clock but with an object, so ours has to do.
 func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {

@@ -64,10 +64,7 @@ func (s *Store) listed(o minio.ObjectInfo) (filecopy.Entry, bool, error) {
 	if s.ours(o.Key) {
 		return filecopy.Entry{}, false, nil
 	}
-	rest := o.Key
-	if s.root != "" {
-		rest = strings.TrimPrefix(o.Key, s.root+"/")
-	}
+	rest := s.at.Inner(o.Key)
 	p := filecopy.Path(rest)
 	switch {
 	case (rest == "" || strings.HasSuffix(rest, "/")) && s.marks && o.Size == 0:
@@ -158,104 +155,42 @@ func (v *view) Sum(ctx context.Context, e filecopy.Entry) (filecopy.Checksum, er
 
 // Read reads one version of an object.
 func (v *view) Read(ctx context.Context, e filecopy.Entry, offset int64) (io.ReadCloser, error) {
-	r := &reader{ctx: ctx, store: v.store, key: v.store.key(e.Path), etag: e.Version, size: e.Size, at: offset}
+	r := v.store.rest(v.store.key(e.Path))
+	r.Version, r.Size, r.At = e.Version, e.Size, offset
 	if offset > 0 && offset >= e.Size {
-		_, err := v.store.head(ctx, r.key, e.Version)
-		return r, err
+		_, err := v.store.head(ctx, r.Name, e.Version)
+		return r.Later(ctx), err
 	}
-	return r, r.open()
+	return r.Begin(ctx)
 }
 
-// maxReopen is how often one reading may be taken up again after a connection broke.
-const maxReopen = 8
-
-// reader reads one version of an object to its end, over as many answers as that takes. All of them are held to the ETag.
-type reader struct {
-	ctx   context.Context
-	store *Store
-	key   string
-	etag  string
-	// etag is empty, and size unknown, before the first answer when any version will do.
-	size   int64
-	at     int64
-	body   io.ReadCloser
-	opened int
-	// want is what the server says the whole object sums to, known when it is read from its beginning; sum is what was read.
-	want filecopy.Checksum
-	sum  filecopy.Checksum
-}
-
-// open asks for the rest.
-func (r *reader) open() error {
-	options := minio.GetObjectOptions{Checksum: r.at == 0 && !r.store.readBack}
-	if r.etag != "" {
-		if err := options.SetMatchETag(r.etag); err != nil {
-			return err
+// rest reads an object, in whatever version it is.
+func (s *Store) rest(key string) *filecopy.Rest {
+	return &filecopy.Rest{Name: key, Ask: func(ctx context.Context, etag string, at int64) (filecopy.Answer, error) {
+		options := minio.GetObjectOptions{Checksum: at == 0 && !s.readBack}
+		if etag != "" {
+			if err := options.SetMatchETag(etag); err != nil {
+				return filecopy.Answer{}, err
+			}
 		}
-	}
-	if r.at > 0 {
-		if err := options.SetRange(r.at, 0); err != nil {
-			return err
+		if at > 0 {
+			if err := options.SetRange(at, 0); err != nil {
+				return filecopy.Answer{}, err
+			}
 		}
-	}
-	r.opened++
-	body, o, _, err := r.store.staging.GetObject(r.ctx, r.store.bucket, r.key, options)
-	if err != nil {
-		return tell(err)
-	}
-	if r.etag == "" {
-		r.etag, r.size = o.ETag, o.Size
-	}
-	if o.ETag != r.etag {
-		return errors.Join(fmt.Errorf("%w: %q", filecopy.ErrChanged, r.key), body.Close())
-	}
-	r.body = body
-	if r.at == 0 {
-		r.want, r.sum = sumOf(o.ChecksumCRC32C, o.ChecksumMode), filecopy.SumOf(0)
-	}
-	return nil
-}
-
-// Read gives the next bytes; at the end of an object that was read whole its checksum must agree.
-func (r *reader) Read(p []byte) (int, error) {
-	if r.at >= r.size {
-		return 0, r.end()
-	}
-	if r.body == nil {
-		if err := r.open(); err != nil {
-			return 0, err
+		content, o, _, err := s.staging.GetObject(ctx, s.bucket, key, options)
+		if err != nil {
+			return filecopy.Answer{}, tell(err)
 		}
-	}
-	n, err := r.body.Read(p[:min(int64(len(p)), r.size-r.at)])
-	r.at += int64(n)
-	if r.want.Known {
-		r.sum = r.sum.Extend(p[:n])
-	}
-	if err == nil || r.at >= r.size {
-		return n, nil
-	}
-	// The connection broke, or the answer was short.
-	_ = r.body.Close()
-	r.body = nil
-	if r.opened > maxReopen || r.ctx.Err() != nil {
-		return n, err
-	}
-	return n, nil
+		return filecopy.Answer{Body: body{content}, Version: o.ETag, Size: o.Size, Sum: sumOf(o.ChecksumCRC32C, o.ChecksumMode)}, nil
+	}}
 }
 
-func (r *reader) end() error {
-	if r.want.Known && r.want != r.sum {
-		return fmt.Errorf("%w: %q was read as %s, written as %s", filecopy.ErrCorrupt, r.key, r.sum, r.want)
-	}
-	return io.EOF
-}
+// body is an answer of the client, which reads it once more when it is closed.
+type body struct{ io.ReadCloser }
 
-// Close ends the reading.
-func (r *reader) Close() error {
-	if r.body == nil {
-		return nil
-	}
-	err := r.body.Close()
+func (b body) Close() error {
+	err := b.ReadCloser.Close()
 	if errors.Is(err, http.ErrBodyReadAfterClose) {
 		err = nil
 	}

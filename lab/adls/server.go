@@ -2,17 +2,12 @@ package adls
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/understudy-dr/understudy/lab"
 )
-
-// program runs Serve; see its command "adls".
-const program = "github.com/understudy-dr/understudy/cmd/understudy-lab"
 
 // startLimit bounds a start on a crowded machine.
 const startLimit = time.Minute
@@ -27,7 +22,7 @@ type Server struct {
 
 // Start builds the lab's program where it changed, runs it over a directory, and returns when it serves. Close it.
 func Start(ctx context.Context, dir string) (*Server, error) {
-	path, err := lab.Program(ctx, program)
+	path, err := lab.Program(ctx, lab.Own)
 	if err != nil {
 		return nil, err
 	}
@@ -36,22 +31,12 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, path: path, port: kept.Numbers[0]}
-	s.Daemon = lab.NewDaemon("adls", kept, startLimit, s.command, func(ctx context.Context, p *lab.Process) error {
-		return p.WaitLog(ctx, regexp.MustCompile(regexp.QuoteMeta(readyLine)))
-	})
-	if err := s.Restart(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	s.Daemon = lab.NewDaemon("adls", kept, startLimit, s.command, lab.Says(readyLine))
+	return s, s.Begin(ctx)
 }
 
 // Boot starts a server for a test, in the test's temporary directory, and kills it when the test ends.
-func Boot(t lab.Test) *Server {
-	s, err := Start(context.Background(), t.TempDir())
-	lab.Check(t, err)
-	s.EndWith(t)
-	return s
-}
+func Boot(t lab.Test) *Server { return lab.Boot(t, Start) }
 
 func (s *Server) command() lab.Command {
 	return lab.Command{

@@ -3,7 +3,6 @@ package azurite
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -74,19 +73,11 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	}
 	s := &Server{dir: dir, path: filepath.Join(path, "node_modules"), port: kept.Numbers[0]}
 	s.Daemon = lab.NewDaemon("azurite", kept, startLimit, s.command, s.serves)
-	if err := s.Restart(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return s, s.Begin(ctx)
 }
 
 // Boot starts a server for a test, in the test's temporary directory, and kills it when the test ends.
-func Boot(t lab.Test) *Server {
-	s, err := Start(context.Background(), t.TempDir())
-	lab.Check(t, err)
-	s.EndWith(t)
-	return s
-}
+func Boot(t lab.Test) *Server { return lab.Boot(t, Start) }
 
 func (s *Server) command() lab.Command {
 	return lab.Command{

@@ -2,22 +2,15 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/understudy-dr/understudy/lab"
 )
 
-// program runs Serve; see its command "etcd".
-const program = "github.com/understudy-dr/understudy/cmd/understudy-lab"
-
-// Bounds of a start and an orderly end on a crowded machine.
-const (
-	startLimit = time.Minute
-)
+// startLimit bounds a start on a crowded machine.
+const startLimit = time.Minute
 
 // Server is an etcd in a process of its own.
 type Server struct {
@@ -28,7 +21,7 @@ type Server struct {
 
 // Start builds the lab's program where it changed, runs it and returns when etcd serves. Close it.
 func Start(ctx context.Context, dir string) (*Server, error) {
-	path, err := lab.Program(ctx, program)
+	path, err := lab.Program(ctx, lab.Own)
 	if err != nil {
 		return nil, err
 	}
@@ -37,20 +30,12 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: Config{Dir: dir, ClientPort: kept.Numbers[0], PeerPort: kept.Numbers[1]}, path: path}
-	s.Daemon = lab.NewDaemon("etcd", kept, startLimit, s.command, serves)
-	if err := s.Restart(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	s.Daemon = lab.NewDaemon("etcd", kept, startLimit, s.command, lab.Says(readyLine))
+	return s, s.Begin(ctx)
 }
 
 // Boot starts a server for a test, in the test's temporary directory, and kills it when the test ends.
-func Boot(t lab.Test) *Server {
-	s, err := Start(context.Background(), t.TempDir())
-	lab.Check(t, err)
-	s.EndWith(t)
-	return s
-}
+func Boot(t lab.Test) *Server { return lab.Boot(t, Start) }
 
 func (s *Server) command() lab.Command {
 	return lab.Command{
@@ -59,10 +44,6 @@ func (s *Server) command() lab.Command {
 		Args: []string{"etcd", "--data", s.config.Dir, "--port", strconv.Itoa(s.config.ClientPort), "--peer-port", strconv.Itoa(s.config.PeerPort)},
 		Log:  filepath.Join(s.config.Dir, "server.log"),
 	}
-}
-
-func serves(ctx context.Context, p *lab.Process) error {
-	return p.WaitLog(ctx, regexp.MustCompile(regexp.QuoteMeta(readyLine)))
 }
 
 // Endpoint is the URL for clients.

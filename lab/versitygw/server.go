@@ -63,23 +63,14 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 	}
 	s := &Server{dir: dir, path: path, port: kept.Numbers[0]}
 	s.Daemon = lab.NewDaemon("versitygw", kept, startLimit, s.command, s.serves)
-	err = errors.Join(os.MkdirAll(s.data(), 0o755), os.MkdirAll(s.accounts(), 0o700))
-	if err == nil {
-		err = s.Restart(ctx)
-	}
-	if err != nil {
+	if err := errors.Join(os.MkdirAll(s.data(), 0o755), os.MkdirAll(s.accounts(), 0o700)); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return s, nil
+	return s, s.Begin(ctx)
 }
 
 // Boot starts a server for a test, in the test's temporary directory, and kills it when the test ends.
-func Boot(t lab.Test) *Server {
-	s, err := Start(context.Background(), t.TempDir())
-	lab.Check(t, err)
-	s.EndWith(t)
-	return s
-}
+func Boot(t lab.Test) *Server { return lab.Boot(t, Start) }
 
 func (s *Server) data() string     { return filepath.Join(s.dir, "data") }
 func (s *Server) accounts() string { return filepath.Join(s.dir, "accounts") }

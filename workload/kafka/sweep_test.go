@@ -3,13 +3,10 @@ package kafka_test
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,18 +37,6 @@ type story struct {
 	order  func(*stagehand) error
 	find   func(*controltest.Plane) (control.Operation, bool)
 	hooked bool
-}
-
-// failingOnce is a hook that fails the first time.
-type failingOnce struct{ failed atomic.Bool }
-
-func (f *failingOnce) Has(understudy.HookName) bool { return true }
-
-func (f *failingOnce) RunHook(context.Context, understudy.HookName, []string) (string, error) {
-	if f.failed.CompareAndSwap(false, true) {
-		return "", &understudy.Error{Code: "US248", Kind: understudy.KindBroken, Summary: "planned"}
-	}
-	return "", nil
 }
 
 // stagehand is what a story needs while it prepares.
@@ -105,37 +90,10 @@ func (s *stagehand) protected() {
 // rest waits until links keep up, both sides end alike, and old sites are dealt with.
 func (s *stagehand) rest() {
 	s.t.Helper()
-	for range 600 {
-		st, err := s.p.Status(context.Background(), "contoso")
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		w := st.Workloads[0]
-		linked := len(w.Links) == 0 || w.Protection == understudy.Protected && slices.Equal(s.ends(east), s.ends(west)) && s.position(east) == s.position(west)
-		if linked && (len(w.Old) == 0 || w.Old[0].State != "unfenced") {
-			return
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-	st, _ := s.p.Status(context.Background(), "contoso")
-	doc, _ := json.Marshal(st.Workloads[0])
-	s.t.Fatalf("never at rest: %s", doc)
-}
-
-// linked waits until the link, if there is one, keeps up.
-func (s *stagehand) linked() {
-	s.t.Helper()
-	for range 600 {
-		st, err := s.p.Status(context.Background(), "contoso")
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if w := st.Workloads[0]; len(w.Links) == 0 || w.Protection == understudy.Protected {
-			return
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-	s.t.Fatal("the link never kept up")
+	s.p.Until(func(w control.WorkloadStatus) bool {
+		alike := func() bool { return slices.Equal(s.ends(east), s.ends(west)) && s.position(east) == s.position(west) }
+		return controltest.Linked(w) && (len(w.Links) == 0 || alike()) && controltest.Dealt(w)
+	})
 }
 
 // position is where the group of readers stands, or that it does not.
@@ -208,15 +166,7 @@ func laterStories() []story {
 			s.rest()
 		}},
 		{name: "abort after the halt", req: control.StartRequest{Verb: understudy.Switchover}, hooked: true, prepare: (*stagehand).stuckAtCut,
-			order: func(s *stagehand) error {
-				op, _ := s.p.Newest(understudy.Switchover)
-				_, err := s.p.Abort(context.Background(), control.ActRequest{Operation: op.ID, By: "ada"})
-				return err
-			},
-			find: func(p *controltest.Plane) (control.Operation, bool) {
-				op, _ := p.Newest(understudy.Switchover)
-				return op, op.Aborting
-			}},
+			order: func(s *stagehand) error { return s.p.AbortNewest(understudy.Switchover) }, find: controltest.Aborting(understudy.Switchover)},
 		{name: "failover that supersedes a stuck switchover", req: control.StartRequest{Verb: understudy.Failover}, hooked: true, prepare: (*stagehand).stuckAtCut,
 			order: func(s *stagehand) error {
 				op, _ := s.p.Newest(understudy.Switchover)
@@ -242,16 +192,7 @@ func (s *stagehand) stuckAtCut() {
 // returns brings the old primary back, and waits until somebody meets it.
 func (s *stagehand) returns() error {
 	s.th.restart(east)
-	for range 600 {
-		if _, met := s.p.Newest(understudy.Duty); met {
-			return nil
-		}
-		if s.p.Dead() {
-			break
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-	return errors.New("nobody met the old primary")
+	return s.p.Meets(understudy.Duty)
 }
 
 // TestCrashSweep stops the engine just before and just after appends to its journal, in every operation, and
@@ -298,7 +239,7 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 	for site, e := range th.at {
 		spec.Clusters[site] = e
 	}
-	hook := &failingOnce{}
+	hook := &controltest.FailingOnce{}
 	e := controltest.Estate{
 		Setup: controltest.Setup{
 			Registry: workload.NewRegistry(kafka.Kind()), DataDir: t.TempDir(),
@@ -316,17 +257,7 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 		},
 	}
 	// A person would wait until the link keeps up again after the crash, and then retry.
-	retries := 0
-	e.Answer = func(p *controltest.Plane, op control.Operation) bool {
-		if op.State != control.PausedByStep || retries == 3 {
-			return false
-		}
-		retries++
-		t.Logf("%s paused at %s: %v", op.Verb, op.Stage, op.Error)
-		(&stagehand{t: t, p: p, th: th}).linked()
-		p.Act(p.Retry, control.ActRequest{Operation: op.ID, By: "ada"})
-		return true
-	}
+	e.Answer = controltest.Retrying(func(p *controltest.Plane) { p.Until(controltest.Linked) })
 	e.Order, e.Find = controltest.Ordering(s.req)
 	if s.order != nil {
 		e.Order = func(p *controltest.Plane) error { return s.order(&stagehand{t: t, p: p, th: th}) }
@@ -343,8 +274,7 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 // fingerprint is all that must be alike, however often the engine was stopped.
 func (s *stagehand) fingerprint(verb understudy.Verb) string {
 	var b strings.Builder
-	op, _ := s.p.Newest(verb)
-	fmt.Fprintf(&b, "%s %s promoted=%v role=%s\n", op.Verb, op.State, op.Promoted, s.p.Role("orders"))
+	b.WriteString(s.p.Outcome(verb, "orders"))
 	for _, site := range []understudy.Site{east, west} {
 		fmt.Fprintf(&b, "%s: %v\n", site, s.ends(site))
 		if reached := s.ends(site); len(reached) > 0 && reached[0] == string(site) {

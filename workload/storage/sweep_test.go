@@ -2,13 +2,10 @@ package storage_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,18 +41,6 @@ type stagehand struct {
 	*pair
 	p    *controltest.Plane
 	back func() error
-}
-
-// failingOnce is a hook that fails the first time.
-type failingOnce struct{ failed atomic.Bool }
-
-func (f *failingOnce) Has(understudy.HookName) bool { return true }
-
-func (f *failingOnce) RunHook(context.Context, understudy.HookName, []string) (string, error) {
-	if f.failed.CompareAndSwap(false, true) {
-		return "", &understudy.Error{Code: "US248", Kind: understudy.KindBroken, Summary: "planned"}
-	}
-	return "", nil
 }
 
 func (s *stagehand) do(verb understudy.Verb, want control.State) {
@@ -126,18 +111,9 @@ func (s *stagehand) switched() {
 // rest waits until links have published, and old sites are dealt with.
 func (s *stagehand) rest() {
 	s.t.Helper()
-	var w control.WorkloadStatus
-	for range 1200 {
-		st, err := s.p.Status(context.Background(), "contoso")
-		must(s.t, err)
-		w = st.Workloads[0]
-		if (len(w.Links) == 0 || w.Protection == understudy.Protected) && (len(w.Old) == 0 || w.Old[0].State != "unfenced") && !s.replicating() {
-			return
-		}
-		<-time.After(25 * time.Millisecond)
-	}
-	doc, _ := json.Marshal(w)
-	s.t.Fatalf("never at rest: %s", doc)
+	s.p.Until(func(w control.WorkloadStatus) bool {
+		return controltest.Linked(w) && controltest.Dealt(w) && !s.replicating()
+	})
 }
 
 // replicating says whether a run is open.
@@ -171,15 +147,7 @@ func stories() []story {
 		{name: "unprotect", req: control.StartRequest{Verb: understudy.Unprotect}, prepare: (*stagehand).protected},
 		{name: "abort after the halt", req: control.StartRequest{Verb: understudy.Switchover}, hooked: true,
 			prepare: func(s *stagehand) { s.protected(); s.do(understudy.Switchover, control.PausedByStep) },
-			order: func(s *stagehand) error {
-				op, _ := s.p.Newest(understudy.Switchover)
-				_, err := s.p.Abort(context.Background(), control.ActRequest{Operation: op.ID, By: "ada"})
-				return err
-			},
-			find: func(p *controltest.Plane) (control.Operation, bool) {
-				op, _ := p.Newest(understudy.Switchover)
-				return op, op.Aborting
-			}},
+			order:   func(s *stagehand) error { return s.p.AbortNewest(understudy.Switchover) }, find: controltest.Aborting(understudy.Switchover)},
 		{name: "standing duty", req: control.StartRequest{Verb: understudy.Duty}, prepare: func(s *stagehand) {
 			s.lost()
 			s.p.Do(word, control.CommitWindow)
@@ -193,16 +161,7 @@ func (s *stagehand) returns() error {
 	if _, err := os.Stat(s.root[east]); err != nil {
 		must(s.t, s.back())
 	}
-	for range 1200 {
-		if _, met := s.p.Newest(understudy.Duty); met {
-			return nil
-		}
-		if s.p.Dead() {
-			break
-		}
-		<-time.After(25 * time.Millisecond)
-	}
-	return errors.New("nobody met the old primary")
+	return s.p.Meets(understudy.Duty)
 }
 
 // TestCrashSweep stops the engine just before and just after appends to its journal, in every operation, and wants the same end.
@@ -226,7 +185,7 @@ func (s story) estate(t *testing.T) controltest.Estate {
 	hand := &stagehand{pair: newPair(t)}
 	every, err := workload.ParseSchedule("every 4h")
 	must(t, err)
-	hook := &failingOnce{}
+	hook := &controltest.FailingOnce{}
 	e := controltest.Estate{
 		Setup: controltest.Setup{
 			Registry: workload.NewRegistry(storage.Kind()), DataDir: hand.open.DataDir,
@@ -249,16 +208,7 @@ func (s story) estate(t *testing.T) controltest.Estate {
 			return hand.fingerprint(s.req.Verb)
 		},
 	}
-	retries := 0
-	e.Answer = func(p *controltest.Plane, op control.Operation) bool {
-		if op.State != control.PausedByStep || retries == 3 {
-			return false
-		}
-		retries++
-		t.Logf("%s paused at %s: %v", op.Verb, op.Stage, op.Error)
-		p.Act(p.Retry, control.ActRequest{Operation: op.ID, By: "ada"})
-		return true
-	}
+	e.Answer = controltest.Retrying(nil)
 	e.Order, e.Find = controltest.Ordering(s.req)
 	if s.order != nil {
 		e.Order = func(p *controltest.Plane) error { hand.p = p; return s.order(hand) }
@@ -275,8 +225,7 @@ func (s story) estate(t *testing.T) controltest.Estate {
 // fingerprint is all that must be alike, however often the engine was stopped: the role, the trees with their roots, and what is beside them.
 func (s *stagehand) fingerprint(verb understudy.Verb) string {
 	var b strings.Builder
-	op, _ := s.p.Newest(verb)
-	fmt.Fprintf(&b, "%s %s promoted=%v role=%s\n", op.Verb, op.State, op.Promoted, s.p.Role("curated"))
+	b.WriteString(s.p.Outcome(verb, "curated"))
 	for _, site := range []understudy.Site{east, west} {
 		for _, tree := range trees() {
 			info, err := os.Stat(s.root[site] + tree)

@@ -1,0 +1,142 @@
+package azure
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// Keys are an account's.
+type Keys struct {
+	Account string
+	// Key is in base64.
+	Key string
+}
+
+const (
+	// keysLive is how long keys are used before they are looked up again.
+	keysLive = 5 * time.Minute
+	// tries of one request after the first, with growing pauses between.
+	tries    = 4
+	maxPause = 2 * time.Second
+
+	defaultPart = 16 << 20
+	largestPart = 100 << 20
+)
+
+// Account reads the URL of an account's service, such as blob or dfs.
+func Account(at, service string) (*url.URL, error) {
+	u, err := url.Parse(at)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
+		return nil, fmt.Errorf("an account is a URL such as https://ACCOUNT.%s.core.windows.net, not %q", service, at)
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return u, nil
+}
+
+// Clients keeps what an account's keys opened, until the keys are looked up again. It is safe for concurrent use.
+type Clients[C any] struct {
+	mu    sync.Mutex
+	all   C
+	until time.Time
+}
+
+// Get gives the clients, with keys that are not too old.
+func (c *Clients[C]) Get(ctx context.Context, keys func(context.Context) (Keys, error), dial func(Keys) (C, error)) (C, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Now().Before(c.until) {
+		return c.all, nil
+	}
+	var none C
+	k, err := keys(ctx)
+	if err != nil {
+		return none, fmt.Errorf("look up the keys: %w", err)
+	}
+	if c.all, err = dial(k); err != nil {
+		return none, err
+	}
+	c.until = time.Now().Add(keysLive)
+	return c.all, nil
+}
+
+// Container opens a container. It asks nothing.
+func Container(at string, k Keys, o policy.ClientOptions) (*container.Client, error) {
+	credential, err := container.NewSharedKeyCredential(k.Account, k.Key)
+	if err != nil {
+		return nil, fmt.Errorf("look up the keys: %w", err)
+	}
+	return container.NewClientWithSharedKeyCredential(at, credential, &container.ClientOptions{ClientOptions: o})
+}
+
+// Patience says how requests are tried again.
+func Patience(policies ...policy.Policy) policy.ClientOptions {
+	return policy.ClientOptions{
+		Retry:           policy.RetryOptions{MaxRetries: tries, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: maxPause},
+		PerCallPolicies: policies,
+	}
+}
+
+// Skew asks for a root, and says how far the service's clock is before ours, to the second.
+func Skew(ctx context.Context, probe func(context.Context) (filecopy.Root, error)) (time.Duration, error) {
+	sent := time.Now()
+	root, err := probe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return root.Now.Sub(sent.Add(time.Since(sent) / 2)).Round(time.Second), nil
+}
+
+// Clock gives the service's time, or ours where it tells none.
+func Clock(said *time.Time) time.Time {
+	if said == nil {
+		return time.Now()
+	}
+	return *said
+}
+
+// Part checks the size of parts, in bytes; zero means 16 MiB.
+func Part(size int64) (int64, error) {
+	if size == 0 {
+		return defaultPart, nil
+	}
+	if size < 1 || size > largestPart {
+		return 0, fmt.Errorf("a part has between 1 and %d bytes, not %d", largestPart, size)
+	}
+	return size, nil
+}
+
+// PartSize grows the usual size, in whole MiB, where a file would have more parts than may be.
+func PartSize(size, usual, most int64) int64 {
+	const step = 1 << 20
+	need := (size + most - 1) / most
+	if need <= usual {
+		return usual
+	}
+	return (need + step - 1) / step * step
+}
+
+// Unfit says what keeps a name from being one, or being listed as it is; empty for nothing. The services and their clients change names whose
+// elements end with a dot, and backslashes; controls are characters that one of them does not keep.
+func Unfit(name, controls string) string {
+	switch {
+	case !utf8.ValidString(name):
+		return "is not UTF-8"
+	case filecopy.Unlisted(name) >= 0 || strings.ContainsAny(name, controls):
+		return "holds a control character"
+	case strings.Contains(name, `\`):
+		return "holds a backslash"
+	case strings.HasSuffix(name, ".") || strings.Contains(name, "./"):
+		return "has an element that ends with a dot"
+	}
+	return ""
+}

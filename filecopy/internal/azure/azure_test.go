@@ -1,0 +1,104 @@
+package azure_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
+)
+
+// TestAnswersHaveTheirMeaning goes by status and code, and by what one service alone means.
+func TestAnswersHaveTheirMeaning(t *testing.T) {
+	own := azure.Meaning{Means: filecopy.ErrChanged, Status: http.StatusConflict, Codes: []string{"Own"}}
+	for _, c := range []struct {
+		status  int
+		code    string
+		want    error
+		refused bool
+	}{
+		{http.StatusBadRequest, "Md5Mismatch", filecopy.ErrCorrupt, false},
+		{http.StatusBadRequest, "InvalidInput", nil, true},
+		{http.StatusBadRequest, "Own", filecopy.ErrChanged, true},
+		{http.StatusNotFound, "", filecopy.ErrNotFound, false},
+		{http.StatusPreconditionFailed, "ConditionNotMet", filecopy.ErrChanged, false},
+		{http.StatusConflict, "PathAlreadyExists", filecopy.ErrChanged, false},
+		{http.StatusInternalServerError, "OperationTimedOut", filecopy.ErrBusy, false},
+		{http.StatusTooManyRequests, "", filecopy.ErrBusy, false},
+		{http.StatusForbidden, "AuthorizationFailure", fs.ErrPermission, false},
+		{http.StatusInternalServerError, "InternalError", nil, false},
+	} {
+		said := &azcore.ResponseError{StatusCode: c.status, ErrorCode: c.code}
+		err := azure.Tell(said, own)
+		var back *azcore.ResponseError
+		if !errors.As(err, &back) || c.want != nil && !errors.Is(err, c.want) {
+			t.Errorf("%d %s = %v, want %v", c.status, c.code, err, c.want)
+		}
+		for _, other := range []error{filecopy.ErrCorrupt, filecopy.ErrNotFound, filecopy.ErrChanged, filecopy.ErrBusy, fs.ErrPermission} {
+			if other != c.want && errors.Is(err, other) {
+				t.Errorf("%d %s is %v", c.status, c.code, other)
+			}
+		}
+		if azure.Refused(said) != c.refused {
+			t.Errorf("%d %s: refused = %v", c.status, c.code, !c.refused)
+		}
+	}
+	broken := errors.New("no route")
+	if azure.Tell(nil) != nil || azure.Tell(broken) != broken || azure.Refused(broken) {
+		t.Error("what no service said has a meaning")
+	}
+}
+
+// TestKeysAreLookedUpOnce keeps what was opened, and nothing of what failed.
+func TestKeysAreLookedUpOnce(t *testing.T) {
+	var clients azure.Clients[string]
+	broken := errors.New("no")
+	asked := 0
+	keys := func(context.Context) (azure.Keys, error) {
+		if asked++; asked == 1 {
+			return azure.Keys{}, broken
+		}
+		return azure.Keys{Account: "a"}, nil
+	}
+	dial := func(k azure.Keys) (string, error) {
+		if asked == 2 {
+			return "half", broken
+		}
+		return k.Account, nil
+	}
+	for range 2 {
+		if got, err := clients.Get(t.Context(), keys, dial); !errors.Is(err, broken) || got != "" {
+			t.Errorf("a failure = %q, %v", got, err)
+		}
+	}
+	for range 2 {
+		if got, err := clients.Get(t.Context(), keys, dial); err != nil || got != "a" || asked != 3 {
+			t.Errorf("got %q, %v after %d look-ups", got, err, asked)
+		}
+	}
+}
+
+// TestSumsAndVersionsAreRead reads what the services tell.
+func TestSumsAndVersionsAreRead(t *testing.T) {
+	if got := azure.SumOf("0000000a"); got != filecopy.SumOf(10) {
+		t.Errorf("sum = %v", got)
+	}
+	for _, text := range []string{"", "a", "0000000x", "00000000a"} {
+		if got := azure.SumOf(text); got.Known {
+			t.Errorf("%q is the sum %v", text, got)
+		}
+	}
+	value := "v"
+	all := map[string]*string{"Understudy": &value, "None": nil}
+	if azure.Metadata(all, azure.Mark) != "v" || azure.Metadata(all, "none") != "" {
+		t.Error("metadata was not found by its name")
+	}
+	if azure.Plain(*azure.Quoted("x")) != "x" || azure.Pinned("") != nil || *azure.Pinned("x").ModifiedAccessConditions.IfMatch != `"x"` {
+		t.Error("a version is another one")
+	}
+}
