@@ -1,21 +1,30 @@
 package distcp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
+	"github.com/understudy-dr/understudy/lab/proxy"
 )
 
 // stock runs Hadoop's own DistCp, as it is.
 func (c *court) stock(from, to string, args ...string) {
 	c.Helper()
+	c.stockOver(c.sites[1].Addr(), from, to, args...)
+}
+
+// stockOver goes to the target's NameNode by another address.
+func (c *court) stockOver(target, from, to string, args ...string) {
+	c.Helper()
 	run := labhdfs.DistCp{Dir: c.TempDir(), Access: c.sites[1].Access(), Maps: 2}
-	run.Args = append(args, "hdfs://"+c.sites[0].Addr()+from, "hdfs://"+c.sites[1].Addr()+to)
+	run.Args = append(args, "hdfs://"+c.sites[0].Addr()+from, "hdfs://"+target+to)
 	result, err := run.Run(c.Context())
 	c.must(err)
 	if result.Status != 0 {
@@ -74,13 +83,8 @@ func TestHolesOfDistCp(t *testing.T) {
 		t.Error("DistCp copied a file of equal size without comparing checksums")
 	}
 
-	// An unlink and a rename for each file, with nothing in between.
-	if gaps := c.gaps(theirs, func() { c.stock(c.from, theirs, "-update") }); len(gaps) == 0 {
-		t.Error("DistCp replaced a file in one step")
-	}
-	if gaps := c.gaps(c.to, func() { c.run() }); len(gaps) != 0 {
-		t.Errorf("a reader could have missed %v", gaps)
-	}
+	// An unlink and a rename for each file, with nothing in between, as the NameNode and whoever reads see it.
+	c.unlinks(theirs, write)
 
 	// A source that lost everything.
 	for i := range 3 {
@@ -95,6 +99,53 @@ func TestHolesOfDistCp(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != "US604" || len(c.paths(c.to)) < 4 {
 		t.Errorf("error = %v, want US604; the target has %v", err, c.paths(c.to))
 	}
+}
+
+// unlinks has both replace the three files under the eyes of a reader and of the NameNode. Between regions DistCp's unlink and its rename are a
+// round trip apart: it is made longer until a reader who is slow today looks in between.
+func (c *court) unlinks(theirs string, write func(int64)) {
+	c.Helper()
+	far, err := proxy.Listen("127.0.0.1:0")
+	c.must(err)
+	c.Cleanup(func() { c.must(far.Close()) })
+	far.Forward(c.sites[1].Addr())
+	var missed error
+	seed := int64(20)
+	for way := 20 * time.Millisecond; missed == nil && way < 2*time.Second; way *= 4 {
+		far.Set(proxy.Shape{Out: way, Back: way})
+		write(seed)
+		stop := c.watch(theirs)
+		if gaps := c.gaps(theirs, func() { c.stockOver(far.Addr(), c.from, theirs, "-update") }); len(gaps) == 0 {
+			c.Error("DistCp replaced a file in one step")
+		}
+		var reads int
+		reads, missed = stop()
+		c.Logf("over %v, after %d reads: %v", 2*way, reads, missed)
+		seed += 10
+	}
+	if e := (*labhdfs.ClientError)(nil); !errors.As(missed, &e) || e.Class != "FileNotFoundException" {
+		c.Errorf("a reader of what DistCp replaces missed nothing: %v", missed)
+	}
+	stop := c.watch(c.to)
+	if gaps := c.gaps(c.to, func() { c.run() }); len(gaps) != 0 {
+		c.Errorf("a reader could have missed %v", gaps)
+	}
+	if reads, fault := stop(); fault != nil {
+		c.Errorf("after %d reads of what we replaced: %v", reads, fault)
+	}
+}
+
+// watch reads the three files of a tree of the target by Hadoop's own client: each must be what it was, or what the source has.
+func (c *court) watch(root string) (stop func() (int, error)) {
+	c.Helper()
+	var good [3][2]string
+	for i := range good {
+		good[i] = [2]string{c.content(1, fmt.Sprintf("%s/f%d", root, i)), c.content(0, fmt.Sprintf("%s/f%d", c.from, i))}
+	}
+	return filecopytest.Watch(len(good), func(ctx context.Context, i int) (string, error) {
+		b, err := c.judge.Read(ctx, c.sites[1].Access(), fmt.Sprintf("%s/f%d", root, i))
+		return string(b), err
+	}, func(i int, content string) bool { return content == good[i][0] || content == good[i][1] })
 }
 
 // content reads a file by Hadoop's own client.

@@ -13,10 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
 	"github.com/understudy-dr/understudy/filecopy/hdfs"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
@@ -181,14 +181,15 @@ func TestKilledAnywhere(t *testing.T) {
 	r.must(err)
 	mark, err := judge(t).Mark(t.Context(), r.west.cluster.Access())
 	r.must(err)
-	stop := r.watch()
+	stop := filecopytest.Watch(killFiles, func(ctx context.Context, i int) (string, error) { return r.read(ctx, killPath(i)) }, whole)
+	met := map[string]int{}
 	for version := 1; version <= kills; version++ {
 		r.version(version)
-		r.killAfter(e, 1+random.IntN(5*killFiles))
+		met[r.killAfter(e, 1+random.IntN(5*killFiles))]++
 	}
 	_, err = e.run(t.Context())
-	reads := stop()
-	r.must(err)
+	reads, fault := stop()
+	r.must(errors.Join(err, fault))
 	set, err := e.run(t.Context())
 	r.must(err)
 	r.same()
@@ -197,7 +198,7 @@ func TestKilledAnywhere(t *testing.T) {
 	for _, g := range labhdfs.Gaps(before.Paths(), events, r.to) {
 		t.Errorf("the NameNode saw a gap: %s", g)
 	}
-	t.Logf("%d kills, %d sets, %d reads of whole files, %d edits without a gap", kills, set.Number, reads, len(events))
+	t.Logf("%d kills (%v), %d sets, %d reads of whole files, %d edits without a gap", kills, met, set.Number, reads, len(events))
 }
 
 // version replaces every file of the source in one step each.
@@ -210,8 +211,8 @@ func (r *trial) version(version int) {
 	r.must(judge(r.T).Put(r.Context(), r.east.cluster.Access(), files...))
 }
 
-// killAfter runs a mover of its own process, and kills it after it has made a number of calls, or when it is done.
-func (r *trial) killAfter(e errand, calls int) {
+// killAfter runs a mover of its own process, and kills it after it has made a number of calls, or when it is done. It gives where that was.
+func (r *trial) killAfter(e errand, calls int) (last string) {
 	r.Helper()
 	text, err := json.Marshal(e)
 	r.must(err)
@@ -224,38 +225,16 @@ func (r *trial) killAfter(e errand, calls int) {
 	r.must(err)
 	r.must(child.Start())
 	lines := bufio.NewScanner(out)
-	for calls > 0 && lines.Scan() {
-		calls--
+	for ; calls > 0 && lines.Scan(); calls-- {
+		last = lines.Text()
 	}
 	_ = child.Process.Kill()
 	// The exit status of a process that was killed says nothing.
 	_ = child.Wait()
-}
-
-// watch reads file after file until stop is called: each must be there, and whole.
-func (r *trial) watch() (stop func() int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var one sync.WaitGroup
-	reads := 0
-	one.Go(func() {
-		for ctx.Err() == nil {
-			i := reads % killFiles
-			got, err := r.read(ctx, killPath(i))
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil || !whole(i, got) {
-				r.Errorf("%s is %.40q (%d bytes), %v", killPath(i), got, len(got), err)
-				return
-			}
-			reads++
-		}
-	})
-	return func() int {
-		cancel()
-		one.Wait()
-		return reads
+	if last == "PASS" {
+		return "its end"
 	}
+	return last
 }
 
 // read reads a file of the target from its beginning to its end. One that is replaced meanwhile is opened again: its blocks are gone, not its name.

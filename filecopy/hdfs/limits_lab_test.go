@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -127,6 +128,7 @@ func TestAWideDirectory(t *testing.T) {
 		n = more
 	}
 	r := newTrial(t, wire.Options{}, wire.Options{})
+	begun := time.Now()
 	r.must(r.east.client.Mkdir(t.Context(), r.from+"/wide", 0o755))
 	var group errgroup.Group
 	group.SetLimit(64)
@@ -136,8 +138,10 @@ func TestAWideDirectory(t *testing.T) {
 		})
 	}
 	r.must(group.Wait())
+	made := time.Now()
 	r.job.Guard = filecopy.Guard{}
 	r.runs()
+	t.Logf("%d entries made in %v and copied in %v", n, made.Sub(begun).Round(time.Millisecond), time.Since(made).Round(time.Millisecond))
 	if got := r.alike(); got != n+1 {
 		t.Errorf("%d entries of %d", got, n+1)
 	}

@@ -20,20 +20,15 @@ type NamespaceInfo struct {
 	Version string
 }
 
-// NamespaceInfo asks the NameNode that calls go to now who it is, over a connection of its own. Any user may ask unless service authorization
+// NamespaceInfo asks the NameNode that calls go to now who it is, over a connection of its own, and where that one is gone each other one once: so
+// a namespace that is out of reach is told at once, and one whose active NameNode died is found. Any user may ask unless service authorization
 // (security.namenode.protocol.acl) forbids it, which is ErrPermission.
 func (c *Client) NamespaceInfo(ctx context.Context) (NamespaceInfo, error) {
 	const method = "versionRequest"
-	server := c.servers.active()
-	conn, err := c.servers.dialFor(ctx, server, nameNodeProtocol)
+	r := rpc.Request{ID: c.calls.Add(1) & 0x7fffffff, Method: method}
+	body, err := c.servers.ask(ctx, method, "", 0, func() attempt { return c.servers.apart(ctx, nameNodeProtocol, r) })
 	if err != nil {
-		return NamespaceInfo{}, wrap(method, "", server, err)
-	}
-	defer conn.Close()
-	c.servers.sent.Add(1)
-	body, err := conn.Call(ctx, rpc.Request{ID: c.calls.Add(1) & 0x7fffffff, Method: method})
-	if err != nil {
-		return NamespaceInfo{}, wrap(method, "", server, err)
+		return NamespaceInfo{}, err
 	}
 	info, err := proto.Parse(body, field(readNamespace))
 	if err != nil || info == nil {

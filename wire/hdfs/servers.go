@@ -47,26 +47,34 @@ type attempt struct {
 
 // call asks until a NameNode answers, one refuses for good, or patience ends.
 func (s *servers) call(ctx context.Context, path string, r rpc.Request) ([]byte, error) {
+	return s.ask(ctx, r.Method, path, s.patience, func() attempt {
+		a := s.try(ctx, r)
+		r.Retry++
+		return a
+	})
+}
+
+// ask makes tries of a call until a NameNode answers, one refuses for good, or patience ends; each is tried once whatever that is.
+func (s *servers) ask(ctx context.Context, method, path string, patience time.Duration, try func() attempt) ([]byte, error) {
 	began := time.Now()
 	for round := 0; ; round++ {
 		if err := context.Cause(ctx); err != nil {
-			return nil, &Error{Op: r.Method, Path: path, Err: err}
+			return nil, &Error{Op: method, Path: path, Err: err}
 		}
-		a := s.try(ctx, r)
+		a := try()
 		if a.err == nil {
 			return a.body, nil
 		}
-		err := wrap(r.Method, path, a.server, a.err)
+		err := wrap(method, path, a.server, a.err)
 		if ctx.Err() != nil || !s.worthRepeating(err, a) {
 			return nil, err
 		}
-		if round+1 >= len(s.client.opts.NameNodes) && time.Since(began) >= s.patience {
+		if round+1 >= len(s.client.opts.NameNodes) && time.Since(began) >= patience {
 			return nil, err
 		}
 		if sleep(ctx, s.pause(round)) != nil {
 			return nil, err
 		}
-		r.Retry++
 	}
 }
 
@@ -110,6 +118,28 @@ func (s *servers) try(ctx context.Context, r rpc.Request) attempt {
 		// Nothing at all came while we waited: the server or the way to it is gone, and others must not wait for it too.
 		conn.Fail(rpc.ErrLost)
 	}
+	return a
+}
+
+// apart asks the current NameNode once in another protocol, over a connection of its own.
+func (s *servers) apart(ctx context.Context, protocol string, r rpc.Request) attempt {
+	s.mu.Lock()
+	a, closed := attempt{index: s.current, server: s.client.opts.NameNodes[s.current]}, s.closed
+	s.mu.Unlock()
+	if closed {
+		a.err = ErrClosed
+		return a
+	}
+	bounded, cancel := context.WithTimeoutCause(ctx, s.client.opts.CallTimeout, ErrTimeout)
+	defer cancel()
+	conn, err := s.dialFor(bounded, a.server, protocol)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	defer conn.Close()
+	s.sent.Add(1)
+	a.body, a.err = conn.Call(bounded, r)
 	return a
 }
 

@@ -174,6 +174,31 @@ func TestACallGoesOnAtTheOtherNameNode(t *testing.T) {
 }
 
 // An answer that was lost is asked for under the same number: so the server remembers, and does nothing twice.
+// Who asks for the name of a namespace whose active NameNode is gone gets it from the other one, and calls go there from then on. Where both
+// are gone it is told at once.
+func TestANamespaceIsFoundAtTheOtherNameNode(t *testing.T) {
+	var dead atomic.Int64
+	name := proto.Message(nil).Bytes(4, proto.Message(nil).Uint(2, 7).String(3, "CID")).String(5, "3.4.1")
+	node := func(number int64) string {
+		return nameNode(t, defaults(func(a asked) answered {
+			if dead.Load() >= number {
+				return answered{hangUp: true}
+			}
+			return wrapped(name)
+		}))
+	}
+	c := dialed(t, Options{NameNodes: []string{node(1), node(2)}, RetryFor: time.Hour})
+	for dead.Store(0); dead.Load() < 2; dead.Add(1) {
+		info, err := c.NamespaceInfo(t.Context())
+		if err != nil || info.NamespaceID != 7 || info.ClusterID != "CID" || c.NameNode() != c.opts.NameNodes[dead.Load()] {
+			t.Fatalf("%d are gone: %+v at %s, %v", dead.Load(), info, c.NameNode(), err)
+		}
+	}
+	if _, err := c.NamespaceInfo(t.Context()); !IsUnavailable(err) {
+		t.Errorf("of a namespace out of reach: %v", err)
+	}
+}
+
 func TestARepeatKeepsItsNumber(t *testing.T) {
 	var calls []asked
 	var mu sync.Mutex
