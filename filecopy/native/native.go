@@ -17,6 +17,8 @@ import (
 type Mover struct {
 	dir  string
 	hook func(point string) error
+	// segment is how many items a segment of a list has; zero for the usual number.
+	segment int64
 }
 
 // New gives a mover that keeps its own state (the plan and journal of unfinished runs, and a cache of manifests) in a directory of
@@ -46,7 +48,7 @@ func (m *Mover) open(j filecopy.Job, report func(filecopy.Progress)) (*desk, err
 		d.clock = time.Now
 	}
 	d.meter = newMeter(d.clock, report)
-	d.vault = vault{job: j.Name, keeper: j.Target, cache: filepath.Join(d.dir, "cache")}
+	d.vault = vault{job: j.Name, keeper: j.Target, cache: filepath.Join(d.dir, "cache"), segment: m.segment}
 	if err := os.MkdirAll(d.vault.cache, 0o700); err != nil {
 		return nil, directoryFailed(err)
 	}
