@@ -54,8 +54,8 @@ type Job struct {
 	Limits     Limits
 	Principals Principals
 	// ReadBack has every staged file read back at the target once all of them are there, right before the set is ready, and its CRC32C
-	// compared with what was read at the source. A file that differs is staged anew, once. The target must be one of which every staged
-	// file can be read: on S3 and Blob the store is told so when it is made. Without it the store's own proof is taken (Capabilities.Proof).
+	// compared with what was read at the source. A file that differs is staged anew, once. A target that is
+	// Legible stages so that it can. Without it the store's own proof is taken (Capabilities.Proof).
 	ReadBack bool
 	// Carrier brings the bytes of large sets into the target, which is a Dock then; nil leaves all of it to the mover. A set that was begun
 	// with a carrier is finished or dropped with one of the same kind.

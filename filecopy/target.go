@@ -47,6 +47,12 @@ type Flawed interface {
 	Flaws() int
 }
 
+// Legible is a target that usually stages some files where nobody can read them, such as the parts of an open upload.
+type Legible interface {
+	// Legible gives the same target, which stages every file so that ReadSealed reads it. The handles of one are good for the other.
+	Legible() Target
+}
+
 // Handle names one staged file: a path in the staging directory, an upload id. It is opaque and at most 1 KiB.
 type Handle string
 

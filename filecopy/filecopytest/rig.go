@@ -21,8 +21,6 @@ type Rig struct {
 	Target func(t *testing.T) filecopy.Target
 	// Mover makes a mover with a data directory.
 	Mover func(dir string) filecopy.Mover
-	// Legible makes a target of which all that is staged can be read back; nil where Target's is one.
-	Legible func(t *testing.T) filecopy.Target
 	// Rot flips a byte of a staged file where the store keeps it, and of nothing else; nil where a test cannot, and flips it as it is read back.
 	Rot func(t *testing.T, target filecopy.Target, s filecopy.Sealed)
 	// ReadBack has all runs read back what they stage.

@@ -52,8 +52,8 @@ func (r *rotting) ReadSealed(ctx context.Context, s filecopy.Sealed) (io.ReadClo
 // testRotsAtTarget flips a byte of what is staged, after the store has said that it holds what was read. Who reads it back finds it: once, which is made
 // good, and always, which is refused before anybody sees it. Who does not, and has the store's word alone, publishes it: that is the control.
 func testRotsAtTarget(b *bench) {
-	if b.rig.Legible != nil {
-		b.target = b.rig.Legible(b.T)
+	if to, ok := b.target.(filecopy.Legible); ok {
+		b.target = to.Legible()
 		b.job.Target = b.target
 	}
 	content := func(word string) string { return strings.Repeat(word+" content, longer than a part; ", 60) }

@@ -43,6 +43,9 @@ func (m *Mover) open(j filecopy.Job, report func(filecopy.Progress)) (*desk, err
 	if !fileName(j.Name) || j.Target == nil {
 		return nil, failure("US609", understudy.KindInvalid, "job", "a job needs a target, and a name of letters, digits, '.', '_' and '-'", nil)
 	}
+	if to, ok := j.Target.(filecopy.Legible); ok && j.ReadBack {
+		j.Target = to.Legible()
+	}
 	d := &desk{job: j, dir: filepath.Join(m.dir, j.Name), clock: j.Clock, hook: m.hook}
 	if d.clock == nil {
 		d.clock = time.Now

@@ -91,6 +91,7 @@ func TestSpecificationsAreChecked(t *testing.T) {
 		"a share":           func(c *storage.Config, _ workload.Spec) { c.Guard.Percent = 101 },
 		"a number":          func(c *storage.Config, _ workload.Spec) { c.Guard.Deletes = -1 },
 		"a time":            func(c *storage.Config, _ workload.Spec) { c.Guard.Keep = -1 },
+		"a proof":           func(c *storage.Config, _ workload.Spec) { c.Proof = "hope" },
 		"parallel":          func(c *storage.Config, _ workload.Spec) { c.Parallel = -1 },
 		"two names as one": func(c *storage.Config, _ workload.Spec) {
 			c.Principals.Users = map[string]string{"ada": "x", "bob": "x"}
