@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,34 @@ func (p *pair) does(w workload.Workload, v understudy.Verb, name understudy.Stag
 		}
 	}
 	return nil
+}
+
+// TestProofByReading runs with the plan's choice, and without: the receipt says what was read back.
+func TestProofByReading(t *testing.T) {
+	for proof, back := range map[string]bool{"": false, "checksum": false, "read": true} {
+		p := newPair(t)
+		p.spec.Config.(*storage.Config).Proof = proof
+		must(t, p.write(t.Context(), east, 4))
+		w := p.opened(t)
+		must(t, p.does(w, understudy.Protect, understudy.StageCreate))
+		var said []string
+		for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
+			steps, err := p.decided(w, p.stage(understudy.Replicate, stage, nil))
+			must(t, err)
+			for _, s := range steps {
+				r, err := w.Do(t.Context(), s, p.run())
+				must(t, err)
+				said = append(said, r.Summary)
+				for _, proof := range r.Proofs {
+					said = append(said, proof.Means)
+				}
+			}
+		}
+		text := strings.Join(said, "\n")
+		if strings.Contains(text, "files were read back at west") != back || strings.Contains(text, "were read back there") != back {
+			t.Errorf("proof %q says\n%s", proof, text)
+		}
+	}
 }
 
 func TestSpecificationsAreChecked(t *testing.T) {
