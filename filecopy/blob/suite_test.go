@@ -163,19 +163,29 @@ func throughProcesses(t *testing.T, part int, open func() filecopy.Target) {
 		if err != nil || e.Version != version || e.Size != file.Size || e.Sum != sum {
 			t.Fatalf("stat = %+v, %v, want version %q", e, err, version)
 		}
-		for _, offset := range []int64{0, 1, int64(part), file.Size - 1, file.Size} {
-			r, err := view.Read(t.Context(), e, offset)
-			must(err)
-			if b, err := io.ReadAll(r); err != nil || !bytes.Equal(b, data[offset:]) {
-				t.Errorf("read from %d = %d bytes, %v", offset, len(b), err)
-			}
-			must(r.Close())
-		}
+		readsFrom(t, view, e, data, 0, 1, int64(part), file.Size-1, file.Size)
 	}
 	must(open().Discard(t.Context(), "lot"))
 	must(open().Retire(t.Context(), file.Path, "20200101T000000Z-x-1"))
 	if _, err := open().Publish(t.Context(), sealed, file); !errors.Is(err, filecopy.ErrNotFound) {
 		t.Errorf("publish of what is gone = %v", err)
+	}
+}
+
+// readsFrom reads a file from offsets to its end.
+func readsFrom(t *testing.T, view filecopy.View, e filecopy.Entry, data []byte, offsets ...int64) {
+	t.Helper()
+	for _, offset := range offsets {
+		r, err := view.Read(t.Context(), e, offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(r); err != nil || !bytes.Equal(b, data[offset:]) {
+			t.Errorf("read from %d = %d bytes, %v", offset, len(b), err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
