@@ -41,9 +41,9 @@ type Stager interface {
 	Discard(ctx context.Context, lot string) error
 }
 
-// Flawed is a reader of a store that keeps replicas. Flaws says, once it is closed, how many bad ones it met and told the store of. It read
-// on from good ones, or gave ErrCorrupt.
+// Flawed is a reader of a store that keeps replicas. It reads on from good ones, or gives ErrCorrupt.
 type Flawed interface {
+	// Flaws says, once the reader is closed, how many bad replicas it met and told the store of.
 	Flaws() int
 }
 

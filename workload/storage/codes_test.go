@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -81,26 +82,29 @@ func TestProofByReading(t *testing.T) {
 		p := newPair(t)
 		p.spec.Config.(*storage.Config).Proof = proof
 		must(t, p.write(t.Context(), east, 4))
-		w := p.opened(t)
-		must(t, p.does(w, understudy.Protect, understudy.StageCreate))
-		var said []string
-		for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
-			steps, err := p.decided(w, p.stage(understudy.Replicate, stage, nil))
-			must(t, err)
-			for _, s := range steps {
-				r, err := w.Do(t.Context(), s, p.run())
-				must(t, err)
-				said = append(said, r.Summary)
-				for _, proof := range r.Proofs {
-					said = append(said, proof.Means)
-				}
-			}
-		}
-		text := strings.Join(said, "\n")
+		text := p.says()
 		if strings.Contains(text, "files were read back at west") != back || strings.Contains(text, "were read back there") != back {
 			t.Errorf("proof %q says\n%s", proof, text)
 		}
 	}
+}
+
+// says runs a set up to its proof, and gives what the receipts say.
+func (p *pair) says() string {
+	p.t.Helper()
+	w := p.opened(p.t)
+	must(p.t, p.does(w, understudy.Protect, understudy.StageCreate))
+	var said strings.Builder
+	for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
+		steps, err := p.decided(w, p.stage(understudy.Replicate, stage, nil))
+		must(p.t, err)
+		for _, s := range steps {
+			r, err := w.Do(p.t.Context(), s, p.run())
+			must(p.t, err)
+			fmt.Fprintf(&said, "%s %+v\n", r.Summary, r.Proofs)
+		}
+	}
+	return said.String()
 }
 
 func TestSpecificationsAreChecked(t *testing.T) {
