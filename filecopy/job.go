@@ -53,6 +53,10 @@ type Job struct {
 	Guard      Guard
 	Limits     Limits
 	Principals Principals
+	// ReadBack has every staged file read back at the target once all of them are there, right before the set is ready, and its CRC32C
+	// compared with what was read at the source. A file that differs is staged anew, once. A target that is
+	// Legible stages so that it can. Without it the store's own proof is taken (Capabilities.Proof).
+	ReadBack bool
 	// Carrier brings the bytes of large sets into the target, which is a Dock then; nil leaves all of it to the mover. A set that was begun
 	// with a carrier is finished or dropped with one of the same kind.
 	Carrier Carrier
@@ -149,6 +153,12 @@ type Set struct {
 	// Copied and CopiedBytes count the files that the run had to stage.
 	Copied      int64 `json:"copied,omitempty"`
 	CopiedBytes int64 `json:"copiedBytes,omitempty"`
+	// ReadBack counts the files that were read back at the target before the set was ready; zero without Job.ReadBack.
+	ReadBack int64 `json:"readBack,omitempty"`
+	// Rotten counts those of them that differed from what was read at the source, or were gone, and were staged anew; Flaws counts bad
+	// replicas that a store met and reported while it had a good one to read on from.
+	Rotten int64 `json:"rotten,omitempty"`
+	Flaws  int64 `json:"flaws,omitempty"`
 }
 
 // Standing is what the target shows.
@@ -166,8 +176,10 @@ type Phase string
 
 // The phases of a run, in order.
 const (
-	PhasePlan    Phase = "plan"
-	PhaseStage   Phase = "stage"
+	PhasePlan  Phase = "plan"
+	PhaseStage Phase = "stage"
+	// PhaseProve reads back what is staged; only with Job.ReadBack.
+	PhaseProve   Phase = "prove"
 	PhaseReady   Phase = "ready"
 	PhasePublish Phase = "publish"
 	PhaseDelete  Phase = "delete"
@@ -189,6 +201,10 @@ type Progress struct {
 	Deleted   int64 `json:"deleted"`
 	// Changed counts files that changed while they were read and were read again.
 	Changed int64 `json:"changed"`
+	// ReadBack are the bytes that were read back at the target, of TotalBytes; Rotten and Flaws are as in Set.
+	ReadBack int64 `json:"readBack,omitempty"`
+	Rotten   int64 `json:"rotten,omitempty"`
+	Flaws    int64 `json:"flaws,omitempty"`
 	// Carried is what a carrier says it has brought so far, and Missed counts files that it did not bring whole: the mover copied them.
 	Carried Carried `json:"carried,omitzero"`
 	Missed  int64   `json:"missed,omitempty"`

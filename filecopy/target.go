@@ -29,7 +29,8 @@ type Stager interface {
 	// Seal ends the writing once all parts are there, and gives what is proven about them. sum is what was read at the source. It is
 	// harmless to repeat. A wrong length or, with a server's proof, a wrong checksum gives ErrCorrupt.
 	Seal(ctx context.Context, h Handle, e Entry, sum Checksum) (Sealed, error)
-	// ReadSealed reads a sealed file back, ErrUnsupported with ProofAtCommit.
+	// ReadSealed reads a sealed file back from what the store keeps; ErrUnsupported with ProofAtCommit, and where it is staged in a way that
+	// cannot be read. ErrCorrupt when the store finds by itself that it has rotted. The reader may be Flawed.
 	ReadSealed(ctx context.Context, s Sealed) (io.ReadCloser, error)
 	// Publish makes a sealed file visible at e.Path with e's attributes, replacing a file that stands there, in one step. The
 	// directory above must exist. Repeated after it happened, it finds that out by s.Identity. It gives the entry's Version at the
@@ -38,6 +39,18 @@ type Stager interface {
 	Publish(ctx context.Context, s Sealed, e Entry) (version string, err error)
 	// Discard removes everything that is staged in a lot, also what nobody has a handle of; an absent lot is no error.
 	Discard(ctx context.Context, lot string) error
+}
+
+// Flawed is a reader of a store that keeps replicas. It reads on from good ones, or gives ErrCorrupt.
+type Flawed interface {
+	// Flaws says, once the reader is closed, how many bad replicas it met and told the store of.
+	Flaws() int
+}
+
+// Legible is a target that usually stages some files where nobody can read them, such as the parts of an open upload.
+type Legible interface {
+	// Legible gives the same target, which stages every file so that ReadSealed reads it. The handles of one are good for the other.
+	Legible() Target
 }
 
 // Handle names one staged file: a path in the staging directory, an upload id. It is opaque and at most 1 KiB.

@@ -36,6 +36,16 @@ type staged struct {
 	handle filecopy.Handle
 	id     string
 	path   filecopy.Path
+	// apart is the name in the area of a file that is staged as a blob of its own; empty where blocks of the final name wait.
+	apart string
+}
+
+// stagedName is where the blocks of a file are sent.
+func (s *Store) stagedName(st staged) string {
+	if st.apart != "" {
+		return s.place(st.apart)
+	}
+	return s.name(st.path)
 }
 
 // Begin makes up a name. Nothing has to be made: the blocks that carry it find their place by themselves.
@@ -57,7 +67,11 @@ func taken(h filecopy.Handle) (staged, error) {
 	if len(fields) != 3 || fields[2] == "" {
 		return staged{}, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
 	}
-	return staged{handle: h, id: fields[1], path: filecopy.Path(fields[2])}, nil
+	st := staged{handle: h, id: fields[1], path: filecopy.Path(strings.TrimPrefix(fields[2], "/"))}
+	if strings.HasPrefix(fields[2], "/") {
+		st.apart = stagingDir + "/" + fields[0] + "/" + fields[1]
+	}
+	return st, nil
 }
 
 // block is one staged part. Its name carries all that is needed to prove and to commit it: any process can read it back.
@@ -107,7 +121,7 @@ func (s *Store) send(ctx context.Context, st staged, p filecopy.Part, content []
 	if p.Size == 0 {
 		return nil
 	}
-	to, err := s.blob(ctx, s.name(st.path))
+	to, err := s.blob(ctx, s.stagedName(st))
 	if err != nil {
 		return err
 	}
@@ -124,18 +138,27 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 	if err != nil {
 		return filecopy.Sealed{}, err
 	}
+	if st.apart != "" {
+		return s.sealApart(ctx, st, e.Size)
+	}
 	blocks, err := s.sealed(ctx, st, e.Size)
 	if err != nil {
 		return filecopy.Sealed{}, err
 	}
+	sum, err := wholeOf(blocks, e.Size)
+	return filecopy.Sealed{Handle: h, Identity: st.id, Proof: filecopy.ProofServer, Sum: sum}, err
+}
+
+// wholeOf sums blocks, which must be all.
+func wholeOf(blocks []block, want int64) (filecopy.Checksum, error) {
 	size, sum := int64(0), filecopy.SumOf(0)
 	for _, b := range blocks {
 		size, sum = size+b.size, sum.Append(b.sum, b.size)
 	}
-	if size != e.Size {
-		return filecopy.Sealed{}, fmt.Errorf("%w: %d bytes are staged of %d", filecopy.ErrCorrupt, size, e.Size)
+	if size != want {
+		return sum, fmt.Errorf("%w: %d bytes are staged of %d", filecopy.ErrCorrupt, size, want)
 	}
-	return filecopy.Sealed{Handle: h, Identity: st.id, Proof: filecopy.ProofServer, Sum: sum}, nil
+	return sum, nil
 }
 
 // sealed gives the blocks of a file: those of a file of one block are remembered.
@@ -151,7 +174,7 @@ func (s *Store) sealed(ctx context.Context, st staged, size int64) ([]block, err
 
 // blocks lists what is staged under a handle, in order.
 func (s *Store) blocks(ctx context.Context, st staged) ([]block, error) {
-	b, err := s.blob(ctx, s.name(st.path))
+	b, err := s.blob(ctx, s.stagedName(st))
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +211,16 @@ func (s *Store) blocks(ctx context.Context, st staged) ([]block, error) {
 	return all, nil
 }
 
-// ReadSealed is not to be had: uncommitted blocks cannot be read.
-func (s *Store) ReadSealed(context.Context, filecopy.Sealed) (io.ReadCloser, error) {
-	return nil, filecopy.ErrUnsupported
+// ReadSealed reads a file that is staged as a blob; uncommitted blocks cannot be read.
+func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.ReadCloser, error) {
+	st, err := taken(sealed.Handle)
+	if err != nil {
+		return nil, err
+	}
+	if st.apart == "" {
+		return nil, filecopy.ErrUnsupported
+	}
+	return s.readApart(ctx, st)
 }
 
 // Publish commits the blocks of a file: a reader sees the old blob or the new. The service forgets all other blocks of the name.
@@ -199,15 +229,7 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 	if err != nil {
 		return "", err
 	}
-	var names []string
-	blocks, err := s.publishable(ctx, st, sealed, e.Size)
-	for _, b := range blocks {
-		names = append(names, b.name(st.id))
-	}
-	var version string
-	if err == nil {
-		version, err = s.commit(ctx, st, sealed, names)
-	}
+	version, err := s.publish(ctx, st, sealed, e.Size)
 	if !errors.Is(err, filecopy.ErrNotFound) {
 		return version, err
 	}
@@ -221,6 +243,22 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 	return now.etag, nil
 }
 
+// publish commits the blocks of the final name.
+func (s *Store) publish(ctx context.Context, st staged, sealed filecopy.Sealed, size int64) (string, error) {
+	if st.apart != "" {
+		return s.publishApart(ctx, st, sealed, size)
+	}
+	blocks, err := s.publishable(ctx, st, sealed, size)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, b := range blocks {
+		names = append(names, b.name(st.id))
+	}
+	return s.commitTo(ctx, s.name(st.path), st, sealed, names)
+}
+
 // publishable gives the blocks to commit; that of a file of one block has the sum of the whole.
 func (s *Store) publishable(ctx context.Context, st staged, sealed filecopy.Sealed, size int64) ([]block, error) {
 	if size == 0 {
@@ -232,8 +270,9 @@ func (s *Store) publishable(ctx context.Context, st staged, sealed filecopy.Seal
 	return s.blocks(ctx, st)
 }
 
-func (s *Store) commit(ctx context.Context, st staged, sealed filecopy.Sealed, names []string) (string, error) {
-	b, err := s.blob(ctx, s.name(st.path))
+// commitTo makes a blob of the blocks that wait under its name.
+func (s *Store) commitTo(ctx context.Context, name string, st staged, sealed filecopy.Sealed, names []string) (string, error) {
+	b, err := s.blob(ctx, name)
 	if err != nil {
 		return "", err
 	}
@@ -248,11 +287,11 @@ func (s *Store) commit(ctx context.Context, st staged, sealed filecopy.Sealed, n
 	return plain(*answer.ETag), nil
 }
 
-// Discard has nothing to remove: the service forgets blocks when others of their name are committed, and all others after a week. It has
-// no call that removes them and leaves the blob as it is.
+// Discard removes staged blobs. Of blocks that wait under final names there is nothing to remove: the service forgets them when others of the name
+// are committed, and all others after a week. It has no call that removes them and leaves the blob as it is.
 func (s *Store) Discard(ctx context.Context, lot string) error {
 	if err := safe(lot); err != nil {
 		return err
 	}
-	return ctx.Err()
+	return s.all(ctx, s.place(stagingDir, lot)+"/", s.remove)
 }

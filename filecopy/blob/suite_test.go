@@ -109,7 +109,15 @@ func folder(t *testing.T) filecopy.Target {
 func TestAFileGoesThroughProcesses(t *testing.T) {
 	site := boot(t)
 	const part = 1000
-	open := func() *blob.Store { return site.at(t, "large/tree", part) }
+	t.Run("Blocks", func(t *testing.T) {
+		throughProcesses(t, part, func() filecopy.Target { return site.at(t, "large/tree", part) })
+	})
+	t.Run("Apart", func(t *testing.T) {
+		throughProcesses(t, part, func() filecopy.Target { return site.at(t, "apart/tree", part).Legible() })
+	})
+}
+
+func throughProcesses(t *testing.T, part int, open func() filecopy.Target) {
 	data := []byte(strings.Repeat("0123456789", 2*part/10) + "end")
 	file := filecopy.Entry{Path: "d/large", Kind: filecopy.File, Size: int64(len(data))}
 	sum := filecopy.SumOf(0).Extend(data)
@@ -139,6 +147,10 @@ func TestAFileGoesThroughProcesses(t *testing.T) {
 	if err != nil || sealed.Sum != sum || sealed.Proof != filecopy.ProofServer {
 		t.Fatalf("sealed = %+v, %v", sealed, err)
 	}
+	again, err := open().Seal(t.Context(), h, file, sum)
+	if err != nil || again != sealed {
+		t.Errorf("sealed again = %+v, %v", again, err)
+	}
 	view, err := open().Open(t.Context(), filecopy.Pin{})
 	must(err)
 	if _, err := view.Stat(t.Context(), file.Path); !errors.Is(err, filecopy.ErrNotFound) {
@@ -151,18 +163,29 @@ func TestAFileGoesThroughProcesses(t *testing.T) {
 		if err != nil || e.Version != version || e.Size != file.Size || e.Sum != sum {
 			t.Fatalf("stat = %+v, %v, want version %q", e, err, version)
 		}
-		for _, offset := range []int64{0, 1, part, file.Size - 1, file.Size} {
-			r, err := view.Read(t.Context(), e, offset)
-			must(err)
-			if b, err := io.ReadAll(r); err != nil || !bytes.Equal(b, data[offset:]) {
-				t.Errorf("read from %d = %d bytes, %v", offset, len(b), err)
-			}
-			must(r.Close())
-		}
+		readsFrom(t, view, e, data, 0, 1, int64(part), file.Size-1, file.Size)
 	}
+	must(open().Discard(t.Context(), "lot"))
 	must(open().Retire(t.Context(), file.Path, "20200101T000000Z-x-1"))
 	if _, err := open().Publish(t.Context(), sealed, file); !errors.Is(err, filecopy.ErrNotFound) {
 		t.Errorf("publish of what is gone = %v", err)
+	}
+}
+
+// readsFrom reads a file from offsets to its end.
+func readsFrom(t *testing.T, view filecopy.View, e filecopy.Entry, data []byte, offsets ...int64) {
+	t.Helper()
+	for _, offset := range offsets {
+		r, err := view.Read(t.Context(), e, offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(r); err != nil || !bytes.Equal(b, data[offset:]) {
+			t.Errorf("read from %d = %d bytes, %v", offset, len(b), err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

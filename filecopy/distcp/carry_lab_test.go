@@ -1,13 +1,19 @@
 package distcp
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/hdfs"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/offload/yarn"
@@ -25,17 +31,68 @@ func tree() []labhdfs.File {
 	return files
 }
 
-// TestTreeIsCarried copies a tree by DistCp through our plan, and then its changes, and lets Hadoop's own client compare both sides.
+// decaying is a target whose disks rot once under a file that was brought, adopted and proven by the DataNodes' checksum.
+type decaying struct {
+	*hdfs.Store
+	court *court
+	path  filecopy.Path
+	once  sync.Once
+	done  bool
+}
+
+func (d *decaying) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, sum filecopy.Checksum) (filecopy.Sealed, error) {
+	s, err := d.Store.Seal(ctx, h, e, sum)
+	if err == nil && e.Path == d.path {
+		d.once.Do(func() { err = d.rot(ctx, h) })
+	}
+	return s, err
+}
+
+// rot flips a byte of all replicas of the first block of a staged file.
+func (d *decaying) rot(ctx context.Context, h filecopy.Handle) error {
+	name, _, _ := strings.Cut(string(h), "~")
+	b, err := d.court.wires[1].Locate(ctx, filepath.Dir(d.court.to)+"/.tree.understudy/staging/"+name, 0, 1)
+	if err != nil {
+		return err
+	}
+	for number := range d.court.sites[1].DataAddrs() {
+		err = errors.Join(err, filepath.WalkDir(d.court.sites[1].DataDir(number+1), func(file string, at fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && at.Name() != fmt.Sprint("blk_", b.List[0].ID) {
+				return nil
+			}
+			var raw []byte
+			if err == nil {
+				raw, err = os.ReadFile(file)
+			}
+			if err != nil {
+				return err
+			}
+			raw[len(raw)/2] ^= 1
+			d.done = true
+			return os.WriteFile(file, raw, 0o600)
+		}))
+	}
+	return err
+}
+
+// TestTreeIsCarried copies a tree by DistCp through our plan, and then its changes, and lets Hadoop's own client compare both sides. What was brought
+// is read back, and one file rots before it is.
 func TestTreeIsCarried(t *testing.T) {
 	t.Parallel()
 	c := open(t, true)
 	c.spread = true
+	rot := &decaying{Store: c.job.Target.(*hdfs.Store), court: c, path: "d/e/f"}
+	c.job.Target, c.job.ReadBack = rot, true
 	c.put(tree()...)
 	owner, mode := "ada", 0o640
 	c.must(c.judge.Set(t.Context(), c.sites[0].Access(), c.from+"/big", labhdfs.Attributes{Owner: &owner, Mode: &mode}))
 	set := c.run()
 	if set.Files != 24 || !set.Consistent || c.last().Missed != 0 {
 		t.Errorf("set = %+v, progress = %+v", set, c.last())
+	}
+	// Two files of the tree are empty.
+	if set.ReadBack != 22 || set.Rotten != 1 || !rot.done {
+		t.Errorf("read back: set = %+v", set)
 	}
 	if got := c.last().Carried; got.Files != 24 || got.Bytes != set.Bytes || !strings.Contains(got.Said, "SUCCEEDED") {
 		t.Errorf("final counters = %+v", got)

@@ -7,8 +7,8 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
-// testFlippedAtTarget flips bits of what is staged: once, which is made good, and always, which is refused before anybody sees it.
-func testFlippedAtTarget(b *bench) {
+// testFlippedOnTheWay flips bits of what is sent to the target: once, which is made good, and always, which is refused before anybody sees it.
+func testFlippedOnTheWay(b *bench) {
 	b.put("a", "good content, which is long enough for more than one part")
 	b.run()
 	before := b.tree(b.target)

@@ -396,6 +396,18 @@ func (m *Memory) Reveal(_ context.Context, lot string, p filecopy.Path) error {
 	return nil
 }
 
+// DamageStaged flips a bit of a staged file: it has rotted before it was published.
+func (m *Memory) DamageStaged(h filecopy.Handle) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.lots[h]
+	if f == nil || len(f.content) == 0 {
+		return errors.New("nothing to damage")
+	}
+	f.content[len(f.content)/2] ^= 1
+	return nil
+}
+
 // Damage flips a bit of a file that is in the tree, without anything else changing: the file has rotted.
 func (m *Memory) Damage(p filecopy.Path) error {
 	m.mu.Lock()

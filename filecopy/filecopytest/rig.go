@@ -21,6 +21,10 @@ type Rig struct {
 	Target func(t *testing.T) filecopy.Target
 	// Mover makes a mover with a data directory.
 	Mover func(dir string) filecopy.Mover
+	// Rot flips a byte of a staged file where the store keeps it, and of nothing else; nil where a test cannot, and flips it as it is read back.
+	Rot func(t *testing.T, target filecopy.Target, s filecopy.Sealed)
+	// ReadBack has all runs read back what they stage.
+	ReadBack bool
 	// Stride is how many store calls lie between two crashes of the sweep; 1 crashes before every one.
 	Stride int
 	// Fields limits the attributes that are compared, where an account may not set all that its store holds; zero means all.
@@ -41,7 +45,7 @@ type bench struct {
 func (r Rig) bench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{T: t, rig: r, ctx: t.Context(), source: r.Source(t), target: r.Target(t), dir: t.TempDir()}
-	b.job = filecopy.Job{Name: "suite", Source: b.source, Target: b.target, Guard: filecopy.Guard{MaxDeletes: 1000, MaxShare: 1}}
+	b.job = filecopy.Job{Name: "suite", Source: b.source, Target: b.target, ReadBack: r.ReadBack, Guard: filecopy.Guard{MaxDeletes: 1000, MaxShare: 1}}
 	return b
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -364,30 +362,9 @@ func (s *site) rot(t *testing.T, name string) {
 	if err != nil || len(b.List) == 0 {
 		t.Fatalf("%s has no block: %v", name, err)
 	}
-	flipped := 0
-	for number := range s.cluster.DataAddrs() {
-		err := filepath.WalkDir(s.cluster.DataDir(number+1), func(file string, d fs.DirEntry, err error) error {
-			if err != nil || d.Name() != fmt.Sprint("blk_", b.List[0].ID) {
-				return err
-			}
-			f, err := os.OpenFile(file, os.O_RDWR, 0)
-			if err != nil {
-				return err
-			}
-			one := make([]byte, 1)
-			if _, err = f.ReadAt(one, 99); err == nil {
-				one[0] ^= 1
-				_, err = f.WriteAt(one, 99)
-				flipped++
-			}
-			return errors.Join(err, f.Close())
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if flipped == 0 {
-		t.Fatalf("no replica of %s was found", name)
+	flipped, err := s.flip(b.List[0].ID, len(s.cluster.DataAddrs()))
+	if err != nil || len(flipped) == 0 {
+		t.Fatalf("no replica of %s was found: %v", name, err)
 	}
 }
 

@@ -159,9 +159,21 @@ func TestSuiteOnHDFS(t *testing.T) {
 	filecopytest.Run(t, filecopytest.Rig{
 		Source: func(t *testing.T) filecopy.Target { return all[0].tree(t, true) },
 		Target: func(t *testing.T) filecopy.Target { return all[1].tree(t, false) },
+		Rot:    all[1].rotStaged,
 		Mover:  func(dir string) filecopy.Mover { return native.New(dir) },
 		Stride: 29,
 	})
+}
+
+// rotStaged flips a byte on the disks of every DataNode that holds the first block of a staged file.
+func (s *site) rotStaged(t *testing.T, target filecopy.Target, sealed filecopy.Sealed) {
+	b, err := s.client.Locate(t.Context(), staging(strings.TrimPrefix(target.Describe().Name, s.name), sealed.Handle), 0, 1)
+	if err == nil && len(b.List) > 0 {
+		_, err = s.flip(b.List[0].ID, len(s.cluster.DataAddrs()))
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // court is a job between two trees, with Hadoop's own client as the judge of both.

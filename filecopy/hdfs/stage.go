@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/understudy-dr/understudy"
@@ -222,17 +223,53 @@ func (s *Store) sum(ctx context.Context, st staged, size int64, known *hdfs.Bloc
 	return s.client.Checksum(ctx, st.path)
 }
 
-// ReadSealed reads a staged file.
+// ReadSealed reads a staged file: one replica of each block, and another where that one cannot be read.
 func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.ReadCloser, error) {
 	st, err := s.staged(sealed.Handle)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.client.Open(ctx, st.path)
+	from, err := s.client.Open(ctx, st.path)
 	if err != nil {
 		return nil, tell(err)
 	}
-	return r, nil
+	return &sealedReader{ctx: ctx, client: s.client, from: from}, nil
+}
+
+// sealedReader reads a staged file, and tells the NameNode of replicas that it found rotten.
+type sealedReader struct {
+	ctx    context.Context
+	client *hdfs.Client
+	from   *hdfs.FileReader
+	flaws  int
+}
+
+var _ filecopy.Flawed = &sealedReader{}
+
+// Read gives ErrCorrupt when no replica of a block is whole.
+func (r *sealedReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	return n, tell(err)
+}
+
+// Close ends the reading and reports.
+func (r *sealedReader) Close() error {
+	bad, err := closeAndReport(r.ctx, r.client, r.from)
+	r.flaws = bad
+	return err
+}
+
+// Flaws counts the replicas that were reported.
+func (r *sealedReader) Flaws() int { return r.flaws }
+
+// closeAndReport ends a reading, tells the NameNode of replicas that were found rotten on the way, so that it makes new ones, and counts them.
+func closeAndReport(ctx context.Context, client *hdfs.Client, from *hdfs.FileReader) (int, error) {
+	bad := slices.DeleteFunc(from.BadReplicas(), func(b hdfs.BadReplica) bool { return !b.Corrupt })
+	err := from.Close()
+	if len(bad) > 0 && ctx.Err() == nil {
+		err = errors.Join(err, client.ReportBad(ctx, bad))
+	}
+	return len(bad), err
 }
 
 // Publish gives the staged file its attributes and renames it over what stands at the path.

@@ -276,11 +276,7 @@ func (r *reader) Read(p []byte) (int, error) {
 
 // Close ends the reading, and tells the NameNode of replicas that were found rotten on the way.
 func (r *reader) Close() error {
-	bad := slices.DeleteFunc(r.from.BadReplicas(), func(b hdfs.BadReplica) bool { return !b.Corrupt })
-	err := r.from.Close()
-	if len(bad) > 0 && r.ctx.Err() == nil {
-		err = errors.Join(err, r.view.store.client.ReportBad(r.ctx, bad))
-	}
+	_, err := closeAndReport(r.ctx, r.view.store.client, r.from)
 	return err
 }
 

@@ -32,8 +32,23 @@ func TestSuite(t *testing.T) {
 		Source: fresh,
 		Target: fresh,
 		Mover:  func(dir string) filecopy.Mover { return native.New(dir) },
+		Rot: func(t *testing.T, target filecopy.Target, s filecopy.Sealed) {
+			flip(t, filepath.Join(filepath.Dir(target.Describe().Name), ".tree.understudy", "staging", string(s.Handle)))
+		},
 		Stride: 5,
 	})
+}
+
+// flip flips a bit of a file's first byte.
+func flip(t *testing.T, path string) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		raw[0] ^= 1
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // plant makes a tree and gives its store.

@@ -313,9 +313,18 @@ func TestLostRenamesAreNamed(t *testing.T) {
 	s.wants("US615", s.tries)
 }
 
-// TestCrashAtEveryPoint stops at every append to the journal and every point of a run, and takes the run up again.
+// TestCrashAtEveryPoint stops at every append to a journal and every point of a run, and takes the run up again: with the store's proof, and with reading back.
 func TestCrashAtEveryPoint(t *testing.T) {
-	s := newScene(t, true)
+	for _, back := range []bool{false, true} {
+		s := newScene(t, true)
+		s.job.ReadBack = back
+		s.crashes()
+	}
+}
+
+// crashes stops runs at later and later points until one comes to its end.
+func (s *scene) crashes() {
+	s.Helper()
 	for at := 1; ; at++ {
 		for _, p := range []filecopy.Path{"a", "b", "c"} {
 			s.put(s.source, p, strings.Repeat(string(p), 20+at))
@@ -331,19 +340,19 @@ func TestCrashAtEveryPoint(t *testing.T) {
 		s.mover.hook = nil
 		if err == nil {
 			if at < 10 {
-				t.Errorf("only %d points", at)
+				s.Errorf("only %d points", at)
 			}
 			return
 		}
 		if !errors.Is(err, stop) {
-			t.Fatal(err)
+			s.Fatal(err)
 		}
 		set := s.run()
 		if set.Files != 3 || set.Bytes != int64(3*(20+at)) {
-			t.Fatalf("set = %+v after a stop at %d", set, at)
+			s.Fatalf("set = %+v after a stop at %d", set, at)
 		}
 		if n := s.target.Staged(); n != 0 {
-			t.Fatalf("%d staged files are left", n)
+			s.Fatalf("%d staged files are left", n)
 		}
 	}
 }

@@ -156,7 +156,7 @@ func (c *comparer) read(ctx context.Context, e filecopy.Entry, want filecopy.Che
 		return false, err
 	}
 	defer r.Close()
-	sum, size, err := sumOf(r)
+	sum, size, err := sumOf(ctx, r)
 	c.out.Read += size
 	if errors.Is(err, filecopy.ErrCorrupt) {
 		return false, nil

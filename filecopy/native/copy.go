@@ -272,25 +272,16 @@ func (s *stager) seal(ctx context.Context, it item) (filecopy.Sealed, error) {
 	if err != nil {
 		return sealed, err
 	}
-	switch sealed.Proof {
-	case filecopy.ProofAtCommit:
+	if sealed.Proof == filecopy.ProofServer {
+		if err := differ(it.Sum, sealed.Sum); err != nil {
+			return sealed, err
+		}
+	}
+	if s.later || sealed.Proof != filecopy.ProofNone && !s.job.ReadBack {
 		return sealed, nil
-	case filecopy.ProofServer:
-		return sealed, differ(it.Sum, sealed.Sum)
-	case filecopy.ProofNone:
 	}
-	back, err := s.job.Target.ReadSealed(ctx, sealed)
-	if err != nil {
-		return sealed, err
-	}
-	defer back.Close()
-	sum, size, err := sumOf(back)
-	if err == nil && size != it.Size {
-		err = fmt.Errorf("%w: %d bytes are staged of %d", filecopy.ErrCorrupt, size, it.Size)
-	}
-	if err == nil {
-		err = differ(it.Sum, sum)
-	}
+	it.Sealed = sealed
+	_, err = s.readBack(ctx, it, nil)
 	return sealed, err
 }
 
@@ -299,20 +290,4 @@ func differ(want, got filecopy.Checksum) error {
 		return fmt.Errorf("%w: %s was read, %s is staged", filecopy.ErrCorrupt, want, got)
 	}
 	return nil
-}
-
-// sumOf reads to the end.
-func sumOf(r io.Reader) (filecopy.Checksum, int64, error) {
-	sum, size := filecopy.SumOf(0), int64(0)
-	buffer := make([]byte, chunk)
-	for {
-		n, err := r.Read(buffer)
-		sum, size = sum.Extend(buffer[:n]), size+int64(n)
-		if errors.Is(err, io.EOF) {
-			return sum, size, nil
-		}
-		if err != nil {
-			return sum, size, err
-		}
-	}
 }

@@ -35,6 +35,8 @@ const (
 	recordSealed
 	// recordKept says that a segment of the ready list is kept, which holds all items of the plan before Seq.
 	recordKept
+	// recordRot says what was found when a staged file was read back: Size is 1 where it differed, Number how many bad replicas were met.
+	recordRot
 )
 
 // correction is by how much a set differs from its plan, because files of a live source changed or vanished since they were listed.
@@ -61,6 +63,8 @@ func appendRecord(b []byte, r *record) []byte {
 	switch r.Kind {
 	case recordBegun, recordSealed:
 		b = appendItem(b, &r.Item)
+	case recordRot:
+		b = binary.AppendVarint(binary.AppendVarint(b, int64(r.Number)), r.Size)
 	case recordPart:
 		b = binary.AppendVarint(b, int64(r.Number))
 		b = binary.AppendVarint(b, r.Size)
@@ -82,6 +86,8 @@ func parseRecord(b []byte) (record, error) {
 	switch r.Kind {
 	case recordBegun, recordSealed:
 		r.Item, err = readItem(c)
+	case recordRot:
+		r.Number, r.Size = int(c.varint()), c.varint()
 	case recordPart:
 		r.Number, r.Size, r.Sum = int(c.varint()), c.varint(), c.sum()
 	case recordKept:

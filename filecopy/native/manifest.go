@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -68,6 +69,8 @@ type vault struct {
 	job    string
 	keeper filecopy.Keeper
 	cache  string
+	// segment is how many items a segment has; zero for the usual number.
+	segment int64
 }
 
 func (v vault) name(rest string) string { return v.job + "/" + rest }
@@ -324,7 +327,7 @@ type listWriter struct {
 
 // writer begins a list; temp is the path of a local file that it may use.
 func (v vault) writer(prefix, temp string) *listWriter {
-	return &listWriter{vault: v, prefix: prefix, temp: temp, items: segmentItems}
+	return &listWriter{vault: v, prefix: prefix, temp: temp, items: cmp.Or(v.segment, segmentItems)}
 }
 
 // add appends an item, and says whether a segment was completed and kept.

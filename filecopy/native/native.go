@@ -17,6 +17,8 @@ import (
 type Mover struct {
 	dir  string
 	hook func(point string) error
+	// segment is how many items a segment of a list has; zero for the usual number.
+	segment int64
 }
 
 // New gives a mover that keeps its own state (the plan and journal of unfinished runs, and a cache of manifests) in a directory of
@@ -41,12 +43,15 @@ func (m *Mover) open(j filecopy.Job, report func(filecopy.Progress)) (*desk, err
 	if !fileName(j.Name) || j.Target == nil {
 		return nil, failure("US609", understudy.KindInvalid, "job", "a job needs a target, and a name of letters, digits, '.', '_' and '-'", nil)
 	}
+	if to, ok := j.Target.(filecopy.Legible); ok && j.ReadBack {
+		j.Target = to.Legible()
+	}
 	d := &desk{job: j, dir: filepath.Join(m.dir, j.Name), clock: j.Clock, hook: m.hook}
 	if d.clock == nil {
 		d.clock = time.Now
 	}
 	d.meter = newMeter(d.clock, report)
-	d.vault = vault{job: j.Name, keeper: j.Target, cache: filepath.Join(d.dir, "cache")}
+	d.vault = vault{job: j.Name, keeper: j.Target, cache: filepath.Join(d.dir, "cache"), segment: m.segment}
 	if err := os.MkdirAll(d.vault.cache, 0o700); err != nil {
 		return nil, directoryFailed(err)
 	}

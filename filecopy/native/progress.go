@@ -65,7 +65,10 @@ func (m *meter) last() filecopy.Progress {
 // estimate sets rate and time left: of what a carrier brings while it is at work, and else of what is staged.
 func (m *meter) estimate(at time.Time) {
 	done := m.now.Bytes
-	if m.now.Carrying {
+	switch {
+	case m.now.Phase == filecopy.PhaseProve:
+		done = m.now.ReadBack
+	case m.now.Carrying:
 		done = m.now.Carried.Bytes
 	}
 	if n := len(m.marks); n > 0 && done < m.marks[n-1].bytes {
@@ -79,7 +82,7 @@ func (m *meter) estimate(at time.Time) {
 	}
 	m.now.Rate, m.now.Left = 0, 0
 	elapsed := at.Sub(m.marks[0].at)
-	if elapsed <= 0 || m.now.Phase != filecopy.PhaseStage {
+	if elapsed <= 0 || m.now.Phase != filecopy.PhaseStage && m.now.Phase != filecopy.PhaseProve {
 		return
 	}
 	m.now.Rate = float64(done-m.marks[0].bytes) / elapsed.Seconds()

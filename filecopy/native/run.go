@@ -356,6 +356,9 @@ func (r *run) makeReady(ctx context.Context) (ready, error) {
 		p.Phase, p.Listed, p.TotalFiles, p.TotalBytes = filecopy.PhaseStage, t.Listed, t.Copies, t.CopyBytes
 	})
 	items, fix, err := r.stage(ctx)
+	if err == nil && r.job.ReadBack {
+		items, fix, err = r.prove(ctx, items, fix)
+	}
 	if err != nil {
 		return ready{}, err
 	}
@@ -395,7 +398,7 @@ func (r *run) restage(ctx context.Context, rd ready, it item) (item, error) {
 		}
 		r.state.Set = rd.Set
 	}
-	s := &stager{run: r}
+	s := &stager{run: r} // What it stages is read back at once where files are.
 	if err := r.gate.enter(ctx); err != nil {
 		return it, err
 	}

@@ -21,6 +21,8 @@ type stager struct {
 	found   resumed
 	// brought is what a carrier was asked to bring.
 	brought *peeked
+	// later says that all of it is read back once it is staged.
+	later bool
 }
 
 // resumed is what a journal says about an unfinished run.
@@ -31,6 +33,8 @@ type resumed struct {
 	fix    correction
 	sealed map[int64]item
 	begun  map[int64]*partial
+	// rotten and flaws are what was found when files were read back.
+	rotten, flaws int64
 }
 
 // partial is a file of which some parts are staged.
@@ -60,34 +64,51 @@ func (f *resumed) replay(r record) error {
 				delete(f.sealed, seq)
 			}
 		}
+	case recordRot:
+		f.rotten, f.flaws = f.rotten+r.Size, f.flaws+int64(r.Number)
 	}
 	return nil
 }
 
 // stage brings everything that the plan copies into the staging place, and gives the ready list.
 func (r *run) stage(ctx context.Context) (layer, correction, error) {
-	s := &stager{run: r, found: resumed{sealed: map[int64]item{}, begun: map[int64]*partial{}}}
-	j, err := openJournal(r.runDir(), s.found.replay)
+	s, err := r.stager(ctx, r.runDir(), "items", "journal ")
 	if err != nil {
-		return layer{}, s.fix, err
+		return layer{}, correction{}, err
 	}
-	s.journal = j
-	j.before = func(k recordKind) error { return r.at("journal " + k.String()) }
-	s.fix = s.found.fix
-	s.list = r.vault.writer(setName(r.state.Set.Number, "items"), r.temp("items"))
-	s.list.list.Segments = s.found.kept
-	for _, info := range s.found.kept {
-		s.list.list.Items += info.Items
-	}
-	defer s.list.abandon()
-	s.order = newOrder(s.found.next, func(seq int64, it *item) error { return s.pass(ctx, seq, it) })
+	s.later = r.job.ReadBack
 	if err = s.carry(ctx); err == nil {
 		err = s.walk(ctx)
 	}
 	if s.brought != nil {
 		s.brought.close()
 	}
-	if cerr := j.close(); err == nil {
+	return s.end(ctx, err)
+}
+
+// stager gives a stager that goes on behind what the journal in a directory says, and writes the list of a name.
+func (r *run) stager(ctx context.Context, dir, name, point string) (*stager, error) {
+	s := &stager{run: r, found: resumed{sealed: map[int64]item{}, begun: map[int64]*partial{}}}
+	j, err := openJournal(dir, s.found.replay)
+	if err != nil {
+		return nil, err
+	}
+	s.journal = j
+	j.before = func(k recordKind) error { return r.at(point + k.String()) }
+	s.fix = s.found.fix
+	s.list = r.vault.writer(setName(r.state.Set.Number, name), r.temp(name))
+	s.list.list.Segments = s.found.kept
+	for _, info := range s.found.kept {
+		s.list.list.Items += info.Items
+	}
+	s.order = newOrder(s.found.next, func(seq int64, it *item) error { return s.pass(ctx, seq, it) })
+	return s, nil
+}
+
+// end closes the journal and, where all went well, the list.
+func (s *stager) end(ctx context.Context, err error) (layer, correction, error) {
+	defer s.list.abandon()
+	if cerr := s.journal.close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
@@ -99,7 +120,7 @@ func (r *run) stage(ctx context.Context) (layer, correction, error) {
 
 // String names a kind of record.
 func (k recordKind) String() string {
-	return [...]string{"", "begun", "part", "sealed", "kept"}[k]
+	return [...]string{"", "begun", "part", "sealed", "kept", "rot"}[k]
 }
 
 // write appends to the journal; what is copied while a set is published has none.

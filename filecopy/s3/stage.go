@@ -38,7 +38,7 @@ type way string
 const (
 	// asObject is one object in the area.
 	asObject way = "o"
-	// inParts is an object in the area that is uploaded in parts: for servers without checksums, whose objects are read back.
+	// inParts is an object in the area that is uploaded in parts, so that it can be read back before it is published.
 	inParts way = "p"
 	// inPlace is an upload in parts of the final key, which stays open until it is published.
 	inPlace way = "u"
@@ -57,6 +57,25 @@ type staged struct {
 // Begin makes up a name, and opens the upload of a file in parts. An upload of a final key is noted in the lot, where Discard finds it,
 // before its first part: one that a crash kept from being noted holds nothing.
 func (s *Store) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	if s.readBack {
+		return s.begin(ctx, lot, e, inParts)
+	}
+	return s.begin(ctx, lot, e, inPlace)
+}
+
+// Legible stages every file as an object in the area, which is read there and published by a copy.
+func (s *Store) Legible() filecopy.Target { return legible{s} }
+
+// legible is a store that leaves no upload open.
+type legible struct{ *Store }
+
+// Begin opens the upload of a file in parts in the area.
+func (l legible) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	return l.begin(ctx, lot, e, inParts)
+}
+
+// begin makes up a name. A file in parts is uploaded in one of the two ways.
+func (s *Store) begin(ctx context.Context, lot string, e filecopy.Entry, how way) (filecopy.Handle, error) {
 	if err := safe(lot); err != nil {
 		return "", err
 	}
@@ -68,9 +87,9 @@ func (s *Store) Begin(ctx context.Context, lot string, e filecopy.Entry) (fileco
 	if e.Size <= s.single(e.Size) {
 		return filecopy.Handle(name + "~" + string(asObject) + "~"), nil
 	}
-	key, how := s.place(stagingDir, name), inParts
-	if !s.readBack {
-		key, how = s.key(e.Path), inPlace
+	key := s.place(stagingDir, name)
+	if how == inPlace {
+		key = s.key(e.Path)
 	}
 	upload, err := s.staging.NewMultipartUpload(ctx, s.bucket, key, s.options(id, filecopy.Checksum{}))
 	if err != nil {
@@ -241,8 +260,7 @@ func (s *Store) sealParts(ctx context.Context, st staged, e filecopy.Entry) (wri
 		return w, nil
 	}
 	if err == nil {
-		_, err = s.other.CompleteMultipartUpload(ctx, s.bucket, st.key, st.upload, parts, minio.PutObjectOptions{})
-		err = tell(err)
+		_, err = s.finish(ctx, st.key, st.upload, parts, w.sum)
 	}
 	if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
 		return written{}, err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +76,37 @@ func (p *pair) does(w workload.Workload, v understudy.Verb, name understudy.Stag
 	return nil
 }
 
+// TestProofByReading runs with the plan's choice, and without: the receipt says what was read back.
+func TestProofByReading(t *testing.T) {
+	for proof, back := range map[string]bool{"": false, "checksum": false, "read": true} {
+		p := newPair(t)
+		p.spec.Config.(*storage.Config).Proof = proof
+		must(t, p.write(t.Context(), east, 4))
+		text := p.says()
+		if strings.Contains(text, "files were read back at west") != back || strings.Contains(text, "were read back there") != back {
+			t.Errorf("proof %q says\n%s", proof, text)
+		}
+	}
+}
+
+// says runs a set up to its proof, and gives what the receipts say.
+func (p *pair) says() string {
+	p.t.Helper()
+	w := p.opened(p.t)
+	must(p.t, p.does(w, understudy.Protect, understudy.StageCreate))
+	var said strings.Builder
+	for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
+		steps, err := p.decided(w, p.stage(understudy.Replicate, stage, nil))
+		must(p.t, err)
+		for _, s := range steps {
+			r, err := w.Do(p.t.Context(), s, p.run())
+			must(p.t, err)
+			fmt.Fprintf(&said, "%s %+v\n", r.Summary, r.Proofs)
+		}
+	}
+	return said.String()
+}
+
 func TestSpecificationsAreChecked(t *testing.T) {
 	p := newPair(t)
 	kind := storage.Kind()
@@ -91,6 +124,7 @@ func TestSpecificationsAreChecked(t *testing.T) {
 		"a share":           func(c *storage.Config, _ workload.Spec) { c.Guard.Percent = 101 },
 		"a number":          func(c *storage.Config, _ workload.Spec) { c.Guard.Deletes = -1 },
 		"a time":            func(c *storage.Config, _ workload.Spec) { c.Guard.Keep = -1 },
+		"a proof":           func(c *storage.Config, _ workload.Spec) { c.Proof = "hope" },
 		"parallel":          func(c *storage.Config, _ workload.Spec) { c.Parallel = -1 },
 		"two names as one": func(c *storage.Config, _ workload.Spec) {
 			c.Principals.Users = map[string]string{"ada": "x", "bob": "x"}

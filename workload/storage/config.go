@@ -15,6 +15,8 @@ type Config struct {
 	// Relist and Repair are when runs do more than copying what changed.
 	Relist Rhythm `yaml:"relist,omitempty" json:"relist,omitempty" doc:"when a run lists the whole source, to find changes of times alone, which a difference of HDFS snapshots does not tell: as a schedule, or never" default:"every 24h"`
 	Repair Rhythm `yaml:"repair,omitempty" json:"repair,omitempty" doc:"when a run lists the whole target too, and puts right path by path what is not there as it was published: as a schedule, or never" default:"every 7d"`
+	// Proof says whose word is taken that a staged file holds what was read.
+	Proof string `yaml:"proof,omitempty" json:"proof,omitempty" enum:"checksum,read" doc:"what proves a staged file before it is shown. checksum: what the store says of what it took; read: understudy reads each file back at the target once all are staged, which costs a second reading there" default:"checksum"`
 	// Bandwidth limits a run by the time of day; the first window that covers the moment holds.
 	Bandwidth []Window `yaml:"bandwidth,omitempty" json:"bandwidth,omitempty" doc:"limits by the time of day; the first that covers the moment holds"`
 	// Parallel is the highest number of files in flight.
@@ -105,6 +107,12 @@ type Writer struct {
 type Local struct {
 	Root string `yaml:"root" json:"root" doc:"absolute path; the trees of plans lie below it"`
 }
+
+// The proofs of a staged file.
+const (
+	proofChecksum = "checksum"
+	proofRead     = "read"
+)
 
 // guard gives the mover's form of the guard.
 func (c *Config) guard() filecopy.Guard {

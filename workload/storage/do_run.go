@@ -98,7 +98,24 @@ func stage(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, j.refused(j.args.Tree, j.failed(j.args.Tree, "stage", err))
 	}
-	return understudy.Receipt{Summary: fmt.Sprintf("staged %d files, %s of %s", set.Copied, amount(set.CopiedBytes), j.args.Tree) + by.said()}, nil
+	r := understudy.Receipt{Summary: fmt.Sprintf("staged %d files, %s of %s", set.Copied, amount(set.CopiedBytes), j.args.Tree) + by.said()}
+	if set.ReadBack > 0 {
+		r.Summary += fmt.Sprintf("; %d files were read back at %s", set.ReadBack, j.step.Site)
+	}
+	r.Warnings = rotWarnings(j.args.Tree, j.step.Site, set)
+	return r, nil
+}
+
+// rotWarnings tells what was found rotten while a set was read back. None of it was shown.
+func rotWarnings(tree string, at understudy.Site, set filecopy.Set) []string {
+	var out []string
+	if set.Rotten > 0 {
+		out = append(out, fmt.Sprintf("%s: %d staged files were not at %s any more as they were read at the source, and were staged anew; look at its disks", tree, set.Rotten, at))
+	}
+	if set.Flaws > 0 {
+		out = append(out, fmt.Sprintf("%s: %d replicas at %s were rotten, and its store was told so; look at its disks", tree, set.Flaws, at))
+	}
+	return out
 }
 
 // amount writes an amount for people.
@@ -118,6 +135,9 @@ func (j *job) progress() func(filecopy.Progress) {
 		switch p.Phase {
 		case filecopy.PhasePlan:
 			sp.Done, sp.Unit = p.Listed, "entries listed"
+		case filecopy.PhaseProve:
+			sp.Text, sp.Done = "read back "+j.args.Tree, p.ReadBack
+			sp = withRate(sp, p)
 		case filecopy.PhasePublish, filecopy.PhaseDelete, filecopy.PhaseDone:
 			sp.Done, sp.Total, sp.Unit = p.Published+p.Deleted, 0, "entries"
 		default:
@@ -143,7 +163,7 @@ func shownOrReady(s filecopy.Standing, run string) (*filecopy.Set, bool) {
 func proveStaged(ctx context.Context, j *job) (understudy.Receipt, error) {
 	p := j.proof(understudy.ProofStaged, 0)
 	p.Link = j.link()
-	files, size := int64(0), int64(0)
+	files, size, back := int64(0), int64(0), int64(0)
 	for _, t := range j.w.cfg.Trees {
 		m, mover, err := j.moverJob(ctx, t.Path, false)
 		if err != nil {
@@ -158,9 +178,12 @@ func proveStaged(ctx context.Context, j *job) (understudy.Receipt, error) {
 			p.Complete, p.Missing = false, append(p.Missing, t.Path)
 			continue
 		}
-		files, size = files+set.Copied, size+set.CopiedBytes
+		files, size, back = files+set.Copied, size+set.CopiedBytes, back+set.ReadBack
 	}
 	p.Means = fmt.Sprintf("CRC32C of %d staged files (%s) as the target holds them, compared with what was read; the list of them is kept at the target", files, amount(size))
+	if back > 0 {
+		p.Means += fmt.Sprintf("; the bytes of %d of them were read back there", back)
+	}
 	return understudy.Receipt{Proofs: []understudy.Proof{p}}, nil
 }
 

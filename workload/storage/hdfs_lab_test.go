@@ -62,7 +62,7 @@ func newCourt(t *testing.T) *court {
 	c.spec = workload.Spec{
 		Plan: "contoso", Name: "curated", Kind: storage.Name, Architecture: understudy.StandbySecondary, Engine: understudy.Native,
 		Home: east, Sites: []understudy.Site{east, west}, RPO: 5 * time.Hour, Clusters: map[understudy.Site]any{},
-		Config: &storage.Config{Trees: []storage.Tree{{Path: root}}, Guard: storage.Guard{Deletes: 1000, Percent: 100, Keep: time.Hour}},
+		Config: &storage.Config{Proof: "read", Trees: []storage.Tree{{Path: root}}, Guard: storage.Guard{Deletes: 1000, Percent: 100, Keep: time.Hour}},
 	}
 	for site, protection := range map[understudy.Site]labhdfs.Protection{east: labhdfs.Integrity, west: labhdfs.Privacy} {
 		c.spec.Clusters[site] = &storage.HDFS{

@@ -33,7 +33,7 @@ func Kind() workload.Kind {
 		Endpoint:     "hdfs",
 		NewEndpoint:  func() any { return &HDFS{} },
 		Endpoints:    endpoints(),
-		NewConfig:    func() any { return &Config{Relist: relistByDefault, Repair: repairByDefault} },
+		NewConfig:    func() any { return &Config{Relist: relistByDefault, Repair: repairByDefault, Proof: proofChecksum} },
 		Sweeps:       sweeps,
 		Validate:     validate,
 		Overlap:      overlap,
@@ -81,6 +81,11 @@ func validate(s workload.Spec) []workload.FieldError {
 	}
 	if cfg.Guard.Keep < 0 {
 		out = append(out, invalid("guard.keep", "a time is not negative", "write 720h for a month"))
+	}
+	switch cfg.Proof {
+	case "", proofChecksum, proofRead:
+	default:
+		out = append(out, invalid("proof", fmt.Sprintf("%q is no proof", cfg.Proof), "write checksum or read"))
 	}
 	if cfg.Parallel < 0 {
 		out = append(out, invalid("parallel", "a number of files is not negative", "leave it out"))

@@ -114,7 +114,7 @@ type route struct {
 func (w *Workload) job(ctx context.Context, r route, tree string, source bool) (filecopy.Job, error) {
 	j := filecopy.Job{
 		Name: w.jobName(r.From, r.To), LeaveRoot: true, Guard: w.cfg.guard(), Limits: w.cfg.limits(),
-		Principals: w.cfg.principals(w.spec.Home, r.To),
+		Principals: w.cfg.principals(w.spec.Home, r.To), ReadBack: w.cfg.Proof == proofRead,
 	}
 	var err error
 	if j.Target, err = w.at(r.To, tree).Store(ctx, r.Folder, false); err != nil || !source {

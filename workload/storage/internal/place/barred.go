@@ -48,6 +48,14 @@ func (b *barred) pass(ctx context.Context, changes bool) error {
 	return nil
 }
 
+// Legible stages so that it can be read.
+func (b *barred) Legible() filecopy.Target {
+	if to, ok := b.Target.(filecopy.Legible); ok {
+		b.Target = to.Legible()
+	}
+	return b
+}
+
 // Begin stages.
 func (b *barred) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
 	if err := b.pass(ctx, true); err != nil {

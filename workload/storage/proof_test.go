@@ -1,0 +1,27 @@
+package storage
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+)
+
+// TestWhatIsSaidOfReadingBack holds progress and warnings to what a mover tells.
+func TestWhatIsSaidOfReadingBack(t *testing.T) {
+	var told understudy.StepProgress
+	j := &job{args: stepArgs{Tree: "/data"}, run: understudy.Run{Report: func(p understudy.StepProgress) { told = p }}}
+	j.progress()(filecopy.Progress{Phase: filecopy.PhaseProve, Bytes: 4 << 20, TotalBytes: 4 << 20, ReadBack: 1 << 20, Rate: 1 << 20, Left: 3 * time.Second})
+	if told.Text != "read back /data, 1 MiB/s, 3s left" || told.Done != 1<<20 || told.Total != 4<<20 || told.Unit != "bytes" {
+		t.Errorf("told %+v", told)
+	}
+	if w := rotWarnings("/data", "west", filecopy.Set{ReadBack: 7}); len(w) != 0 {
+		t.Errorf("warned %v of nothing", w)
+	}
+	w := rotWarnings("/data", "west", filecopy.Set{ReadBack: 7, Rotten: 2, Flaws: 3})
+	if len(w) != 2 || !strings.Contains(w[0], "2 staged files") || !strings.Contains(w[1], "3 replicas at west") {
+		t.Errorf("warned %v", w)
+	}
+}
