@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -165,7 +166,13 @@ func (p *Process) signal(s syscall.Signal) error {
 // WaitLog waits until the process has printed a line that matches, since it was started. It fails with the
 // end of the log when the process ends or ctx does.
 func (p *Process) WaitLog(ctx context.Context, line *regexp.Regexp) error {
-	return p.wait(ctx, fmt.Sprintf("log line %q", line), func() bool { return line.Match(p.output()) })
+	from := p.from
+	return p.wait(ctx, fmt.Sprintf("log line %q", line), func() bool {
+		text := p.output(from)
+		// Whole lines are looked at once: a server's start may print ten thousand, and is looked at a hundred times a second.
+		from += int64(bytes.LastIndexByte(text, '\n') + 1)
+		return line.Match(text)
+	})
 }
 
 // WaitPort waits until the process accepts connections on the address.
@@ -189,23 +196,23 @@ func (p *Process) wait(ctx context.Context, what string, probe func() bool) erro
 			if probe() {
 				return nil
 			}
-			return fmt.Errorf("%s ended (%v) before %s:\n%s", p.name, p.err, what, lastLines(string(p.output()), 20))
+			return fmt.Errorf("%s ended (%v) before %s:\n%s", p.name, p.err, what, lastLines(string(p.output(p.from)), 20))
 		case <-ctx.Done():
-			return fmt.Errorf("%s: wait for %s: %w:\n%s", p.name, what, ctx.Err(), lastLines(string(p.output()), 20))
+			return fmt.Errorf("%s: wait for %s: %w:\n%s", p.name, what, ctx.Err(), lastLines(string(p.output(p.from)), 20))
 		case <-tick.C:
 		}
 	}
 	return nil
 }
 
-// output reads what was logged since the start.
-func (p *Process) output() []byte {
+// output reads what was logged from a place on; since the start, from p.from.
+func (p *Process) output(from int64) []byte {
 	f, err := os.Open(p.log)
 	if err != nil {
 		return nil
 	}
 	defer func() { _ = f.Close() }()
-	if _, err := f.Seek(p.from, io.SeekStart); err != nil {
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
 		return nil
 	}
 	b, err := io.ReadAll(f)

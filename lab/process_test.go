@@ -142,6 +142,38 @@ func TestWaitTellsWhyItFailed(t *testing.T) {
 	}
 }
 
+// TestALineMayComeInPieces: a line that is looked at before its end is there is looked at again.
+func TestALineMayComeInPieces(t *testing.T) {
+	in, more, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer more.Close()
+	p, err := lab.Start(lab.Command{
+		Name: "script", Path: "/bin/sh", Args: []string{"-c", `echo one; while read piece; do printf "$piece"; done`}, Log: filepath.Join(t.TempDir(), "log"), Stdin: in,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() })
+	found := make(chan error, 1)
+	go func() { found <- p.WaitLog(t.Context(), regexp.MustCompile(`(?m)^ready$`)) }()
+	said := ""
+	for _, piece := range []string{"r", "e", "a", "d", "y"} {
+		if _, err := more.WriteString(piece + "\n"); err != nil {
+			t.Fatal(err)
+		}
+		said += piece
+		if err := p.WaitLog(t.Context(), regexp.MustCompile("(?m)^"+said)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-found; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWaitPort(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

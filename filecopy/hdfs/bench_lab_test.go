@@ -167,7 +167,7 @@ func (r *race) distcp(b *testing.B, s set, run labhdfs.DistCp) lap {
 	b.Helper()
 	r.runs++
 	to := fmt.Sprintf("/theirs%d", r.runs)
-	run.Dir, run.Access = b.TempDir(), r.sites[1].Access()
+	run.Dir, run.Access, run.Optimise = b.TempDir(), r.sites[1].Access(), true
 	run.Args = append(slices.Clone(run.Args), "-prugpbt", "hdfs://"+r.sites[0].Addr()+s.root(), "hdfs://"+r.sites[1].Addr()+to)
 	var result labhdfs.DistCpResult
 	l := r.time(b, func() {

@@ -26,6 +26,8 @@ type DistCp struct {
 	Properties map[string]string
 	// Args are DistCp's own arguments.
 	Args []string
+	// Optimise lets the client's JVM use its optimising compiler: for benchmarks.
+	Optimise bool
 }
 
 // DistCpResult is what came of it.
@@ -40,16 +42,30 @@ type DistCpResult struct {
 
 // Run runs it to its end. An error means that it could not be run; what DistCp thinks of the outcome is its status.
 func (d DistCp) Run(ctx context.Context) (DistCpResult, error) {
-	in, _, err := yarnInstalled(ctx)
+	in, jars, err := yarnInstalled(ctx)
 	if err != nil {
 		return DistCpResult{}, err
 	}
+	// What loads classes from jars is as it is where people run it: a comparison is with that.
+	if !d.Optimise {
+		if in, err = in.archivedYARN(ctx, jars); err != nil {
+			return DistCpResult{}, err
+		}
+	}
+	return d.run(ctx, in)
+}
+
+func (d DistCp) run(ctx context.Context, in install) (DistCpResult, error) {
 	conf := filepath.Join(d.Dir, "conf")
 	if err := d.configure(conf); err != nil {
 		return DistCpResult{}, err
 	}
 	result := DistCpResult{Log: filepath.Join(d.Dir, "distcp.log")}
-	args := append(in.args(jvm{heapMB: 512, optimise: true}, conf), copyClass)
+	j := jvm{heapMB: 512, optimise: d.Optimise, archive: yarnArchive}
+	if in.lists != "" {
+		j.more = append(j.more, in.listed())
+	}
+	args := append(in.args(j, conf), copyClass)
 	p, err := lab.Start(lab.Command{
 		Name: "distcp", Path: in.jdk.Java(), Args: append(args, d.Args...),
 		Env: []string{"HADOOP_USER_NAME=" + d.Access.User}, Dir: d.Dir, Log: result.Log,

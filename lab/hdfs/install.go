@@ -28,6 +28,8 @@ type install struct {
 	classpath string
 	sum       string
 	archives  string
+	// lists is where JVMs of a rehearsal write down the classes that they load.
+	lists string
 }
 
 // Fetch brings everything that clusters and clients need into the cache: jars, our compiled classes and the
@@ -119,12 +121,25 @@ func (in install) args(j jvm, directories ...string) []string {
 	if !j.optimise {
 		args = append(args, "-XX:TieredStopAtLevel=1")
 	}
-	if in.archives != "" && j.archive != "" {
-		args = append(args, "-XX:SharedArchiveFile="+filepath.Join(in.archives, j.archive))
+	if a := in.shared(j.archive); a != "" {
+		args = append(args, a)
 	}
 	classpath := in.classpath
 	for _, d := range directories {
 		classpath += string(os.PathListSeparator) + d
 	}
 	return append(append(args, j.more...), "-cp", classpath)
+}
+
+// shared is the argument that gives a JVM its class data archive; empty where there is none.
+func (in install) shared(archive string) string {
+	if in.archives == "" || archive == "" {
+		return ""
+	}
+	return "-XX:SharedArchiveFile=" + filepath.Join(in.archives, archive)
+}
+
+// listed is the argument that makes a JVM of a rehearsal write down the classes that it loads.
+func (in install) listed() string {
+	return "-XX:DumpLoadedClassList=" + filepath.Join(in.lists, "%p")
 }

@@ -75,9 +75,12 @@ const (
 // javaOptions is where every Java looks for options.
 const javaOptions = "JAVA_TOOL_OPTIONS"
 
-// FetchYARN brings YARN's jars into the cache.
+// FetchYARN brings YARN's jars and its class data archive into the cache.
 func FetchYARN(ctx context.Context) error {
-	_, _, err := yarnInstalled(ctx)
+	in, jars, err := yarnInstalled(ctx)
+	if err == nil {
+		_, err = in.archivedYARN(ctx, jars)
+	}
 	return err
 }
 
@@ -99,7 +102,8 @@ func yarnInstalled(ctx context.Context) (install, string, error) {
 	return in, jars, err
 }
 
-// StartYARN starts YARN on a plain cluster and returns when it takes jobs. Close it before the cluster. With Kerberos the cluster is nil.
+// StartYARN starts YARN on a plain cluster and returns when it takes jobs. The first start on a machine fetches the jars and makes the
+// archive, which takes two minutes. Close it before the cluster. With Kerberos the cluster is nil.
 func StartYARN(ctx context.Context, c *Cluster, o YARNOptions) (*YARN, error) {
 	if o.Dir == "" {
 		return nil, errors.New("yarn: no directory given")
@@ -114,11 +118,19 @@ func StartYARN(ctx context.Context, c *Cluster, o YARNOptions) (*YARN, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Dir, o.MemoryMB = dir, cmp.Or(o.MemoryMB, 3072)
+	o.Dir = dir
 	in, jars, err := yarnInstalled(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if in, err = in.archivedYARN(ctx, jars); err != nil {
+		return nil, err
+	}
+	return startYARN(ctx, in, jars, c, o)
+}
+
+func startYARN(ctx context.Context, in install, jars string, c *Cluster, o YARNOptions) (*YARN, error) {
+	o.MemoryMB = cmp.Or(o.MemoryMB, 3072)
 	kept, err := lab.Reserve(yarnPorts)
 	if err != nil {
 		return nil, err
@@ -167,7 +179,7 @@ func (y *YARN) node(name string, daemons ...string) *Node {
 		if err := y.configure(); err != nil {
 			return lab.Command{}, err
 		}
-		j := jvm{heapMB: 256, optimise: y.opts.Optimise}
+		j := jvm{heapMB: 256, optimise: y.opts.Optimise, archive: yarnArchive}
 		if y.opts.HA && daemons[0] == "rm" {
 			j.more = append(j.more, "-Dlab.rm="+name, "-Dlab.active="+y.activeDir())
 		}
@@ -175,23 +187,59 @@ func (y *YARN) node(name string, daemons ...string) *Node {
 			j.more = append(j.more, "-Djava.security.krb5.conf="+k.Config())
 		}
 		args := append(y.in.args(j, y.ConfDir()), yarnClass)
-		env := []string{"HADOOP_USER_NAME=" + Superuser, "JAVA_HOME=" + y.in.jdk.Home}
-		if !y.opts.Optimise {
-			// Containers live for seconds: compiling well costs them more than it gives.
-			env = append(env, javaOptions+"=-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData")
-		}
 		return lab.Command{
 			Name: "yarn " + name, Path: y.in.jdk.Java(), Args: append(args, daemons...),
-			Env: env, Dir: y.opts.Dir, Log: n.log,
+			Env: y.environment(), Dir: y.opts.Dir, Log: n.log,
 		}, nil
 	}
 	return n
+}
+
+// environment is that of the daemons, from which containers take Java and its options.
+func (y *YARN) environment() []string {
+	env := []string{"HADOOP_USER_NAME=" + Superuser}
+	if y.opts.Optimise {
+		return append(env, "JAVA_HOME="+y.in.jdk.Home)
+	}
+	// Containers live for seconds: compiling well costs them more than it gives.
+	options := javaOptions + "=-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+	if y.in.lists != "" {
+		options += " " + y.in.listed()
+	}
+	return append(env, options, "JAVA_HOME="+y.containerHome())
+}
+
+// containerHome is the home of a Java for containers.
+func (y *YARN) containerHome() string { return filepath.Join(y.opts.Dir, "java") }
+
+// containerJava makes that Java: one that starts with the class data archive. What no archive can have on its class path
+// goes behind what it has: a container's own directory and the configuration.
+func (y *YARN) containerJava() error {
+	bin := filepath.Join(y.containerHome(), "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return err
+	}
+	script := fmt.Sprintf(`#!/bin/sh
+ours='%s'
+case "$CLASSPATH" in
+*"$ours"*)
+	before="${CLASSPATH%%%%"$ours"*}" after="${CLASSPATH#*"$ours"}"
+	CLASSPATH='%s:%s':"$before$after"
+	set -- %s "$@"
+	;;
+esac
+exec '%s' "$@"
+`, y.ContainerClasspath(), y.in.classpath, y.ConfDir(), y.in.shared(yarnArchive), y.in.jdk.Java())
+	return os.WriteFile(filepath.Join(bin, "java"), []byte(script), 0o755)
 }
 
 // start starts both JVMs and waits until the NodeManager is known.
 func (y *YARN) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
+	if err := y.containerJava(); err != nil {
+		return err
+	}
 	var group errgroup.Group
 	for i, n := range y.nodes {
 		group.Go(func() error {

@@ -61,6 +61,11 @@ func TestYARNRunsJobs(t *testing.T) {
 	start := time.Now()
 	y := hdfs.BootYARN(t, p.cluster, hdfs.YARNOptions{})
 	t.Logf("yarn ready after %v", time.Since(start))
+	for _, n := range []*hdfs.Node{y.ResourceManager(), y.NodeManager()} {
+		if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", n.PID())); err == nil && !strings.Contains(string(maps), "yarn.jsa") {
+			t.Errorf("%s runs without the class data archive", n.Name())
+		}
+	}
 	copied(p, "yarn", hdfs.DistCp{YARN: y})
 	var apps struct {
 		Apps struct {
