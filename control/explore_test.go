@@ -58,68 +58,79 @@ func beginning() model {
 	return model{open: [3]bool{false, true, false}, up: [3]bool{false, true, true}, waited: true}
 }
 
+// walked is what an exploration has seen; states go by their number, for they are large.
+type walked struct {
+	number map[model]int32
+	states []model
+	// parent and via say how each was reached first, and back from where it can be reached in one move.
+	parent []int32
+	via    []string
+	back   [][]int32
+}
+
+// reach gives the number of a state that a move leads to.
+func (w *walked) reach(m model, from int32, via string) int32 {
+	n, known := w.number[m]
+	if !known {
+		n = int32(len(w.states))
+		w.number[m] = n
+		w.states, w.parent, w.via, w.back = append(w.states, m), append(w.parent, from), append(w.via, via), append(w.back, nil)
+	}
+	return n
+}
+
 // explore walks breadth first until an invariant breaks or nothing is left.
 func explore(begin model, guards []Guard, limit int) explored {
-	parent := map[model]model{begin: begin}
-	via := map[model]string{}
-	back := map[model][]model{}
-	queue := []model{begin}
-	for i := 0; i < len(queue) && i < limit; i++ {
-		m := queue[i]
-		for _, e := range moves(m, guards) {
+	w := walked{number: map[model]int32{}}
+	w.reach(begin, 0, "")
+	for i := int32(0); int(i) < min(len(w.states), limit); i++ {
+		for _, e := range moves(w.states[i], guards) {
 			wrong := e.broken
 			if wrong == "" {
 				wrong = e.to.wrong()
 			}
 			if wrong != "" {
-				return explored{states: len(parent), broken: wrong, path: trace(parent, via, m, e)}
+				return explored{states: len(w.states), broken: wrong, path: w.trace(i, e)}
 			}
-			back[e.to] = append(back[e.to], m)
-			if _, known := parent[e.to]; known {
-				continue
-			}
-			parent[e.to], via[e.to] = m, e.name
-			queue = append(queue, e.to)
+			to := w.reach(e.to, i, e.name)
+			w.back[to] = append(w.back[to], i)
 		}
 	}
-	return explored{states: len(parent), stuck: stuck(queue, back)}
+	return explored{states: len(w.states), stuck: w.stuck()}
 }
 
 // stuck gives a state with an open operation from which none without one can be reached.
-func stuck(all []model, back map[model][]model) *model {
-	free := map[model]bool{}
-	var queue []model
-	for _, m := range all {
+func (w *walked) stuck() *model {
+	free := make([]bool, len(w.states))
+	var queue []int32
+	for n, m := range w.states {
 		if !m.busy() {
-			free[m] = true
-			queue = append(queue, m)
+			free[n] = true
+			queue = append(queue, int32(n))
 		}
 	}
 	for i := 0; i < len(queue); i++ {
-		for _, m := range back[queue[i]] {
-			if !free[m] {
-				free[m] = true
-				queue = append(queue, m)
+		for _, n := range w.back[queue[i]] {
+			if !free[n] {
+				free[n] = true
+				queue = append(queue, n)
 			}
 		}
 	}
-	for i, m := range all {
-		if !free[m] {
-			return &all[i]
-		}
+	if n := slices.Index(free, false); n >= 0 {
+		return &w.states[n]
 	}
 	return nil
 }
 
-func trace(parent map[model]model, via map[model]string, m model, last edge) []string {
+func (w *walked) trace(n int32, last edge) []string {
 	path := []string{last.name + ": " + last.broken}
-	for m != parent[m] {
+	for ; n != 0; n = w.parent[n] {
 		stage := ""
-		if m.busy() {
+		if m := w.states[n]; m.busy() {
 			stage = string(m.op.verb) + " at " + string(m.op.rows()[m.op.row].Stage)
 		}
-		path = append(path, via[m]+" → "+stage)
-		m = parent[m]
+		path = append(path, w.via[n]+" → "+stage)
 	}
 	slices.Reverse(path)
 	return path

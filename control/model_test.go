@@ -2,6 +2,7 @@ package control
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/understudy-dr/understudy"
 )
@@ -105,11 +106,26 @@ func (m *model) moved() {
 func (m model) busy() bool { return m.op.verb != "" }
 
 func (o opModel) rows() []Row {
-	if o.aborting {
-		return Backwards(o.verb)
+	at := table{o.verb, o.aborting}
+	if made, ok := tables.Load(at); ok {
+		return made.([]Row)
 	}
-	return Stages(o.verb)
+	rows := Stages(o.verb)
+	if o.aborting {
+		rows = Backwards(o.verb)
+	}
+	tables.Store(at, rows)
+	return rows
 }
+
+// table names the rows of an operation, or of its way back.
+type table struct {
+	verb     understudy.Verb
+	aborting bool
+}
+
+// tables are the rows that were made already: the model asks for them at every move.
+var tables sync.Map
 
 // facts is what the engine would gather; what it cannot know it takes from proofs.
 func (m model) facts(o opModel) Facts {
