@@ -197,14 +197,12 @@ func (t adlsTree) Try(ctx context.Context, who Who) error {
 		return ErrUnproven
 	}
 	fs, err := t.site.open()
+	if err != nil {
+		return tellObject(err)
+	}
 	name := path.Join(t.root, probe())
-	if err == nil {
-		err = fs.PutNew(ctx, name, nil)
-	}
-	if err == nil {
-		err = fs.Remove(ctx, name)
-	}
-	return tellObject(err)
+	put := func(ctx context.Context) error { return fs.PutNew(ctx, name, nil) }
+	return tellObject(tried(ctx, put, func(ctx context.Context) error { return fs.Remove(ctx, name) }))
 }
 
 // Rules says that nothing closes the tree.

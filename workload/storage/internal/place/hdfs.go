@@ -317,10 +317,7 @@ func (t hdfsTree) Try(ctx context.Context, who Who) error {
 		return err
 	}
 	name := t.root + "/" + probe()
-	if err = tell(create(ctx, c, name)); err != nil && ctx.Err() == nil {
-		return err
-	}
-	return errors.Join(err, tidy(ctx, func(ctx context.Context) error {
+	return tried(ctx, func(ctx context.Context) error { return tell(create(ctx, c, name)) }, func(ctx context.Context) error {
 		c, err := t.site.client(ctx, false)
 		if err != nil {
 			return err
@@ -329,7 +326,7 @@ func (t hdfsTree) Try(ctx context.Context, who Who) error {
 			return nil
 		}
 		return tell(err)
-	}))
+	})
 }
 
 // Snapshottable says whether the root is.

@@ -409,15 +409,11 @@ func (t objectTree) Try(ctx context.Context, who Who) error {
 		return err
 	}
 	key := path.Join(t.root, probe())
+	put := func(ctx context.Context) error { return sh.Put(ctx, key, nil, true) }
 	if who == Ordinary {
-		err = w.Try(ctx, key)
-	} else {
-		err = sh.Put(ctx, key, nil, true)
+		put = func(ctx context.Context) error { return w.Try(ctx, key) }
 	}
-	if err = tellObject(err); err != nil && ctx.Err() == nil {
-		return err
-	}
-	return errors.Join(err, tidy(ctx, func(ctx context.Context) error { return tellObject(sh.Remove(ctx, key)) }))
+	return tellObject(tried(ctx, put, func(ctx context.Context) error { return sh.Remove(ctx, key) }))
 }
 
 // Rules says how the tree stands.

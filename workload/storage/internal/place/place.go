@@ -198,12 +198,23 @@ func folderOf(root string) string {
 	return path.Join(path.Dir(root), "."+path.Base(root)+".understudy")
 }
 
-// tidyTime is how long Try takes at most to remove what it made.
+// tidyTime is how long a probe takes at most to be made, and to be removed.
 const tidyTime = 10 * time.Second
 
-// tidy removes what Try made, or may have made, also when its step is being given up: nobody would look for it later.
-func tidy(ctx context.Context, remove func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+// tried makes a probe and removes it, or what may have been made, also when its step is being given up: nobody would look
+// for it later. The answer to the making is waited for then too, since a server may do what nobody waits for any more only
+// after the removal.
+func tried(ctx context.Context, put, remove func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	made, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
-	return remove(ctx)
+	err := put(made)
+	if err != nil && made.Err() == nil {
+		return err
+	}
+	gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+	defer cancel()
+	return errors.Join(err, remove(gone))
 }

@@ -233,10 +233,8 @@ func (w *s3Warden) Shut(ctx context.Context, root string) error {
 // stillIn makes and removes an object below the root as ourselves.
 func (w *s3Warden) stillIn(ctx context.Context, root string) error {
 	key := path.Join(root, probe())
-	err := w.bucket.Put(ctx, key, nil, true)
-	if err == nil {
-		err = w.bucket.Forget(ctx, key)
-	}
+	put := func(ctx context.Context) error { return w.bucket.Put(ctx, key, nil, true) }
+	err := tried(ctx, put, func(ctx context.Context) error { return w.bucket.Forget(ctx, key) })
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -254,12 +252,10 @@ func (w *s3Warden) settle(ctx context.Context, root string) error {
 	}
 	for end := time.Now().Add(policySettles); time.Now().Before(end); {
 		key := path.Join(root, probe())
-		err := w.Try(ctx, key)
+		put := func(ctx context.Context) error { return w.Try(ctx, key) }
+		err := tried(ctx, put, func(ctx context.Context) error { return w.bucket.Forget(ctx, key) })
 		if errors.Is(err, ErrRefused) {
 			return nil
-		}
-		if err == nil {
-			err = w.bucket.Forget(ctx, key)
 		}
 		if err == nil {
 			err = wait(ctx, policyPoll)
