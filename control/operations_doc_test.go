@@ -81,6 +81,12 @@ of replication of its workloads (pre-empt), and so does the next run with one th
 A stage is a barrier: every workload finishes it before any begins the next. Control's acts before come first, then
 the steps of the workloads in the order of the plan, then control's acts after, then the plan's hook of that stage.
 
+On the way back one hook runs: that of unfreeze, behind its stage, when a hook of freeze ran, or may have run, in the
+operation or in what it took the place of. If it fails, the abort pauses for retry or skip. A hook learns from its
+environment what it is about: ` + "`UNDERSTUDY_PLAN`, `UNDERSTUDY_OPERATION`, `UNDERSTUDY_VERB`, `UNDERSTUDY_STAGE`,\n`UNDERSTUDY_EPOCH`, `UNDERSTUDY_ATTEMPT`, and `UNDERSTUDY_FROM` and `UNDERSTUDY_TO`" + `, the site that is left and the one that
+is active when all is done. On the way back the verb is ` + "`abort`" + ` and the two change places: TO is the old side, which is
+active again. A hook may run again after a crash.
+
 `)
 	for _, v := range verbs() {
 		writeTable(&b, string(v), control.Stages(v))

@@ -34,6 +34,8 @@ type sweptStory struct {
 	hook func(w *workloadtest.World)
 	// plan is another plan than the toy's own; on demand, its west is made when it is needed.
 	plan func() workload.Plan
+	// jobs says that hooks stop and start a customer's jobs at freeze and unfreeze.
+	jobs bool
 }
 
 func write(w *workloadtest.World, site understudy.Site, ids ...string) {
@@ -122,6 +124,13 @@ func fencedOld(p *controltest.Plane) {
 func stuckAtCut(p *controltest.Plane, w *workloadtest.World) {
 	protectedEstate(p, w)
 	w.Fail("cut", &understudy.Error{Code: "US999", Kind: understudy.KindBroken, Summary: "planned"})
+	run(p, understudy.Switchover, control.PausedByStep)
+}
+
+// stuckAtDrain is a switchover that pauses behind freeze and fence.
+func stuckAtDrain(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.Fail("drain", planned(understudy.KindBroken))
 	run(p, understudy.Switchover, control.PausedByStep)
 }
 
@@ -214,6 +223,7 @@ func sweptStories() []sweptStory {
 		{name: "verify", verb: understudy.Verify, prepare: protectedEstate},
 		{name: "unprotect", verb: understudy.Unprotect, prepare: protectedEstate},
 		sweptStory{name: "abort after the halt", prepare: stuckAtCut}.aborting(understudy.Switchover),
+		sweptStory{name: "abort after a hook of freeze", prepare: stuckAtDrain, jobs: true}.aborting(understudy.Switchover),
 		sweptStory{name: "abort of what was refused", prepare: refusedAtCheck}.aborting(understudy.Switchover),
 		sweptStory{name: "abort of protect", prepare: halfProtected}.aborting(understudy.Protect),
 		sweptStory{name: "abort of unprotect", prepare: refusedAtHalt, hook: func(w *workloadtest.World) { w.Exchange("east", "west") }}.aborting(understudy.Unprotect),
@@ -258,6 +268,10 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 		plan.Hooks = map[understudy.StageName]understudy.HookName{understudy.StageProvision: "then"}
 		options = func(o *control.Options) { o.Hooks = unprotectHook(func() { s.hook(w) }) }
 	}
+	beside := &jobs{at: "east"}
+	if s.jobs {
+		options = beside.beside(&plan)
+	}
 	e := controltest.Estate{
 		Setup: controltest.Setup{
 			Registry: workload.NewRegistry(workloadtest.Toy(w)), Plan: plan, DataDir: t.TempDir(), Options: options,
@@ -274,7 +288,7 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return fingerprint(op, status, w)
+			return fingerprint(op, status, w) + "jobs at " + string(beside.at)
 		},
 	}
 	e.Order, e.Find = controltest.Ordering(req)
