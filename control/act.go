@@ -63,9 +63,9 @@ func (w *walk) actOn(ctx context.Context, row Row, a Act, p workload.Planned) er
 	case ActNeedHalt:
 		return w.needHalt(ctx, p)
 	case ActNeedOpen:
-		return w.need(ctx, p, understudy.ProofOpen, w.op.To, "US253", "nothing proves that the new side takes writes")
+		return w.needProof(p, GateArrive, understudy.ProofOpen)
 	case ActNeedLedger:
-		return w.need(ctx, p, understudy.ProofLedger, w.op.To, "US254", "nothing proves that the ledger is durable and complete")
+		return w.needProof(p, GateResolve, understudy.ProofLedger)
 	case ActStartLinks:
 		return w.startLinks(ctx, p)
 	case ActEndLinks:
@@ -77,7 +77,7 @@ func (w *walk) actOn(ctx context.Context, row Row, a Act, p workload.Planned) er
 	case ActAwaitProtected:
 		return w.await(ctx, p, understudy.Protected)
 	case ActNeedStaged:
-		return w.need(ctx, p, understudy.ProofStaged, w.op.To, "US276", "nothing proves that what was staged is what was captured")
+		return w.needStaged(p)
 	case ActNeedPublished:
 		return w.needPublished(ctx, p)
 	case ActProvision:
