@@ -149,6 +149,22 @@ func refusedAtHalt(p *controltest.Plane, w *workloadtest.World) {
 	w.Exchange("east", "west")
 }
 
+// refusedAtFence is a reprotect that has ended its link and reached its target no more.
+func refusedAtFence(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.SetUp("west", false)
+	run(p, understudy.Reprotect, control.PausedByStep)
+	w.SetUp("west", true)
+}
+
+// stuckAtResolve is a reprotect that has closed its target, and saved what only that had.
+func stuckAtResolve(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.Force("west", "stray", "v")
+	w.Fail("resolve", planned(understudy.KindBroken))
+	run(p, understudy.Reprotect, control.PausedByStep)
+}
+
 // halfProtected is a protect that waits for its first copy.
 func halfProtected(p *controltest.Plane, w *workloadtest.World) {
 	w.SetDelay(time.Hour)
@@ -227,6 +243,8 @@ func sweptStories() []sweptStory {
 		sweptStory{name: "abort of what was refused", prepare: refusedAtCheck}.aborting(understudy.Switchover),
 		sweptStory{name: "abort of protect", prepare: halfProtected}.aborting(understudy.Protect),
 		sweptStory{name: "abort of unprotect", prepare: refusedAtHalt, hook: func(w *workloadtest.World) { w.Exchange("east", "west") }}.aborting(understudy.Unprotect),
+		sweptStory{name: "abort of reprotect", prepare: refusedAtFence}.aborting(understudy.Reprotect),
+		sweptStory{name: "abort of a half-done reprotect", prepare: stuckAtResolve}.aborting(understudy.Reprotect),
 		sweptStory{name: "standing duty", prepare: silentEast}.onReturn(),
 		{name: "commit while the standing duty fences", verb: understudy.Commit, prepare: returning},
 		{name: "failover that supersedes a stuck switchover", verb: understudy.Failover, prepare: stuckAtCut},
