@@ -396,6 +396,9 @@ func TestAQuarantinedWorkloadIsLetGo(t *testing.T) {
 		s.until("fed back", func(st control.PlanStatus) bool { return st.Workloads[0].Protection == understudy.Protected })
 		s.do(understudy.Failback, control.CommitWindow)
 		s.do(understudy.Commit, control.Committed)
+		if !lawful(t, s.Plane)[control.Transition{From: control.Validated, On: control.Turn, To: control.Running}] {
+			t.Error("nobody aborted a validated operation")
+		}
 	})
 }
 

@@ -302,6 +302,7 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 				op, _ = s.find(p)
 			}
 			settled(p, op)
+			lawful(t, p)
 			status, err := p.Status(context.Background(), "contoso")
 			if err != nil {
 				t.Fatal(err)
