@@ -224,7 +224,7 @@ func frozenByHook(log []Event) bool {
 }
 
 // environment is what a hook learns. On the way back the sites change places: TO is always where a hook finds, or will
-// find, the active side.
+// find, the active side. Not so when one workload is let go by a takeover that stands: the others are active where that went.
 func (w *walk) environment(stage understudy.StageName, attempt int) []string {
 	var epoch understudy.RoleEpoch
 	for _, p := range w.plan.Workloads {
@@ -234,7 +234,10 @@ func (w *walk) environment(stage understudy.StageName, attempt int) []string {
 	}
 	verb, from, to := w.op.Verb, w.op.From, w.op.To
 	if w.op.Aborting {
-		verb, from, to = understudy.Abort, to, from
+		verb = understudy.Abort
+	}
+	if w.op.Aborting && w.op.Joins == "" {
+		from, to = to, from
 	}
 	return []string{
 		"UNDERSTUDY_PLAN=" + string(w.op.Plan), "UNDERSTUDY_OPERATION=" + string(w.op.ID),

@@ -158,3 +158,30 @@ func TestAFailoverInheritsFrozenJobs(t *testing.T) {
 		})
 	}
 }
+
+// When one workload is let go by a takeover that stands, the jobs go on where the takeover went.
+func TestJobsStayWithATakeoverThatStands(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		plan, registry, worlds := twoWorkloads(understudy.Quarantine)
+		j := &jobs{at: "east"}
+		s := newScene(t, func(c *controltest.Setup) {
+			c.Plan, c.Registry = plan, registry
+			c.Options = j.beside(&c.Plan)
+		})
+		s.do(understudy.Protect, control.Committed)
+		worlds["curated"].Fail("fence.close", planned(understudy.KindBroken))
+		op := s.do(understudy.Switchover, control.CommitWindow)
+		worlds["curated"].Fail("drain", planned(understudy.KindBroken))
+		join, err := s.Retry(t.Context(), control.ActRequest{Operation: op.ID, Workload: "curated", By: "ada"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if join = s.Rest(join.ID); join.State != control.PausedByStep {
+			t.Fatalf("%s at %s: %v", join.State, join.Stage, join.Error)
+		}
+		s.home(join)
+		moved := "switchover unfreeze east>west"
+		j.wantAt(t, "west", stopped, moved, stopped, "abort unfreeze east>west")
+	})
+}

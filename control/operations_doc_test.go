@@ -84,7 +84,7 @@ On the way back one hook runs: that of unfreeze, behind its stage, when a hook o
 operation or in what it took the place of. If it fails, the abort pauses for retry or skip. A hook learns from its
 environment what it is about: ` + "`UNDERSTUDY_PLAN`, `UNDERSTUDY_OPERATION`, `UNDERSTUDY_VERB`, `UNDERSTUDY_STAGE`,\n`UNDERSTUDY_EPOCH`, `UNDERSTUDY_ATTEMPT`, and `UNDERSTUDY_FROM` and `UNDERSTUDY_TO`" + `, the site that is left and the one that
 is active when all is done. On the way back the verb is ` + "`abort`" + ` and the two change places: TO is the old side, which is
-active again. A hook may run again after a crash.
+active again; they stay when only one workload is let go by a takeover that stands. A hook may run again after a crash.
 
 `)
 	for _, v := range verbs() {
