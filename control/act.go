@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -62,9 +63,9 @@ func (w *walk) actOn(ctx context.Context, row Row, a Act, p workload.Planned) er
 	case ActNeedHalt:
 		return w.needHalt(ctx, p)
 	case ActNeedOpen:
-		return w.need(ctx, p, understudy.ProofOpen, w.op.To, "US253", "nothing proves that the new side takes writes")
+		return w.needProof(p, GateArrive, understudy.ProofOpen)
 	case ActNeedLedger:
-		return w.need(ctx, p, understudy.ProofLedger, w.op.To, "US254", "nothing proves that the ledger is durable and complete")
+		return w.needProof(p, GateResolve, understudy.ProofLedger)
 	case ActStartLinks:
 		return w.startLinks(ctx, p)
 	case ActEndLinks:
@@ -76,7 +77,7 @@ func (w *walk) actOn(ctx context.Context, row Row, a Act, p workload.Planned) er
 	case ActAwaitProtected:
 		return w.await(ctx, p, understudy.Protected)
 	case ActNeedStaged:
-		return w.need(ctx, p, understudy.ProofStaged, w.op.To, "US276", "nothing proves that what was staged is what was captured")
+		return w.needStaged(p)
 	case ActNeedPublished:
 		return w.needPublished(ctx, p)
 	case ActProvision:
@@ -162,10 +163,14 @@ func (w *walk) approve() error {
 	return errAwaits
 }
 
-// hook runs the plan's hook of the stage, journaled like a step.
+// hook runs the plan's hook of the stage, journaled like a step. On the way back there is only one to run: what the hook
+// of freeze stopped goes on by that of unfreeze.
 func (w *walk) hook(ctx context.Context, row Row) error {
 	name, ok := w.plan.Hooks[row.Stage]
-	if !ok || w.op.Aborting || w.op.Verb == understudy.Replicate || w.done(row.Stage, "", hookStep) {
+	if !ok || w.op.Verb == understudy.Replicate || w.done(row.Stage, "", hookStep) {
+		return nil
+	}
+	if w.op.Aborting && (row.Stage != understudy.StageUnfreeze || !frozenByHook(w.log)) {
 		return nil
 	}
 	if err := w.boundary(); err != nil {
@@ -200,7 +205,26 @@ func (w *walk) hook(ctx context.Context, row Row) error {
 // hookStep is the id of the step that a hook is journaled as.
 const hookStep = "hook"
 
-// environment is what a hook learns.
+// frozenNote marks an operation that took the place of another one whose hook of freeze nobody has made up for.
+const frozenNote = "its hook of freeze ran, and none of unfreeze yet: "
+
+// frozenByHook says whether the hook of freeze may have run, here or in what this operation took the place of, with none
+// of unfreeze after it. The intent counts: nobody knows how far a hook came that failed, or that a crash cut off.
+func frozenByHook(log []Event) bool {
+	for _, e := range slices.Backward(log) {
+		hooked := e.Step != nil && e.Step.ID == hookStep && e.Workload == ""
+		switch {
+		case hooked && e.Stage == understudy.StageUnfreeze && (e.Kind == EventResult || e.Kind == EventSkipped):
+			return false
+		case hooked && e.Stage == understudy.StageFreeze, e.Kind == EventNote && strings.HasPrefix(e.Text, frozenNote):
+			return true
+		}
+	}
+	return false
+}
+
+// environment is what a hook learns. On the way back the sites change places: TO is always where a hook finds, or will
+// find, the active side. Not so when one workload is let go by a takeover that stands: the others are active where that went.
 func (w *walk) environment(stage understudy.StageName, attempt int) []string {
 	var epoch understudy.RoleEpoch
 	for _, p := range w.plan.Workloads {
@@ -208,10 +232,17 @@ func (w *walk) environment(stage understudy.StageName, attempt int) []string {
 			epoch = max(epoch, r.Epoch)
 		}
 	}
+	verb, from, to := w.op.Verb, w.op.From, w.op.To
+	if w.op.Aborting {
+		verb = understudy.Abort
+	}
+	if w.op.Aborting && w.op.Joins == "" {
+		from, to = to, from
+	}
 	return []string{
 		"UNDERSTUDY_PLAN=" + string(w.op.Plan), "UNDERSTUDY_OPERATION=" + string(w.op.ID),
-		"UNDERSTUDY_VERB=" + string(w.op.Verb), "UNDERSTUDY_STAGE=" + string(stage),
-		"UNDERSTUDY_FROM=" + string(w.op.From), "UNDERSTUDY_TO=" + string(w.op.To),
+		"UNDERSTUDY_VERB=" + string(verb), "UNDERSTUDY_STAGE=" + string(stage),
+		"UNDERSTUDY_FROM=" + string(from), "UNDERSTUDY_TO=" + string(to),
 		fmt.Sprintf("UNDERSTUDY_EPOCH=%d", epoch), fmt.Sprintf("UNDERSTUDY_ATTEMPT=%d", attempt),
 	}
 }

@@ -137,6 +137,14 @@ func (w *walked) trace(n int32, last edge) []string {
 }
 
 // Every state that tables and guards allow keeps the invariants, and every open operation has a way out.
+//
+// What is proved where: that the role never names two active sites is not found here, where it is one field and cannot
+// fail. In the journal it is one entry per workload that only Role's own methods make, one site each, and that changes
+// under its version and the leader's term: the conformance suite of journals proves that such guards hold
+// (journal/journaltest), and the exploration that no operation which lost its place passes the gates PROMOTE and RESTORE.
+// What may fail is who can write, and that is held for each side: open to writers, a mover running or with a write in
+// flight, promoted against on a person's word. The epochs are held as who wrote the role last (holds); that they grow,
+// TestRoleEpochsOnlyGrow. TestTheEngineTakesEveryEdge and the sweep (lawful) prove that the engine keeps to the table.
 func TestExploreEveryState(t *testing.T) {
 	t.Parallel()
 	limit := most

@@ -18,6 +18,9 @@ const (
 	GateHalt    Gate = "halt"
 	GatePromote Gate = "PROMOTE"
 	GateRestore Gate = "RESTORE"
+	// GateArrive is passed before a takeover counts as done, GateResolve before a reprotect discards anything.
+	GateArrive  Gate = "arrive"
+	GateResolve Gate = "resolve"
 	// GateAssign is passed before a link is assigned, GateTurn before an operation goes backwards.
 	GateAssign Gate = "assign"
 	GateTurn   Gate = "turn"
@@ -55,6 +58,9 @@ type Facts struct {
 	// NeverEnabled means proof that the new side took no ordinary write, Level that both sides end alike, or
 	// that nothing was halted.
 	NeverEnabled, Level bool
+	// Opened means proof that the new side takes writes, Saved that what only the link's target holds is in the
+	// ledger, durable and counted.
+	Opened, Saved bool
 	// SiteActive, SiteFed and SiteRising are about the duty's site: it is active, a link writes into it, or it
 	// is the new side of an open operation.
 	SiteActive, SiteFed, SiteRising bool
@@ -129,6 +135,10 @@ func takeoverGuards() []Guard {
 			"the sides do not provably end alike after the halt", "retry"},
 		{"in place", GateRestore, "US228", func(f Facts) bool { return f.InPlace },
 			"the operation has lost its place, or the role is not the one it fenced", "look at `understudy status`"},
+		{"open", GateArrive, "US253", func(f Facts) bool { return f.Opened },
+			"nothing proves that the new side takes writes", "retry"},
+		{"ledger", GateResolve, "US254", func(f Facts) bool { return f.Saved },
+			"nothing proves that the ledger is durable and complete", "retry"},
 	}
 }
 

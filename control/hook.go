@@ -18,7 +18,7 @@ import (
 type Hook struct {
 	// Exec is the program and its arguments; no shell is involved.
 	Exec []string
-	// Timeout bounds it; zero means 2 minutes.
+	// Timeout bounds it; zero means a minute, as in serve's configuration.
 	Timeout time.Duration
 }
 
@@ -43,7 +43,7 @@ func (h ExecHooks) RunHook(ctx context.Context, name understudy.HookName, env []
 	}
 	timeout := hook.Timeout
 	if timeout == 0 {
-		timeout = 2 * time.Minute
+		timeout = time.Minute
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -134,7 +134,7 @@ func (m model) facts(o opModel) Facts {
 		InPlace: !o.gone && m.active == 0 && o.holds,
 		Fenced:  o.has.fence, Accepted: o.accepted, Silent: !m.up[o.from], Drained: o.has.drain,
 		Halted: !m.assigned[o.to] || o.has.halt, NeverEnabled: o.has.never, Level: !o.halting || o.has.level,
-		Whole: !m.takePartial,
+		Whole: !m.takePartial, Opened: o.has.open, Saved: o.has.ledger,
 	}
 }
 

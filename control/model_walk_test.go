@@ -96,6 +96,9 @@ func (m model) finish() next {
 		m.op = opModel{}
 		return next{m: m}
 	}
+	if !m.open[m.op.to] {
+		return next{m: m, broken: "a takeover is done while its new side is closed"}
+	}
 	if m.takeover && !m.op.undoes {
 		return next{m: m, broken: "a takeover is replaced before it was final"}
 	}
@@ -162,9 +165,9 @@ func (m model) lacks(guards []Guard, a Act) bool {
 	case ActNeedHalt:
 		return demand(guards, f, understudy.Object{}, "halt") != nil
 	case ActNeedOpen:
-		return !m.op.has.open
+		return pass(guards, GateArrive, f, understudy.Object{}) != nil
 	case ActNeedLedger:
-		return !m.op.has.ledger
+		return pass(guards, GateResolve, f, understudy.Object{}) != nil
 	default:
 		return false
 	}
@@ -309,6 +312,8 @@ func (m model) steps(stage understudy.StageName) []next {
 		return []next{m.fail()}
 	case stage == understudy.StageResolve && m.takeover:
 		return []next{{m: m, broken: "what a rollback needs is discarded"}}
+	case stage == understudy.StageResolve && !op.has.ledger:
+		return []next{{m: m, broken: "what only the target has is discarded without a ledger"}}
 	}
 	done, site := m.effect(stage)
 	if !m.up[site] {
@@ -321,9 +326,15 @@ func (m model) steps(stage understudy.StageName) []next {
 		less.op.partial = true
 		out = append(out, next{m: less})
 	}
-	if done.op.has != m.op.has {
-		bare := m
-		out = append(out, next{m: bare})
+	switch {
+	case stage == understudy.StageEnable:
+		out = append(out, next{m: m}) // the engine took the call and opened nothing
+	case stage == understudy.StageProve && !m.open[m.op.to]:
+		// A person mends what kept the new side closed, and the proof is made anew.
+		done.open[m.op.to], done.op.has.open = true, true
+		out = append(out, next{m: done})
+	case done.op.has != m.op.has:
+		out = append(out, next{m: m})
 	}
 	return out
 }

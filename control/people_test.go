@@ -197,7 +197,7 @@ func TestPauseAndResume(t *testing.T) {
 	})
 }
 
-func TestApprovalBindsAnEnvelopeAndNeedsASecondPerson(t *testing.T) {
+func TestApprovalNeedsASecondPerson(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		s := protectedScene(t, func(c *controltest.Setup) { c.Plan.Approvals = []understudy.Verb{understudy.Switchover} })
@@ -207,6 +207,30 @@ func TestApprovalBindsAnEnvelopeAndNeedsASecondPerson(t *testing.T) {
 		op = s.Act(s.Approve, control.ActRequest{Operation: op.ID, By: "grace"})
 		if op.State != control.CommitWindow || op.Approved.By != "grace" {
 			t.Fatalf("%s: %v", op.State, op.Error)
+		}
+	})
+}
+
+// An approval is for what was asked: a word that is given after it needs another operation, and another approval.
+func TestAnApprovalBindsAnEnvelope(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, func(c *controltest.Setup) { c.Plan.Approvals = []understudy.Verb{understudy.Failover} })
+		s.world.SetUp("east", false)
+		op := s.do(understudy.Failover, control.AwaitingApproval)
+		op = s.Act(s.Approve, control.ActRequest{Operation: op.ID, By: "grace"})
+		if op.State != control.PausedByStep || op.Error.Code != "US221" {
+			t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
+		}
+		_, err := s.Retry(t.Context(), control.ActRequest{Operation: op.ID, By: "ada", AcceptFence: []understudy.Site{"east"}})
+		refusedWith(t, err, "US242")
+		if now, err := s.Operation(t.Context(), op.ID); err != nil || now.State != control.PausedByStep || len(now.Envelope.Acceptances) > 0 {
+			t.Fatalf("%s, %+v, %v", now.State, now.Envelope, err)
+		}
+		word := control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}, Supersede: op.ID}
+		next := s.Do(word, control.AwaitingApproval)
+		if next = s.Act(s.Approve, control.ActRequest{Operation: next.ID, By: "grace"}); next.State != control.CommitWindow {
+			t.Fatalf("%s at %s: %v", next.State, next.Stage, next.Error)
 		}
 	})
 }
@@ -372,6 +396,9 @@ func TestAQuarantinedWorkloadIsLetGo(t *testing.T) {
 		s.until("fed back", func(st control.PlanStatus) bool { return st.Workloads[0].Protection == understudy.Protected })
 		s.do(understudy.Failback, control.CommitWindow)
 		s.do(understudy.Commit, control.Committed)
+		if !lawful(t, s.Plane)[control.Transition{From: control.Validated, On: control.Turn, To: control.Running}] {
+			t.Error("nobody aborted a validated operation")
+		}
 	})
 }
 

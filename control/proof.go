@@ -215,17 +215,34 @@ func (w *walk) needHalt(ctx context.Context, p workload.Planned) error {
 	return e
 }
 
-// need demands a proof of the present stage.
-func (w *walk) need(_ context.Context, p workload.Planned, kind understudy.ProofKind, site understudy.Site, code understudy.Code, what string) error {
-	found := find(w.proofs(p.Name), func(pr understudy.Proof) bool {
-		return pr.Kind == kind && pr.Site == site && pr.Complete
-	})
-	if found != nil {
+// shown says whether the operation has a complete proof of a kind about the side it goes to.
+func (w *walk) shown(n understudy.WorkloadName, kind understudy.ProofKind) bool {
+	return find(w.proofs(n), func(pr understudy.Proof) bool {
+		return pr.Kind == kind && pr.Site == w.op.To && pr.Complete
+	}) != nil
+}
+
+// needProof demands, by the guard of a gate, a proof about the side that the operation goes to.
+func (w *walk) needProof(p workload.Planned, gate Gate, kind understudy.ProofKind) error {
+	f := Facts{Opened: w.shown(p.Name, understudy.ProofOpen), Saved: w.shown(p.Name, understudy.ProofLedger)}
+	o := objectOf(p)
+	o.Site = w.op.To
+	e := pass(Guards(), gate, f, o)
+	if e == nil {
+		return nil
+	}
+	e.Why = w.lacking(p.Name, kind)
+	return e
+}
+
+// needStaged demands proof of what a run has staged.
+func (w *walk) needStaged(p workload.Planned) error {
+	if w.shown(p.Name, understudy.ProofStaged) {
 		return nil
 	}
 	o := objectOf(p)
-	o.Site = site
-	e := refused(code, o, what, "retry")
-	e.Why = w.lacking(p.Name, kind)
+	o.Site = w.op.To
+	e := refused("US276", o, "nothing proves that what was staged is what was captured", "retry")
+	e.Why = w.lacking(p.Name, understudy.ProofStaged)
 	return e
 }

@@ -30,7 +30,7 @@ const (
 	ActRestore Act = "RESTORE"
 	// ActDial looks whether a site that was accepted as unreachable answers after all.
 	ActDial Act = "dial"
-	// ActNeedFence, ActNeedDrain, ActNeedHalt, ActNeedOpen, ActNeedLedger and ActNeedLevel demand proofs.
+	// ActNeedFence, ActNeedDrain, ActNeedHalt, ActNeedOpen and ActNeedLedger demand proofs.
 	ActNeedFence  Act = "need-fence"
 	ActNeedDrain  Act = "need-drain"
 	ActNeedHalt   Act = "need-halt"

@@ -318,14 +318,17 @@ func (s *session) enlist(ctx context.Context, a *admission, op *Operation, t *ch
 	for _, sweep := range op.Sweeps {
 		began.Text += ", " + string(sweep)
 	}
+	events := []Event{began}
 	if exclusive(op.Verb) {
-		if err := s.supersede(a, op, t); err != nil {
+		notes, err := s.supersede(a, op, t)
+		if err != nil {
 			return err
 		}
+		events = append(events, notes...)
 		a.rec.Current = op.ID
 		t.put(keyPlan(a.plan.Name), a.version, a.rec)
 	}
-	s.writeOp(t, op, 0, []Event{began})
+	s.writeOp(t, op, 0, events)
 	return nil
 }
 
@@ -350,22 +353,31 @@ func linksTo(s *session, p workload.Planned, a *admission) []understudy.Link {
 }
 
 // supersede ends what a failover takes the place of. Before PROMOTE it inherits the receipts; after, it begins
-// anew from the side that was promoted.
-func (s *session) supersede(a *admission, op *Operation, t *change) error {
+// anew from the side that was promoted. What the old operation's hook of freeze stopped is from now on this one's to let
+// go on, whichever way it ends: the notes say so.
+func (s *session) supersede(a *admission, op *Operation, t *change) ([]Event, error) {
 	if a.req.Verb != understudy.Failover {
-		return nil
+		return nil, nil
 	}
+	var notes []Event
 	for _, old := range []*Operation{a.current, a.takeover} {
 		if old == nil {
 			continue
 		}
 		prior, version, err := read[Operation](s.hard, s.opt.Journal, keyOp(old.ID))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		e, err := prior.enter(Supersede, a.req.By, "superseded by "+string(op.ID))
 		if err != nil {
-			return err
+			return nil, err
+		}
+		log, err := readAll[Event](s.hard, s.opt.Journal, prefixEvents(old.ID))
+		if err != nil {
+			return nil, err
+		}
+		if frozenByHook(log) {
+			notes = append(notes, Event{Kind: EventNote, Text: frozenNote + string(old.ID)})
 		}
 		if old == a.current && prior.takeover() && !prior.Promoted && prior.To == op.To {
 			op.inherit(&prior)
@@ -373,7 +385,7 @@ func (s *session) supersede(a *admission, op *Operation, t *change) error {
 		s.writeOp(t, &prior, version, []Event{e})
 	}
 	a.rec.Current, a.rec.Takeover = "", ""
-	return nil
+	return notes, nil
 }
 
 // inherit lets the receipts of another operation count, and with them the roles from before it.

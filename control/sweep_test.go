@@ -34,6 +34,8 @@ type sweptStory struct {
 	hook func(w *workloadtest.World)
 	// plan is another plan than the toy's own; on demand, its west is made when it is needed.
 	plan func() workload.Plan
+	// jobs says that hooks stop and start a customer's jobs at freeze and unfreeze.
+	jobs bool
 }
 
 func write(w *workloadtest.World, site understudy.Site, ids ...string) {
@@ -125,6 +127,13 @@ func stuckAtCut(p *controltest.Plane, w *workloadtest.World) {
 	run(p, understudy.Switchover, control.PausedByStep)
 }
 
+// stuckAtDrain is a switchover that pauses behind freeze and fence.
+func stuckAtDrain(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.Fail("drain", planned(understudy.KindBroken))
+	run(p, understudy.Switchover, control.PausedByStep)
+}
+
 // refusedAtCheck is a switchover that was refused, because the addresses were exchanged.
 func refusedAtCheck(p *controltest.Plane, w *workloadtest.World) {
 	protectedEstate(p, w)
@@ -138,6 +147,22 @@ func refusedAtHalt(p *controltest.Plane, w *workloadtest.World) {
 	protectedEstate(p, w)
 	run(p, understudy.Unprotect, control.PausedByStep)
 	w.Exchange("east", "west")
+}
+
+// refusedAtFence is a reprotect that has ended its link and reached its target no more.
+func refusedAtFence(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.SetUp("west", false)
+	run(p, understudy.Reprotect, control.PausedByStep)
+	w.SetUp("west", true)
+}
+
+// stuckAtResolve is a reprotect that has closed its target, and saved what only that had.
+func stuckAtResolve(p *controltest.Plane, w *workloadtest.World) {
+	protectedEstate(p, w)
+	w.Force("west", "stray", "v")
+	w.Fail("resolve", planned(understudy.KindBroken))
+	run(p, understudy.Reprotect, control.PausedByStep)
 }
 
 // halfProtected is a protect that waits for its first copy.
@@ -214,9 +239,12 @@ func sweptStories() []sweptStory {
 		{name: "verify", verb: understudy.Verify, prepare: protectedEstate},
 		{name: "unprotect", verb: understudy.Unprotect, prepare: protectedEstate},
 		sweptStory{name: "abort after the halt", prepare: stuckAtCut}.aborting(understudy.Switchover),
+		sweptStory{name: "abort after a hook of freeze", prepare: stuckAtDrain, jobs: true}.aborting(understudy.Switchover),
 		sweptStory{name: "abort of what was refused", prepare: refusedAtCheck}.aborting(understudy.Switchover),
 		sweptStory{name: "abort of protect", prepare: halfProtected}.aborting(understudy.Protect),
 		sweptStory{name: "abort of unprotect", prepare: refusedAtHalt, hook: func(w *workloadtest.World) { w.Exchange("east", "west") }}.aborting(understudy.Unprotect),
+		sweptStory{name: "abort of reprotect", prepare: refusedAtFence}.aborting(understudy.Reprotect),
+		sweptStory{name: "abort of a half-done reprotect", prepare: stuckAtResolve}.aborting(understudy.Reprotect),
 		sweptStory{name: "standing duty", prepare: silentEast}.onReturn(),
 		{name: "commit while the standing duty fences", verb: understudy.Commit, prepare: returning},
 		{name: "failover that supersedes a stuck switchover", verb: understudy.Failover, prepare: stuckAtCut},
@@ -258,6 +286,10 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 		plan.Hooks = map[understudy.StageName]understudy.HookName{understudy.StageProvision: "then"}
 		options = func(o *control.Options) { o.Hooks = unprotectHook(func() { s.hook(w) }) }
 	}
+	beside := &jobs{at: "east"}
+	if s.jobs {
+		options = beside.beside(&plan)
+	}
 	e := controltest.Estate{
 		Setup: controltest.Setup{
 			Registry: workload.NewRegistry(workloadtest.Toy(w)), Plan: plan, DataDir: t.TempDir(), Options: options,
@@ -270,11 +302,12 @@ func (s sweptStory) estate(t *testing.T) controltest.Estate {
 				op, _ = s.find(p)
 			}
 			settled(p, op)
+			lawful(t, p)
 			status, err := p.Status(context.Background(), "contoso")
 			if err != nil {
 				t.Fatal(err)
 			}
-			return fingerprint(op, status, w)
+			return fingerprint(op, status, w) + "jobs at " + string(beside.at)
 		},
 	}
 	e.Order, e.Find = controltest.Ordering(req)

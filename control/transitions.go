@@ -10,12 +10,9 @@ const (
 	Await   Trigger = "await approval"
 	Approve Trigger = "approve"
 	// Fail is a failed step or a refusing guard, Retry and Skip a person's answer.
-	Fail  Trigger = "step fails"
-	Retry Trigger = "retry"
-	Skip  Trigger = "skip"
-	// Hand means that an external job works, Return that it ended.
-	Hand   Trigger = "external job"
-	Return Trigger = "job ends"
+	Fail   Trigger = "step fails"
+	Retry  Trigger = "retry"
+	Skip   Trigger = "skip"
 	Pause  Trigger = "pause"
 	Resume Trigger = "resume"
 	// Turn is abort: the operation goes on, backwards; Home is the end of that way.
@@ -39,7 +36,9 @@ type Transition struct {
 	To   State
 }
 
-// Transitions is the table of all edges. Turn has the guard "forward only after PROMOTE" of the gate turn.
+// Transitions is the table of all edges, and the engine takes every one of them. An operation whose step waits for a job
+// that somebody else runs is running: the step's progress tells about the job. Turn has the guard "forward only after
+// PROMOTE" of the gate turn.
 func Transitions() []Transition {
 	table := []Transition{
 		{Validated, Begin, Running},
@@ -48,11 +47,7 @@ func Transitions() []Transition {
 		{Running, Fail, PausedByStep},
 		{PausedByStep, Retry, Running},
 		{PausedByStep, Skip, Running},
-		{Running, Hand, WaitingExternal},
-		{WaitingExternal, Return, Running},
-		{WaitingExternal, Fail, PausedByStep},
 		{Running, Pause, PausedByOperator},
-		{WaitingExternal, Pause, PausedByOperator},
 		{PausedByOperator, Resume, Running},
 		{Running, Arrive, CommitWindow},
 		{Running, Finish, Committed},
@@ -61,7 +56,7 @@ func Transitions() []Transition {
 		{CommitWindow, Undo, RolledBack},
 		{CommitWindow, Supersede, Superseded},
 	}
-	for _, s := range []State{Validated, AwaitingApproval, Running, PausedByStep, PausedByOperator, WaitingExternal} {
+	for _, s := range []State{Validated, AwaitingApproval, Running, PausedByStep, PausedByOperator} {
 		table = append(table, Transition{s, Turn, Running}, Transition{s, Supersede, Superseded})
 	}
 	return table
@@ -80,7 +75,7 @@ func Next(from State, on Trigger) (State, bool) {
 // States lists all states in the order of the design.
 func States() []State {
 	return []State{
-		Validated, AwaitingApproval, Running, PausedByOperator, PausedByStep, WaitingExternal,
+		Validated, AwaitingApproval, Running, PausedByOperator, PausedByStep,
 		CommitWindow, Committed, RolledBack, Aborted, Superseded,
 	}
 }

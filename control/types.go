@@ -14,11 +14,9 @@ const (
 	Validated        State = "validated"
 	AwaitingApproval State = "awaiting-approval"
 	Running          State = "running"
-	// PausedByOperator waits for resume; PausedByStep for retry, skip or abort; WaitingExternal for a job that
-	// somebody else runs.
+	// PausedByOperator waits for resume; PausedByStep for retry, skip or abort.
 	PausedByOperator State = "paused-by-operator"
 	PausedByStep     State = "paused-by-failed-step"
-	WaitingExternal  State = "waiting-external"
 	// CommitWindow means that a takeover is finished and can still be undone; it stays until commit, rollback
 	// or a new failover.
 	CommitWindow State = "commit-window"
@@ -40,7 +38,7 @@ func (s State) Final() bool {
 }
 
 // Resting says that the operation does nothing until a person acts, or nothing any more.
-func (s State) Resting() bool { return s != Validated && s != Running && s != WaitingExternal }
+func (s State) Resting() bool { return s != Validated && s != Running }
 
 // PartState is where one workload of an operation stands.
 type PartState string

@@ -33,10 +33,10 @@ type story struct {
 	name    string
 	req     control.StartRequest
 	prepare func(*stagehand)
-	// order and find stand in for the start of an operation, and hooked has the plan's hook behind the cut fail once.
+	// order and find stand in for the start of an operation, and hooked names a stage behind which a hook fails once.
 	order  func(*stagehand) error
 	find   func(*controltest.Plane) (control.Operation, bool)
-	hooked bool
+	hooked understudy.StageName
 }
 
 // stagehand is what a story needs while it prepares.
@@ -165,9 +165,20 @@ func laterStories() []story {
 			s.do(understudy.Switchover, control.CommitWindow)
 			s.rest()
 		}},
-		{name: "abort after the halt", req: control.StartRequest{Verb: understudy.Switchover}, hooked: true, prepare: (*stagehand).stuckAtCut,
-			order: func(s *stagehand) error { return s.p.AbortNewest(understudy.Switchover) }, find: controltest.Aborting(understudy.Switchover)},
-		{name: "failover that supersedes a stuck switchover", req: control.StartRequest{Verb: understudy.Failover}, hooked: true, prepare: (*stagehand).stuckAtCut,
+		story{name: "abort after the halt", hooked: understudy.StageCut, prepare: (*stagehand).stuckAtCut}.aborting(understudy.Switchover),
+		story{name: "abort of protect", hooked: understudy.StageBootstrap, prepare: func(s *stagehand) {
+			s.write(east, "a", 20)
+			s.do(understudy.Protect, control.PausedByStep)
+		}}.aborting(understudy.Protect),
+		story{name: "abort of unprotect", hooked: understudy.StageHalt, prepare: func(s *stagehand) {
+			s.protected()
+			s.do(understudy.Unprotect, control.PausedByStep)
+		}}.aborting(understudy.Unprotect),
+		story{name: "abort of reprotect", hooked: understudy.StageScan, prepare: func(s *stagehand) {
+			s.protected()
+			s.do(understudy.Reprotect, control.PausedByStep)
+		}}.aborting(understudy.Reprotect),
+		{name: "failover that supersedes a stuck switchover", req: control.StartRequest{Verb: understudy.Failover}, hooked: understudy.StageCut, prepare: (*stagehand).stuckAtCut,
 			order: func(s *stagehand) error {
 				op, _ := s.p.Newest(understudy.Switchover)
 				_, err := s.p.Controller.Start(context.Background(), control.StartRequest{
@@ -181,6 +192,14 @@ func laterStories() []story {
 			s.do(understudy.Commit, control.Committed)
 		}, order: (*stagehand).returns},
 	}
+}
+
+// aborting aborts the newest operation of a verb.
+func (s story) aborting(verb understudy.Verb) story {
+	s.req.Verb = verb
+	s.order = func(s *stagehand) error { return s.p.AbortNewest(verb) }
+	s.find = controltest.Aborting(verb)
+	return s
 }
 
 // stuckAtCut pauses a switchover between halt and PROMOTE.
@@ -208,6 +227,9 @@ func TestCrashSweep(t *testing.T) {
 				t.Parallel()
 				n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: *stride, Width: *width},
 					func(t *testing.T) controltest.Estate { return s.estate(t, raise(t)) })
+				if n < 2 || n < 4 && *stride == 1 {
+					t.Fatalf("only %d crashes", n)
+				}
 				t.Logf("%d crashes", n)
 			})
 		}
@@ -265,8 +287,8 @@ func (s story) estate(t *testing.T, th theatre) controltest.Estate {
 	if s.find != nil {
 		e.Find = s.find
 	}
-	if s.hooked {
-		e.Setup.Plan.Hooks = map[understudy.StageName]understudy.HookName{understudy.StageCut: "fails-once"}
+	if s.hooked != "" {
+		e.Setup.Plan.Hooks = map[understudy.StageName]understudy.HookName{s.hooked: "fails-once"}
 	}
 	return e
 }
