@@ -109,8 +109,9 @@ type SiteFacts struct {
 	Version string `json:"version,omitempty"`
 	// Error says why it is unreachable.
 	Error *understudy.Error `json:"error,omitempty"`
-	// ClockSkew is the server's clock minus ours, where the engine tells its time.
+	// ClockSkew is the server's clock minus ours, where the engine tells its time, and ClockAt when it told: zero where it has not.
 	ClockSkew time.Duration `json:"clockSkew,omitempty"`
+	ClockAt   time.Time     `json:"clockAt,omitzero"`
 	// Writable says what is known about ordinary writes there: open, fenced, guarded, unguarded or unknown.
 	Writable string `json:"writable,omitempty"`
 }
