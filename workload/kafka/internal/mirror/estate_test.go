@@ -289,12 +289,7 @@ func TestTopicsAndPartitionsFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	config(t, to, first, "segment.bytes", "12345678")
-	for _, want := range []string{"topic " + first + " keeps more than intended while mirrored: [retention.ms]", "topic " + first + ": leader.replication.throttled.replicas is not copied: "} {
-		until(t, func() (bool, string) {
-			notes := r.progress().Notes
-			return slices.ContainsFunc(notes, func(n string) bool { return strings.HasPrefix(n, want) }), fmt.Sprintf("no %q in %q", want, notes)
-		})
-	}
+	r.notes(t, "topic "+first+" keeps more than intended while mirrored: [retention.ms]", "topic "+first+": leader.replication.throttled.replicas is not copied: ")
 	frozen.Store(true)
 	if _, err := from.a.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "segment.bytes", Value: kadm.StringPtr("23456789")}}, first); err != nil {
 		t.Fatal(err)
@@ -312,6 +307,17 @@ func TestTopicsAndPartitionsFollow(t *testing.T) {
 	config(t, to, first, "segment.bytes", "12345678")
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// notes waits until there is a note that begins so, for each of them.
+func (r *running) notes(t *testing.T, wanted ...string) {
+	t.Helper()
+	for _, want := range wanted {
+		until(t, func() (bool, string) {
+			notes := r.progress().Notes
+			return slices.ContainsFunc(notes, func(n string) bool { return strings.HasPrefix(n, want) }), fmt.Sprintf("no %q in %q", want, notes)
+		})
 	}
 }
 
