@@ -21,7 +21,7 @@ func TestStatusTellsWhatATakeoverLeaves(t *testing.T) {
 	p := controltest.Start(t, e.Setup)
 	defer p.Stop()
 	p.Apply()
-	s := &stagehand{t, p, th}
+	s := &stagehand{t: t, p: p, th: th}
 	s.protected()
 	s.tells("west is unguarded", true)
 	s.tells("east is unguarded", false)
