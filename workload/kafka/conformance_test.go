@@ -86,7 +86,7 @@ func (b *bench) same(context.Context) error {
 	return nil
 }
 
-// damage makes the topic of a site anew, with one difference and no other: every record keeps its time.
+// damage makes the topic of a site anew, with one difference or none, and no other: every record keeps its time.
 func (b *bench) damage(ctx context.Context, site understudy.Site, how workloadtest.Damage) error {
 	if how == workloadtest.Extra {
 		return b.write(ctx, site, 1)
@@ -97,6 +97,7 @@ func (b *bench) damage(ctx context.Context, site understudy.Site, how workloadte
 		all = all[:len(all)-1]
 	case workloadtest.Flip:
 		all[len(all)/2].value += "'"
+	case workloadtest.None:
 	default:
 		return errors.New("unknown damage")
 	}
