@@ -131,7 +131,27 @@ func (v view) workload(ctx context.Context, p workload.Planned) (WorkloadStatus,
 	if obs, ok := v.s.seen.get(o); ok {
 		out.Findings = obs.Findings
 	}
-	return out, nil
+	notes, err := v.uncommitted(ctx, p, role)
+	out.Notes = append(out.Notes, notes...)
+	return out, err
+}
+
+// uncommitted gives what the kind has to say of a takeover that is not committed yet.
+func (v view) uncommitted(ctx context.Context, p workload.Planned, role understudy.Role) ([]string, error) {
+	kind, ok := v.s.opt.Registry.Kind(p.Kind)
+	if !ok || kind.Uncommitted == nil || role.None() {
+		return nil, nil
+	}
+	rec, _, err := read[planRecord](ctx, v.s.opt.Journal, keyPlan(p.Plan))
+	if err != nil || rec.Takeover == "" {
+		return nil, err
+	}
+	memory, err := kept(ctx, v.s.opt.Journal, objectOf(p))
+	if err != nil {
+		return nil, err
+	}
+	seen, _ := v.s.seen.get(objectOf(p))
+	return kind.Uncommitted(memory, role, seen), nil
 }
 
 // links gathers the links and, from them, protection and exposure.

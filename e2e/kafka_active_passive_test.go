@@ -182,6 +182,7 @@ func (s *lossStory) reprotect(lost map[place]kafka.Record) {
 		if int(ledgers[0].Records) != len(lost) || ledgers[0].Proof == nil || !ledgers[0].Proof.Complete {
 			t.Errorf("the ledger counts %d records of %d, proof %+v", ledgers[0].Records, len(lost), ledgers[0].Proof)
 		}
+		s.sameTimes(ledgers[0], lost)
 		s.sameLedger(s.p.run("ledger", "export", plan, "events", back.Operation.ID), lost)
 	}
 	again := s.p.report("report", s.takeover.Operation.ID)
@@ -200,6 +201,29 @@ func (s *lossStory) match() {
 		s.t.Fatalf("the verdict is %+v", v)
 	}
 	s.t.Logf("verified: %s over %d records in %d partitions", v.Outcome, v.Compared, v.Shards)
+}
+
+// sameTimes compares the times between which the ledger says that records of a partition were written with the records' own.
+func (s *lossStory) sameTimes(l ledgerView, lost map[place]kafka.Record) {
+	type span struct{ first, last int64 }
+	said, had := map[string]span{}, map[string]span{}
+	widen := func(m map[string]span, shard string, first, last int64) {
+		if old, ok := m[shard]; ok {
+			first, last = min(first, old.first), max(last, old.last)
+		}
+		m[shard] = span{first, last}
+	}
+	for _, e := range l.Entries {
+		if e.Records > 0 {
+			widen(said, e.Shard, e.FirstAt.UnixMilli(), e.LastAt.UnixMilli())
+		}
+	}
+	for _, r := range lost {
+		widen(had, fmt.Sprintf("%s-%d", r.Topic, r.Partition), r.Timestamp, r.Timestamp)
+	}
+	if !maps.Equal(said, had) {
+		s.t.Errorf("by the ledger the records were written, in milliseconds, at %v, and were at %v", said, had)
+	}
 }
 
 // sameLedger compares the exported lines with the records.

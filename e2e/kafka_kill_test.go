@@ -69,6 +69,9 @@ func crashSweep(t *testing.T, e *estate) {
 	for s.killAfterNext(op.ID, seen) {
 		kills++
 	}
+	if kills < 20 { // an unhurried run has more than 50
+		t.Errorf("serve was killed only %d times in the failover", kills)
+	}
 	end := s.p.rested(op.ID)
 	if end.State != "commit-window" {
 		t.Fatalf("after %d kills the failover is %+v", kills, end)

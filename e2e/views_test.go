@@ -231,6 +231,9 @@ type ledgerView struct {
 		First   int64  `json:"first"`
 		Last    int64  `json:"last"`
 		Records int64  `json:"records"`
+		// The times of the records themselves.
+		FirstAt time.Time `json:"firstAt"`
+		LastAt  time.Time `json:"lastAt"`
 	} `json:"entries"`
 	Proof *proofView `json:"proof"`
 }

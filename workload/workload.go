@@ -109,8 +109,9 @@ type SiteFacts struct {
 	Version string `json:"version,omitempty"`
 	// Error says why it is unreachable.
 	Error *understudy.Error `json:"error,omitempty"`
-	// ClockSkew is the server's clock minus ours, where the engine tells its time.
+	// ClockSkew is the server's clock minus ours, where the engine tells its time, and ClockAt when it told: zero where it has not.
 	ClockSkew time.Duration `json:"clockSkew,omitempty"`
+	ClockAt   time.Time     `json:"clockAt,omitzero"`
 	// Writable says what is known about ordinary writes there: open, fenced, guarded, unguarded or unknown.
 	Writable string `json:"writable,omitempty"`
 }
@@ -200,6 +201,9 @@ type Kind struct {
 	Links func(Spec, understudy.Role) []understudy.Link
 	// Open connects lazily: it must succeed while clusters are down.
 	Open func(context.Context, Spec, Opening) (Workload, error)
+	// Uncommitted says what of a takeover stands in for the owner's will until it is committed, such as a longer retention, from the
+	// memory and what was seen last: that may be nothing. It is pure, and nil in kinds that leave nothing.
+	Uncommitted func(understudy.Keep, understudy.Role, Observation) []string
 	// Sweeps lists the sweeps that runs of a workload offer, each with its own schedule: the zero one comes on demand only. It is pure, and
 	// nil in kinds that have none.
 	Sweeps func(Spec) []Sweeping

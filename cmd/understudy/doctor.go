@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -71,11 +72,19 @@ func writeSite(p *printer, site understudy.Site, s workload.SiteFacts) {
 	if s.Presence != workload.Present {
 		p.line("  %-10s %s", site, s.Presence)
 	} else {
-		p.line("  %-10s %-11s %s %s, clock %+dms, writes: %s", site, s.Presence, s.Identity, s.Version, s.ClockSkew.Milliseconds(), s.Writable)
+		p.line("  %-10s %-11s %s %s, clock %s, writes: %s", site, s.Presence, s.Identity, s.Version, clock(s), s.Writable)
 	}
 	if s.Error != nil {
 		writeProblem(p, s.Error)
 	}
+}
+
+// clock tells how far a cluster's clock is from ours, and as of when.
+func clock(s workload.SiteFacts) string {
+	if s.ClockAt.IsZero() {
+		return "not measured yet"
+	}
+	return fmt.Sprintf("%+dms as of %s", s.ClockSkew.Milliseconds(), s.ClockAt.UTC().Format(time.RFC3339))
 }
 
 func writeProblem(p *printer, e *understudy.Error) {

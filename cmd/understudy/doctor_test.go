@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
@@ -20,6 +21,10 @@ func TestFindingsOfASiteThatDoesNotAnswer(t *testing.T) {
 		Sites: map[understudy.Site]workload.SiteFacts{
 			"west": {Presence: workload.Unreachable, Error: silent},
 			"east": {Presence: workload.Present, Identity: "E1", Version: "3.9", Writable: "open"},
+			"home": {
+				Presence: workload.Present, Identity: "H1", Version: "4.4", Writable: "fenced",
+				ClockSkew: 2500 * time.Millisecond, ClockAt: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+			},
 		},
 	}}}
 	var b strings.Builder
@@ -27,7 +32,8 @@ func TestFindingsOfASiteThatDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `contoso/orders
-  east       present     E1 3.9, clock +0ms, writes: open
+  east       present     E1 3.9, clock not measured yet, writes: open
+  home       present     H1 4.4, clock +2500ms as of 2026-03-01T12:00:00Z, writes: fenced
   west       unreachable
     US100: contoso/orders@west: the cluster did not answer
           why: refused

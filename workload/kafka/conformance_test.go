@@ -86,7 +86,7 @@ func (b *bench) same(context.Context) error {
 	return nil
 }
 
-// damage makes the topic of a site anew, with a difference.
+// damage makes the topic of a site anew, with one difference or none, and no other: every record keeps its time.
 func (b *bench) damage(ctx context.Context, site understudy.Site, how workloadtest.Damage) error {
 	if how == workloadtest.Extra {
 		return b.write(ctx, site, 1)
@@ -97,10 +97,11 @@ func (b *bench) damage(ctx context.Context, site understudy.Site, how workloadte
 		all = all[:len(all)-1]
 	case workloadtest.Flip:
 		all[len(all)/2].value += "'"
+	case workloadtest.None:
 	default:
 		return errors.New("unknown damage")
 	}
-	cl := client(b.t, b.sims[site].Addr())
+	cl := client(b.t, b.sims[site].Addr(), late())
 	adm := kadm.NewClient(cl)
 	if _, err := adm.DeleteTopics(ctx, "orders"); err != nil {
 		return err
@@ -109,7 +110,7 @@ func (b *bench) damage(ctx context.Context, site understudy.Site, how workloadte
 		return err
 	}
 	for _, r := range all {
-		if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "orders", Key: []byte(r.key), Value: []byte(r.value)}).FirstErr(); err != nil {
+		if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "orders", Key: []byte(r.key), Value: []byte(r.value), Timestamp: time.UnixMilli(r.at)}).FirstErr(); err != nil {
 			return err
 		}
 	}

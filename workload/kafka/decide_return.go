@@ -233,7 +233,7 @@ func (a scanArgs) of(topic string) scanArgs {
 func (d *decision) resolve() error {
 	r, ok := d.stage.Receipt(stepLedger)
 	if !ok {
-		return nil // a dry run: what diverged is known only then
+		return d.atMost() // a dry run: what diverged is known only then
 	}
 	source, err := d.present(d.stage.Old)
 	if err != nil {
@@ -258,6 +258,34 @@ func (d *decision) resolve() error {
 			d.remake(d.stage.To, source, old, name, &ledgered{Scan: scan.of(name), ID: det.IDs[name], Ranges: det.of(name)})
 		}
 	}
+	return nil
+}
+
+// atMost says in a dry run how much may have to be copied again: all that the source has of the topics that are there, since
+// any of them may turn out to have diverged.
+func (d *decision) atMost() error {
+	source, err := d.present(d.stage.Old)
+	if err != nil {
+		return err
+	}
+	old, err := d.present(d.stage.To)
+	if err != nil {
+		return err
+	}
+	var topics int
+	var bytes int64
+	for _, name := range old.names() {
+		if t := source.Topics[name]; t != nil {
+			topics++
+			bytes += t.Bytes
+		}
+	}
+	free := "an unknown number is free there"
+	if old.Usable >= 0 {
+		free = fmt.Sprintf("%d are free there", old.Usable)
+	}
+	note := fmt.Sprintf("delete on %s the topics that diverged and make them anew: at most %d topics, %d bytes to be copied again; %s", d.stage.To, topics, bytes, free)
+	d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Notes: []string{note}}, "%s", note).ID = "foretell/" + string(d.stage.To)
 	return nil
 }
 

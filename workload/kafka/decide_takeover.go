@@ -17,7 +17,13 @@ import (
 func (d *decision) takeover(failover bool) error {
 	old := d.facts.Sites[d.stage.Old] != nil
 	switch d.stage.Name {
-	case understudy.StageCheck, understudy.StageProvision:
+	case understudy.StageCheck:
+		if err := d.checkTakeover(failover); err != nil {
+			return err
+		}
+		d.foretellUnguarded()
+		return nil
+	case understudy.StageProvision:
 		return d.checkTakeover(failover)
 	case understudy.StageFence:
 		if failover && !old {
@@ -76,6 +82,17 @@ func (d *decision) checkTakeover(failover bool) error {
 		}
 	}
 	return d.movers(sites...)
+}
+
+// foretellUnguarded says, before anybody approves, that lifting the old side's append limit will leave it open to anyone.
+func (d *decision) foretellUnguarded() {
+	s := d.stage.Old
+	f := d.facts.Sites[s]
+	if deny, _ := d.w.sites[s].means(f); deny && !f.Everyone || f.allDenied() {
+		return
+	}
+	note := fmt.Sprintf("%s will be unguarded: after PROMOTE its append limit is lifted for the mirror, and writers cannot be denied there by name; from then on it takes writes of anyone, and foreign writes are detected", s)
+	d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Notes: []string{note}}, "%s", note).ID = "foretell/" + string(s)
 }
 
 // means says how ordinary writers are kept off a site. Where there is an authorizer they are denied by name.
@@ -358,10 +375,15 @@ func (d *decision) guardOld(s understudy.Site) error {
 	if len(mem.Limits) == 0 {
 		return nil
 	}
-	d.step(stepReopen, understudy.Idempotent, s, reopenArgs{
+	a := reopenArgs{
 		base: d.at(s), Limits: mem.Limits, Forget: &fenceMemory{Denies: mem.Denies},
-		Unguarded: len(mem.Denies) == 0 && !f.allDenied(),
-	}, "let the mirror write %d topics on %s", len(mem.Limits), s).Late = true
+		Unguarded: f.Everyone || len(mem.Denies) == 0 && !f.allDenied(),
+	}
+	step := d.step(stepReopen, understudy.Idempotent, s, a, "let the mirror write %d topics on %s", len(mem.Limits), s)
+	step.Late = true
+	if a.Unguarded {
+		step.Summary += ", and with it anyone: it is unguarded from then on"
+	}
 	return nil
 }
 

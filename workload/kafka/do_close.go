@@ -278,7 +278,7 @@ func restoreLimits(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, err
 	}
 	if a.Unguarded {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s is unguarded: it has no authorizer, so nothing keeps an ordinary writer out while it is a secondary; foreign writes are detected", j.step.Site))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s is unguarded: nothing keeps ordinary writers out while it is a secondary; foreign writes are detected", j.step.Site))
 	}
 	return r, nil
 }

@@ -56,7 +56,7 @@ func proveUntouched(ctx context.Context, j *job) (understudy.Receipt, error) {
 		since, _ := a.Since.at(p.TP)
 		foreign := int64(-1)
 		err := readLog(ctx, j.run.Lease, j.site.admin, p, max(since, 0), end[p.TP], func(b batch.Batch) (bool, error) {
-			if !mirror.Ours(b.Producer().ID) {
+			if !cluster.Ours(b.Producer().ID) {
 				foreign = b.BaseOffset()
 			}
 			return foreign < 0, nil

@@ -72,8 +72,10 @@ type ownTopic struct {
 	stamp *understudy.Stamp
 	// others are the newest stamps of other workloads, by key.
 	others map[string]understudy.Stamp
-	// skew is the broker's clock minus ours, as of the newest record that tells; it holds the time of the request.
-	skew time.Duration
+	// skew is the broker's clock minus ours, as of the newest record that tells; it holds the time of the request. That was
+	// sent at measured, by our clock; zero where no record tells.
+	skew     time.Duration
+	measured time.Time
 }
 
 // sentHeader is the header with our own time in milliseconds.
@@ -160,7 +162,7 @@ func (o *ownTopic) other(r batch.Record) {
 func (o *ownTopic) clock(r batch.Record, broker int64) {
 	for _, h := range r.Headers {
 		if sent, err := strconv.ParseInt(string(h.Value), 10, 64); h.Key == sentHeader && err == nil {
-			o.skew = time.Duration(broker-sent) * time.Millisecond
+			o.skew, o.measured = time.Duration(broker-sent)*time.Millisecond, time.UnixMilli(sent)
 		}
 	}
 }

@@ -33,6 +33,7 @@ func (o *observer) diagnose() {
 	o.topicRights()
 	site := o.s.name
 	switch {
+	case !o.facts.Authorizer && o.bare(): // said below
 	case !o.facts.Authorizer:
 		o.find("warning", "", fmt.Sprintf("%s has no authorizer: while it is a secondary nothing keeps ordinary writers out; foreign writes are detected", site),
 			"turn on an authorizer, or keep producers away from it")
@@ -48,6 +49,10 @@ func (o *observer) diagnose() {
 	case len(o.facts.Writers) == 0:
 		o.find("warning", "US112", fmt.Sprintf("no principal is known that may write the topics on %s", site), "name them as writers in the plan")
 	}
+	if o.bare() {
+		o.find("warning", "", fmt.Sprintf("%s is unguarded: nothing keeps ordinary writers out while it is a secondary; foreign writes are detected", site),
+			"turn on an authorizer in which each writer can be denied by name, or keep producers away from it")
+	}
 	if open := o.unguarded(); len(open) > 0 {
 		o.find("warning", "", fmt.Sprintf("%s came into being after the guard was set on %s and is not guarded; foreign writes are detected", some(open), site),
 			"it is guarded by the next operation that fences or guards the site")
@@ -56,6 +61,15 @@ func (o *observer) diagnose() {
 		o.find("warning", "US128", fmt.Sprintf("auto.create.topics.enable is on at %s: a producer that retries against it may take the name of a topic that is made anew", site),
 			"set auto.create.topics.enable=false")
 	}
+}
+
+// bare says whether the site is a secondary that nothing keeps ordinary writers out of.
+func (o *observer) bare() bool {
+	if o.stamp == nil || o.stamp.Role.None() || o.stamp.Role.IsActive(o.s.name) {
+		return false
+	}
+	w := o.facts.writable(o.s.name, o.stamp)
+	return (w == "open" || w == "unguarded") && (len(o.facts.Denies) == 0 || o.facts.Everyone)
 }
 
 // unguarded lists the topics of a guarded secondary on which a writer is not denied.

@@ -2,16 +2,19 @@ package kafka_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/kafka"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 )
 
 // missingRightsAreNamed takes rights from the mover and wants to be told which.
@@ -68,14 +71,43 @@ func TestOneClusterAtBothSitesIsRefused(t *testing.T) {
 	}
 }
 
-// clocksAreCompared wants the clocks of one machine to be told apart by nothing.
+// clocksAreCompared wants to be told that a clock is not measured yet, that the clocks of one machine are told apart by
+// nothing, and that one which is five seconds off is named.
 func clocksAreCompared(t *testing.T, th theatre) {
 	h := newHouse(t, th.at, topics())
+	seen := h.observe()
+	for site, s := range seen.Sites {
+		if !s.ClockAt.IsZero() || !says(seen, site, "ok", "the clock is not measured yet") {
+			t.Errorf("%s: a clock that nobody measured is %s off since %s", site, s.ClockSkew, s.ClockAt)
+		}
+	}
+	began := time.Now().Truncate(time.Millisecond)
 	h.walk(understudy.Protect, east, west, understudy.StageCreate)
-	for site, s := range h.observe().Sites {
-		if s.ClockSkew <= -time.Second || s.ClockSkew >= time.Second {
-			t.Errorf("%s: the same machine's clocks are %s apart", site, s.ClockSkew)
+	seen = h.observe()
+	for site, s := range seen.Sites {
+		if s.ClockSkew <= -time.Second || s.ClockSkew >= time.Second || s.ClockAt.Before(began) {
+			t.Errorf("%s: the same machine's clocks are %s apart, as of %s", site, s.ClockSkew, s.ClockAt)
+		}
+		if says(seen, site, "warning", "clock") || says(seen, site, "ok", "not measured") {
+			t.Errorf("%s: %+v", site, seen.Findings)
 		}
 		t.Logf("%s: %s", site, s.ClockSkew)
 	}
+	// As if we had sent it by a clock that is five seconds behind the brokers'.
+	sent := time.Now().Add(-5 * time.Second)
+	r := &kgo.Record{Topic: cluster.OwnTopic, Key: []byte("probe/another/one"), Headers: []kgo.RecordHeader{{Key: "sent", Value: strconv.AppendInt(nil, sent.UnixMilli(), 10)}}}
+	if err := client(t, th.west).ProduceSync(t.Context(), r).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	seen = h.observe()
+	if !says(seen, west, "warning", "as of "+sent.UTC().Format(time.RFC3339)) || says(seen, east, "warning", "clock and ours") {
+		t.Errorf("a clock is five seconds off in the west, but the findings are %+v", seen.Findings)
+	}
+}
+
+// says looks for a finding of a site.
+func says(seen workload.Observation, site understudy.Site, level, words string) bool {
+	return slices.ContainsFunc(seen.Findings, func(f workload.Finding) bool {
+		return f.Object.Site == site && f.Level == level && strings.Contains(f.Summary, words)
+	})
 }

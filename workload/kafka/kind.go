@@ -26,6 +26,7 @@ func Kind() workload.Kind {
 		Overlap:      overlap,
 		Links:        links,
 		ExportLedger: exportLedger,
+		Uncommitted:  overRetained,
 		Open: func(_ context.Context, s workload.Spec, o workload.Opening) (workload.Workload, error) {
 			return open(s, o)
 		},

@@ -55,7 +55,11 @@ func (j *job) measure(ctx context.Context, d reach, keep func(batch.Batch) error
 		e.Bytes += int64(len(b))
 		if !b.Control() {
 			e.Records += recordsFrom(b, d.Start)
-			e.FirstAt, e.LastAt = earlier(e.FirstAt, millis(b.BaseTimestamp())), later(e.LastAt, millis(b.MaxTimestamp()))
+			first := b.BaseTimestamp()
+			if b.LogAppendTime() { // then all its records have the broker's time
+				first = b.MaxTimestamp()
+			}
+			e.FirstAt, e.LastAt = earlier(e.FirstAt, millis(first)), later(e.LastAt, millis(b.MaxTimestamp()))
 		}
 		if keep == nil {
 			return true, nil

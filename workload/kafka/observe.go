@@ -122,7 +122,7 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 		o.find("refuse", e.Code, e.Summary, e.Fix)
 	}
 	out.facts, out.stamp, out.findings = o.facts, o.stamp, o.findings
-	out.common.Version, out.common.ClockSkew = o.facts.Version, o.skew
+	out.common.Version, out.common.ClockSkew, out.common.ClockAt = o.facts.Version, o.skew, o.measured
 	out.common.Writable = o.facts.writable(s.name, out.stamp)
 	return out
 }
@@ -140,6 +140,7 @@ type observer struct {
 	facts    *SiteFacts
 	stamp    *understudy.Stamp
 	skew     time.Duration
+	measured time.Time
 	findings []workload.Finding
 }
 
@@ -329,6 +330,7 @@ func (o *observer) groups(ctx context.Context) error {
 
 func (o *observer) own(ctx context.Context) error {
 	if !o.facts.OwnTopic {
+		o.unmeasured("the brokers tell their time when understudy first writes there, at protect")
 		return nil
 	}
 	own, err := o.w.readOwn(ctx, unbounded(), o.s)
@@ -336,17 +338,25 @@ func (o *observer) own(ctx context.Context) error {
 		return err
 	}
 	stamp := own.stamp
-	o.stamp, o.skew = stamp, own.skew
+	o.stamp, o.skew, o.measured = stamp, own.skew, own.measured
+	if own.measured.IsZero() {
+		o.unmeasured("no record of ours there tells the brokers' time")
+	}
 	for _, key := range slices.Sorted(maps.Keys(own.others)) {
 		o.facts.Others = append(o.facts.Others, own.others[key])
 	}
 	if own.skew > clockTolerance || own.skew < -clockTolerance {
-		o.find("warning", "", fmt.Sprintf("the brokers' clock and ours are %s apart, as of the last stamp", own.skew), "synchronise the clocks")
+		o.find("warning", "", fmt.Sprintf("the brokers' clock and ours are %s apart, as of %s", own.skew, own.measured.UTC().Format(time.RFC3339)), "synchronise the clocks")
 	}
 	if stamp != nil && o.w.opening.ControlPlane != "" && stamp.ControlPlane != o.w.opening.ControlPlane {
 		o.find("refuse", "US104", fmt.Sprintf("the cluster carries the stamp of control plane %q", stamp.ControlPlane), "unprotect there, or adopt the workload by name")
 	}
 	return nil
+}
+
+// unmeasured says that nothing tells the brokers' time yet: Kafka tells it only with a record that is written.
+func (o *observer) unmeasured(why string) {
+	o.find("ok", "", "the clock is not measured yet: "+why, "")
 }
 
 func (o *observer) space(ctx context.Context) error {

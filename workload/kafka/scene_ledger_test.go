@@ -112,10 +112,23 @@ func strayAfterTheLink(t *testing.T, th theatre) {
 	if got := h.exported(); !slices.Equal(got, []string{"stray-0-0"}) {
 		t.Fatalf("the ledger has %d records: %.3q", len(got), got)
 	}
+	all := rows(t, th.east, "orders")
+	stray := all[slices.IndexFunc(all, func(r row) bool { return r.value == "stray-0-0" })]
+	saved := 0
 	for _, r := range h.receipts {
-		if r.Kind == "ledger.save" && (len(r.Ledger) != 1 || r.Ledger[0].Records != 1 || r.Ledger[0].First != 161 || r.Ledger[0].Last != 161) {
+		if r.Kind != "ledger.save" {
+			continue
+		}
+		saved++
+		if len(r.Ledger) != 1 || r.Ledger[0].Records != 1 || r.Ledger[0].First != 161 || r.Ledger[0].Last != 161 {
 			t.Fatalf("ledger %+v", r.Ledger)
 		}
+		if e := r.Ledger[0]; e.FirstAt.UnixMilli() != stray.at || e.LastAt.UnixMilli() != stray.at {
+			t.Fatalf("the ledger says %s to %s of a record of %s", e.FirstAt, e.LastAt, time.UnixMilli(stray.at))
+		}
+	}
+	if saved == 0 {
+		t.Fatal("no receipt of a ledger")
 	}
 }
 

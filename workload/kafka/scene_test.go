@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +151,7 @@ func failoverLedgerAndReprotect(t *testing.T, th theatre) {
 		t.Fatal("the old primary still takes writes")
 	}
 	h.receipts = nil
+	most := h.atMost(west, east)
 	h.walk(understudy.Reprotect, west, east, understudy.StageFence, understudy.StageScan, understudy.StageLedger)
 	if p := h.proofs(understudy.ProofLedger); len(p) == 0 || p[0].Site != east {
 		t.Fatalf("ledger proof: %v", p)
@@ -164,6 +167,26 @@ func failoverLedgerAndReprotect(t *testing.T, th theatre) {
 		t.Fatalf("%d records, not 210", n)
 	}
 	h.remade(t, 1) // only the one that diverged
+	for _, s := range h.steps {
+		var a struct{ Need int64 }
+		if s.Kind != "topic.remake" {
+			continue
+		}
+		if err := json.Unmarshal(s.Args, &a); err != nil || a.Need == 0 || a.Need > most {
+			t.Fatalf("%d bytes were copied again, and at most %d were said before (%v)", a.Need, most, err)
+		}
+	}
+}
+
+// atMost gives the bytes that a reprotect says, in a dry run, it may have to copy again.
+func (h *house) atMost(old, to understudy.Site) (bytes int64) {
+	h.t.Helper()
+	h.walk(understudy.Reprotect, old, to, understudy.StageResolve) // no ledger yet, as in a dry run
+	_, said, _ := strings.Cut(h.steps[len(h.steps)-1].Summary, "at most 2 topics, ")
+	if _, err := fmt.Sscanf(said, "%d bytes to be copied again", &bytes); err != nil {
+		h.t.Fatalf("a dry run says %q", h.steps[len(h.steps)-1].Summary)
+	}
+	return bytes
 }
 
 // exported gives the values of the records in the ledger.

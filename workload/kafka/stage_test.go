@@ -358,10 +358,10 @@ func load(t *testing.T, cl *kgo.Client, topic string, partitions int32, n int, n
 	return nil
 }
 
-// row is one record as a consumer sees it.
+// row is one record as a consumer sees it; at is its time in milliseconds.
 type row struct {
 	partition  int32
-	offset     int64
+	offset, at int64
 	key, value string
 }
 
@@ -400,7 +400,7 @@ func rows(t *testing.T, addr, topic string) []row {
 				delete(left, r.Partition)
 			}
 			if !r.Attrs.IsControl() {
-				out = append(out, row{r.Partition, r.Offset, string(r.Key), string(r.Value)})
+				out = append(out, row{r.Partition, r.Offset, r.Timestamp.UnixMilli(), string(r.Key), string(r.Value)})
 			}
 		})
 	}
@@ -410,7 +410,7 @@ func rows(t *testing.T, addr, topic string) []row {
 	return out
 }
 
-// identical demands that both sites have the same records at the same offsets, and the same ends.
+// identical demands that both sites have the same records with the same times at the same offsets, and the same ends.
 func identical(t *testing.T, a, b, topic string) []row {
 	t.Helper()
 	x, y := rows(t, a, topic), rows(t, b, topic)

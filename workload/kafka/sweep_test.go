@@ -2,7 +2,6 @@ package kafka_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"flag"
 	"fmt"
 	"slices"
@@ -67,7 +66,10 @@ func (s *stagehand) do(verb understudy.Verb, want control.State) {
 
 func (s *stagehand) write(site understudy.Site, name string, n int) {
 	s.t.Helper()
-	mustLoad(s.t, load(s.t, client(s.t, s.th.plain(site)), "orders", 2, n, name))
+	cl := client(s.t, s.th.plain(site), late())
+	for p := range int32(2) {
+		mustLoad(s.t, cl.ProduceSync(s.t.Context(), timed(p, n, name)...).FirstErr())
+	}
 }
 
 // plain is the address of a site at which no login is asked for.
@@ -302,22 +304,8 @@ func (s *stagehand) fingerprint(verb understudy.Verb) string {
 		if reached := s.ends(site); len(reached) > 0 && reached[0] == string(site) {
 			continue
 		}
-		fmt.Fprintf(&b, "  %s\n", s.position(site))
-		for _, topic := range []string{"orders", "idle"} {
-			have := settings(s.t, s.th.plain(site), topic)
-			for _, name := range []string{"retention.ms", "retention.bytes", "max.message.bytes", "cleanup.policy"} {
-				fmt.Fprintf(&b, "  %s %s=%s\n", topic, name, have[name])
-			}
-			sum := sha256.New()
-			all := rows(s.t, s.th.plain(site), topic)
-			for _, r := range all {
-				fmt.Fprintln(sum, r)
-			}
-			fmt.Fprintf(&b, "  %s: %d records %x\n", topic, len(all), sum.Sum(nil)[:8])
-		}
-		if s.th.authorizer {
-			fmt.Fprintf(&b, "  denied: %v\n", rules(s.t, s.th.plain(site)))
-		}
+		b.WriteString(s.site(site))
 	}
+	b.WriteString(s.ledgers())
 	return b.String()
 }

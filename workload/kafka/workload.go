@@ -12,7 +12,6 @@ import (
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
-	"github.com/understudy-dr/understudy/workload/kafka/internal/mirror"
 )
 
 // Workload is one set of topics and groups, opened on the clusters of its sites.
@@ -202,4 +201,4 @@ func bug(op, text string) error {
 }
 
 // ourPID says whether a producer id is one of understudy's.
-func ourPID(id int64) bool { return mirror.Ours(id) }
+func ourPID(id int64) bool { return cluster.Ours(id) }

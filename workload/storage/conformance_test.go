@@ -156,6 +156,8 @@ func (p *pair) damage(_ context.Context, site understudy.Site, how workloadtest.
 		return os.WriteFile(path+".extra", []byte("extra"), 0o644)
 	case workloadtest.Missing:
 		return os.Remove(path)
+	case workloadtest.None:
+		return nil
 	case workloadtest.Flip:
 	}
 	info, err := os.Stat(path)

@@ -250,6 +250,8 @@ func (p *objectPair) damage(ctx context.Context, site understudy.Site, how workl
 		return p.store[site].put(ctx, key+".extra", []byte("extra"))
 	case workloadtest.Missing:
 		return p.store[site].remove(ctx, key)
+	case workloadtest.None:
+		return nil
 	case workloadtest.Flip:
 	}
 	b, err := p.store[site].get(ctx, key)

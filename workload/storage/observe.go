@@ -159,7 +159,7 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	if err != nil {
 		return gone(w.failure(name, "", "reach", errors.Join(place.ErrUnreachable, err)))
 	}
-	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version, ClockSkew: id.Skew}, own: siteFacts{Identity: id}}
+	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version, ClockSkew: id.Skew, ClockAt: time.Now()}, own: siteFacts{Identity: id}}
 	s.own.YARN = w.lookAtYARN(ctx, name)
 	closed := 0
 	for _, t := range w.cfg.Trees {

@@ -25,7 +25,8 @@ type driver struct {
 	operated int
 	// began is the role when the operation began.
 	began understudy.Role
-	// twice does every step twice; cut interrupts it first and opens the workload anew.
+	// twice does every step twice; cut interrupts it first and opens the workload anew. A link has its own then, as if it
+	// ran at another member: it goes on while steps are interrupted.
 	twice, cut bool
 	frozen     atomic.Bool
 }
@@ -40,15 +41,23 @@ func newDriver(t testing.TB, h Harness) *driver {
 
 func (d *driver) open() {
 	d.t.Helper()
+	d.w = d.another()
+}
+
+// another opens the workload once more.
+func (d *driver) another() workload.Workload {
+	d.t.Helper()
 	w, err := d.h.Kind.Open(d.t.Context(), d.h.Spec, d.h.Opening)
 	if err != nil {
 		d.t.Fatalf("open: %v", err)
 	}
-	d.w = w
+	return w
 }
 
-func (d *driver) close() {
-	if err := d.w.Close(); err != nil {
+func (d *driver) close() { d.shut(d.w) }
+
+func (d *driver) shut(w workload.Workload) {
+	if err := w.Close(); err != nil {
 		d.t.Errorf("close: %v", err)
 	}
 }
@@ -207,15 +216,21 @@ func (d *driver) follow(epoch understudy.RoleEpoch, reverse bool) *following {
 		Link: understudy.Link{Plan: d.h.Spec.Plan, Workload: d.h.Spec.Name, From: d.old, To: d.to}, Epoch: epoch,
 		Lease: lease(1), Frozen: func() bool { return d.frozen.Load() }, Reverse: reverse, Kept: maps.Clone(d.kept),
 	}
-	w := d.w
+	w, rest := d.w, func() {}
+	if d.cut {
+		w = d.another()
+		rest = func() { d.shut(w) }
+	}
 	go func() {
-		f.ended <- w.Replicate(ctx, a, func(p understudy.Progress) {
+		err := w.Replicate(ctx, a, func(p understudy.Progress) {
 			select {
 			case <-f.reports:
 			default:
 			}
 			f.reports <- p
 		})
+		rest()
+		f.ended <- err
 	}()
 	return f
 }

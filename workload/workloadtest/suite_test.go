@@ -48,6 +48,7 @@ func toyHarness(*testing.T) workloadtest.Harness {
 				w.Drop(site)
 			case workloadtest.Extra:
 				w.Force(site, "foreign", "v")
+			case workloadtest.None: // it has nothing to write anew
 			}
 			return nil
 		},

@@ -180,6 +180,15 @@ func TestAMarkerIsSentOnce(t *testing.T) {
 	if _, err := c.WriteMarker(t.Context(), lease(), p, m); understudy.KindOf(err) != understudy.KindBug {
 		t.Fatalf("a marker into an internal topic: %v", err)
 	}
+	before = sim.Count(kmsg.WriteTxnMarkers)
+	for _, pid := range []int64{-1, 0, 4711, 0x4D51 << 48, 0x4D53 << 48} {
+		if _, err := c.WriteMarker(t.Context(), lease(), orders(t, c), cluster.Marker{ProducerID: pid, Epoch: 3}); understudy.KindOf(err) != understudy.KindBug {
+			t.Fatalf("a marker for producer %d, which is not ours: %v", pid, err)
+		}
+	}
+	if n := sim.Count(kmsg.WriteTxnMarkers) - before; n != 0 {
+		t.Fatalf("%d markers of others were sent", n)
+	}
 }
 
 func TestNothingIsSentAfterTheLease(t *testing.T) {

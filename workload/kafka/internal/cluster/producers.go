@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -77,6 +78,13 @@ func (c *Cluster) readProducers(r *kmsg.DescribeProducersResponse, out map[TP][]
 	return nil
 }
 
+// PIDTag marks producer ids of ours in the upper 16 bits ("MR"). Brokers hand out ids from 0 upward, in
+// blocks of a thousand, so that no application ever has one of these.
+const PIDTag = 0x4D52
+
+// Ours says whether a producer id is one of understudy's, of whatever link.
+func Ours(pid int64) bool { return pid>>48 == PIDTag }
+
 // Marker is a transaction marker to be written. Only COMMIT markers exist here: ABORT markers without a
 // transaction enter the abort index of old brokers.
 type Marker struct {
@@ -88,10 +96,13 @@ type Marker struct {
 
 // WriteMarker writes one COMMIT marker onto one partition, by its leader, once. A broker's error code is an
 // answer, not an error. The answer to a lost connection is unknown: read the log before writing another.
-// Topics that Kafka calls internal are refused here.
+// Topics that Kafka calls internal are refused here, and so are producers that are not ours.
 func (c *Cluster) WriteMarker(ctx context.Context, lease understudy.Lease, p Partition, m Marker) (int16, error) {
 	if Internal(p.Topic) {
 		return 0, &understudy.Error{Code: "US001", Kind: understudy.KindBug, Op: "kafka.writetxnmarkers", Object: c.cfg.Object, Summary: "no marker may be written into " + p.Topic}
+	}
+	if !Ours(m.ProducerID) {
+		return 0, &understudy.Error{Code: "US001", Kind: understudy.KindBug, Op: "kafka.writetxnmarkers", Object: c.cfg.Object, Summary: fmt.Sprintf("no marker may be written for producer id %d, which is not understudy's", m.ProducerID)}
 	}
 	req := kmsg.NewPtrWriteTxnMarkersRequest()
 	rm := kmsg.NewWriteTxnMarkersRequestMarker()

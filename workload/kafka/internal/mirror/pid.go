@@ -5,11 +5,8 @@ import (
 	"hash/crc32"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 )
-
-// pidTag marks producer ids of ours in the upper 16 bits ("MR"). Brokers hand out ids from 0 upward, in
-// blocks of a thousand, so that no application ever has one of these.
-const pidTag = 0x4D52
 
 // MaxEpoch is the highest role epoch a link may have: producer epochs end at 32767, and a broker gives an
 // application of that epoch another producer id, which ours never gets.
@@ -19,11 +16,8 @@ const MaxEpoch understudy.RoleEpoch = 32000
 // the same for every mover of it.
 func PID(sourceClusterID string, link understudy.Link) int64 {
 	name := sourceClusterID + "\x00" + link.String()
-	return pidTag<<48 | int64(crc32.ChecksumIEEE([]byte(name)))<<16 | 1
+	return cluster.PIDTag<<48 | int64(crc32.ChecksumIEEE([]byte(name)))<<16 | 1
 }
-
-// Ours says whether a producer id is one of understudy's, of whatever link.
-func Ours(pid int64) bool { return pid>>48 == pidTag }
 
 // ProducerEpoch is the producer epoch of a role epoch. The error is US147 outside 0 to MaxEpoch.
 func ProducerEpoch(e understudy.RoleEpoch) (int16, error) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 )
 
 func TestPID(t *testing.T) {
@@ -14,11 +15,11 @@ func TestPID(t *testing.T) {
 		t.Fatal("the id must name the source cluster and the link, and nothing else")
 	}
 	for _, p := range []int64{a, b} {
-		if p < 1<<62 || !Ours(p) {
+		if p < 1<<62 || !cluster.Ours(p) {
 			t.Errorf("%x is not in our range", p)
 		}
 	}
-	if Ours(0) || Ours(-1) || Ours(1<<48) {
+	if cluster.Ours(0) || cluster.Ours(-1) || cluster.Ours(1<<48) {
 		t.Error("an application's id passes for ours")
 	}
 }

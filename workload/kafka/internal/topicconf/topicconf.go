@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 )
@@ -36,6 +37,13 @@ type Note struct {
 
 // KeepIntended is the name under which a topic's intended configuration is kept.
 func KeepIntended(topic string) string { return "topic/" + topic + "/intended" }
+
+// IntendedTopic gives the topic whose intended configuration is kept under a name; false for other names.
+func IntendedTopic(name string) (string, bool) {
+	rest, topic := strings.CutPrefix(name, "topic/")
+	rest, intended := strings.CutSuffix(rest, "/intended")
+	return rest, topic && intended
+}
 
 // KeepOurs is the name under which the values that understudy set on a topic at a site are kept.
 func KeepOurs(topic, site string) string { return "topic/" + topic + "/ours/" + site }
