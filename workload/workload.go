@@ -111,6 +111,8 @@ type SiteFacts struct {
 	Error *understudy.Error `json:"error,omitempty"`
 	// ClockSkew is the server's clock minus ours, where the engine tells its time.
 	ClockSkew time.Duration `json:"clockSkew,omitempty"`
+	// ClockUnknown says that the server's time could not be asked for, so that ClockSkew is no figure.
+	ClockUnknown bool `json:"clockUnknown,omitempty"`
 	// Writable says what is known about ordinary writes there: open, fenced, guarded, unguarded or unknown.
 	Writable string `json:"writable,omitempty"`
 }

@@ -71,7 +71,11 @@ func writeSite(p *printer, site understudy.Site, s workload.SiteFacts) {
 	if s.Presence != workload.Present {
 		p.line("  %-10s %s", site, s.Presence)
 	} else {
-		p.line("  %-10s %-11s %s %s, clock %+dms, writes: %s", site, s.Presence, s.Identity, s.Version, s.ClockSkew.Milliseconds(), s.Writable)
+		clock := fmt.Sprintf("clock %+dms", s.ClockSkew.Milliseconds())
+		if s.ClockUnknown {
+			clock = "clock not known"
+		}
+		p.line("  %-10s %-11s %s %s, %s, writes: %s", site, s.Presence, s.Identity, s.Version, clock, s.Writable)
 	}
 	if s.Error != nil {
 		writeProblem(p, s.Error)

@@ -18,8 +18,9 @@ func TestFindingsOfASiteThatDoesNotAnswer(t *testing.T) {
 	f := control.Findings{Workloads: []control.WorkloadFindings{{
 		Plan: "contoso", Workload: "orders",
 		Sites: map[understudy.Site]workload.SiteFacts{
-			"west": {Presence: workload.Unreachable, Error: silent},
-			"east": {Presence: workload.Present, Identity: "E1", Version: "3.9", Writable: "open"},
+			"west":  {Presence: workload.Unreachable, Error: silent},
+			"east":  {Presence: workload.Present, Identity: "E1", Version: "3.9", Writable: "open"},
+			"north": {Presence: workload.Present, Identity: "N1", Version: "3.9", Writable: "fenced", ClockUnknown: true},
 		},
 	}}}
 	var b strings.Builder
@@ -28,6 +29,7 @@ func TestFindingsOfASiteThatDoesNotAnswer(t *testing.T) {
 	}
 	want := `contoso/orders
   east       present     E1 3.9, clock +0ms, writes: open
+  north      present     N1 3.9, clock not known, writes: fenced
   west       unreachable
     US100: contoso/orders@west: the cluster did not answer
           why: refused
