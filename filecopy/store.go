@@ -60,7 +60,8 @@ type Root struct {
 	Identity string
 	// Now is the store's own clock at some moment between call and answer; ours where it tells none.
 	Now time.Time
-	// Free is the room left in bytes as far as known, quota included; negative when unknown.
+	// Free is the room left in bytes as the store tells it at once; negative when unknown. Quotas of HDFS are left out: a NameNode counts whole
+	// directories to tell what is left of them.
 	Free int64
 }
 

@@ -53,6 +53,13 @@ type Legible interface {
 	Legible() Target
 }
 
+// Giver is a target at which it depends on our rights to whom entries can be given.
+type Giver interface {
+	// Gives tries whether entries can be given to an owner and a group; of an empty name nothing is wanted. fs.ErrPermission when not. Readers
+	// of the tree see nothing of it.
+	Gives(ctx context.Context, owner, group string) error
+}
+
 // Handle names one staged file: a path in the staging directory, an upload id. It is opaque and at most 1 KiB.
 type Handle string
 

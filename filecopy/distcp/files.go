@@ -146,37 +146,36 @@ func (t *trip) put(ctx context.Context, name string, content []byte) (yarn.File,
 func (t *trip) properties(dir, meta, listing string, pieces int) map[string]string {
 	const text = "org.apache.hadoop.io.Text"
 	work := t.TargetURI + t.target.BerthRoot(t.load.Lot)
-	p := map[string]string{
-		"fs.defaultFS":                                        t.FilesURI,
-		"mapreduce.framework.name":                            "yarn",
-		"mapreduce.job.name":                                  t.jobName(),
-		"mapreduce.job.user.name":                             t.User,
-		"user.name":                                           t.User,
-		"mapreduce.job.dir":                                   t.FilesURI + dir,
-		"yarn.app.mapreduce.am.staging-dir":                   t.Staging,
-		"mapreduce.job.maps":                                  strconv.Itoa(pieces),
-		"mapreduce.job.reduces":                               "0",
-		"mapreduce.job.map.class":                             "org.apache.hadoop.tools.mapred.CopyMapper",
-		"mapreduce.job.inputformat.class":                     "org.apache.hadoop.tools.mapred.UniformSizeInputFormat",
-		"mapreduce.job.outputformat.class":                    "org.apache.hadoop.tools.mapred.CopyOutputFormat",
-		"mapreduce.job.output.key.class":                      text,
-		"mapreduce.job.output.value.class":                    text,
-		"mapreduce.map.output.key.class":                      text,
-		"mapreduce.map.output.value.class":                    text,
-		"mapred.mapper.new-api":                               "true",
-		"mapred.reducer.new-api":                              "true",
-		"mapreduce.am.max-attempts":                           strconv.Itoa(t.Attempts),
-		"mapreduce.output.fileoutputformat.outputdir":         t.FilesURI + meta + "/_logs",
-		"distcp.listing.file.path":                            t.FilesURI + listing,
-		"distcp.meta.folder":                                  t.FilesURI + meta,
-		"distcp.target.work.path":                             work,
-		"distcp.target.final.path":                            work,
-		"distcp.target.path.exists":                           "true",
-		"mapred.total.bytes.expected":                         strconv.FormatInt(t.load.Bytes, 10),
-		"mapred.number.of.records":                            strconv.FormatInt(t.load.Files, 10),
-		"distcp.map.bandwidth.mb":                             t.bandwidth(pieces),
-		"dfs.checksum.combine.mode":                           "COMPOSITE_CRC",
-		"dfs.client.block.write.locateFollowingBlock.retries": "12",
+	ours := map[string]string{
+		"fs.defaultFS":                                t.FilesURI,
+		"mapreduce.framework.name":                    "yarn",
+		"mapreduce.job.name":                          t.jobName(),
+		"mapreduce.job.user.name":                     t.User,
+		"user.name":                                   t.User,
+		"mapreduce.job.dir":                           t.FilesURI + dir,
+		"yarn.app.mapreduce.am.staging-dir":           t.Staging,
+		"mapreduce.job.maps":                          strconv.Itoa(pieces),
+		"mapreduce.job.reduces":                       "0",
+		"mapreduce.job.map.class":                     "org.apache.hadoop.tools.mapred.CopyMapper",
+		"mapreduce.job.inputformat.class":             "org.apache.hadoop.tools.mapred.UniformSizeInputFormat",
+		"mapreduce.job.outputformat.class":            "org.apache.hadoop.tools.mapred.CopyOutputFormat",
+		"mapreduce.job.output.key.class":              text,
+		"mapreduce.job.output.value.class":            text,
+		"mapreduce.map.output.key.class":              text,
+		"mapreduce.map.output.value.class":            text,
+		"mapred.mapper.new-api":                       "true",
+		"mapred.reducer.new-api":                      "true",
+		"mapreduce.am.max-attempts":                   strconv.Itoa(t.Attempts),
+		"mapreduce.output.fileoutputformat.outputdir": t.FilesURI + meta + "/_logs",
+		"distcp.listing.file.path":                    t.FilesURI + listing,
+		"distcp.meta.folder":                          t.FilesURI + meta,
+		"distcp.target.work.path":                     work,
+		"distcp.target.final.path":                    work,
+		"distcp.target.path.exists":                   "true",
+		"mapred.total.bytes.expected":                 strconv.FormatInt(t.load.Bytes, 10),
+		"mapred.number.of.records":                    strconv.FormatInt(t.load.Files, 10),
+		"distcp.map.bandwidth.mb":                     t.bandwidth(pieces),
+		"dfs.checksum.combine.mode":                   "COMPOSITE_CRC",
 		// Two attempts of one map would write one file side by side.
 		"mapreduce.map.speculative": "false",
 		// Each file is written where nobody looks, so no temporary name is needed; a map that is run again leaves alone what is
@@ -186,8 +185,11 @@ func (t *trip) properties(dir, meta, listing string, pieces int) map[string]stri
 		"distcp.preserve.status": "RB",
 		// A file that vanished or cannot be read is seen when what was brought is proven; it must not fail all others.
 		"distcp.ignore.failures": "true",
+	}
+	p := map[string]string{
 		// Hadoop's client waits 400 ms whenever the NameNode has not yet heard of the last block.
 		"dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "5",
+		"dfs.client.block.write.locateFollowingBlock.retries":          "12",
 	}
 	if t.MapMB > 0 {
 		p["mapreduce.map.memory.mb"] = strconv.Itoa(t.MapMB)
@@ -197,6 +199,8 @@ func (t *trip) properties(dir, meta, listing string, pieces int) map[string]stri
 		p["mapreduce.application.classpath"] = t.Classpath
 	}
 	maps.Copy(p, t.Properties)
+	// Last: what makes the job copy what was planned, to where it was planned, and compare it, is nobody's to change.
+	maps.Copy(p, ours)
 	return p
 }
 

@@ -58,7 +58,60 @@ func (s *Store) setOwner(ctx context.Context, name string, a filecopy.Attributes
 	if owner == "" && group == "" {
 		return nil
 	}
-	return s.client.SetOwner(ctx, name, owner, group)
+	err := s.client.SetOwner(ctx, name, owner, group)
+	if !hdfs.IsPermission(err) {
+		return err
+	}
+	// A NameNode also refuses who gives what he is no superuser or member for where it is there already.
+	now, look := s.client.Stat(ctx, name)
+	if look == nil && (owner == "" || now.Owner == owner) && (group == "" || now.Group == group) {
+		return nil
+	}
+	return err
+}
+
+// belonging is an owner with a group.
+type belonging struct{ owner, group string }
+
+// triedName is the file in the area that is given away to find out whether the NameNode lets us.
+const triedName = "given"
+
+// Gives gives an empty file in the area away. The answer holds as long as the store.
+func (s *Store) Gives(ctx context.Context, owner, group string) error {
+	if !s.ordinary || owner == "" && group == "" {
+		return nil
+	}
+	to := belonging{owner, group}
+	if known, ok := s.given.Load(to); ok {
+		refused, _ := known.(error)
+		return refused
+	}
+	err := s.tryGiving(ctx, to)
+	switch {
+	case err == nil:
+		s.given.Store(to, nil)
+	case hdfs.IsPermission(err):
+		s.given.Store(to, err)
+	}
+	return tell(err)
+}
+
+func (s *Store) tryGiving(ctx context.Context, to belonging) error {
+	if err := s.client.Mkdirs(ctx, s.area, privateMode); err != nil {
+		return err
+	}
+	w, err := s.client.Create(ctx, s.place(triedName), hdfs.CreateOptions{Overwrite: true, Mode: 0o600})
+	if err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	err = s.setOwner(ctx, s.place(triedName), filecopy.Attributes{Owner: to.owner, Group: to.group}, filecopy.FieldOwner|filecopy.FieldGroup)
+	if gone := s.client.Delete(ctx, s.place(triedName), false); err == nil && !hdfs.IsNotFound(gone) {
+		err = gone
+	}
+	return err
 }
 
 func (s *Store) setReplication(ctx context.Context, name string, kind filecopy.EntryKind, a filecopy.Attributes) error {

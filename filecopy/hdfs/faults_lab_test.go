@@ -68,7 +68,7 @@ func (r *trial) store(s *site, root string, o wire.Options) *hdfs.Store {
 	if o.RetryFor == 0 {
 		o.RetryFor = 2 * time.Minute
 	}
-	store, err := hdfs.New(hdfs.Config{Client: s.dial(r.T, o), Namespace: s.name, Root: root, PartSize: 4 << 20, NoOwners: o.User != labhdfs.Superuser})
+	store, err := hdfs.New(hdfs.Config{Client: s.dial(r.T, o), Namespace: s.name, Root: root, PartSize: 4 << 20, Ordinary: o.User != labhdfs.Superuser})
 	r.must(err)
 	return store
 }
@@ -189,7 +189,8 @@ func TestTheTargetIsFullAmidARun(t *testing.T) {
 	r.same()
 }
 
-// TestARightIsRevokedAmidARun takes the target's tree away from an ordinary mover, and gives it back.
+// TestARightIsRevokedAmidARun has an ordinary mover copy what it could give to nobody, which is refused before anything is staged, and what may
+// be its own; and takes the target's tree away from it meanwhile, and gives it back.
 func TestARightIsRevokedAmidARun(t *testing.T) {
 	r := newTrial(t, wire.Options{}, wire.Options{User: "mover"})
 	dir := filepath.Dir(r.to)
@@ -197,6 +198,9 @@ func TestARightIsRevokedAmidARun(t *testing.T) {
 		r.must(r.west.client.SetOwner(t.Context(), d, "mover", ""))
 	}
 	r.puts(1)
+	t.Log(r.fails("US738"))
+	// The files have the group of the directory above them at either side, so that one need not be given.
+	r.job.Principals.Users = map[string]string{labhdfs.Superuser: "mover"}
 	r.job.Target = &amid{Target: r.target, at: 10, do: func() {
 		r.must(r.west.client.SetOwner(t.Context(), dir, "root", ""))
 		r.must(r.west.client.SetPermission(t.Context(), dir, 0o700))

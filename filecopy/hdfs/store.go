@@ -28,9 +28,9 @@ type Config struct {
 	Area string
 	// Snapshots says that the root is snapshottable and reads go to snapshots.
 	Snapshots bool
-	// NoOwners leaves owners and groups to the manifest, for users who may not set them.
-	NoOwners bool
-	// NoXattrs leaves extended attributes to the manifest, and spares a call for each entry that is listed: HDFS does not say in a
+	// Ordinary says that the client's user is no superuser: to whom it may give entries is tried beforehand.
+	Ordinary bool
+	// NoXattrs leaves extended attributes out, and spares a call for each entry that is listed: HDFS does not say in a
 	// listing which entries have some.
 	NoXattrs bool
 	// PartSize is the size of the parts of large files; zero means 256 MiB. A multiple of the block size keeps blocks whole.
@@ -56,6 +56,9 @@ type Store struct {
 	snapshots bool
 	part      int64
 	fields    filecopy.Fields
+	// ordinary says that giving has to be tried, and given remembers the answers.
+	ordinary bool
+	given    sync.Map
 	// fresh remembers what is known of files that were just written, which spares two calls for each.
 	fresh sync.Map
 	// shelves remembers directories that were made for adopted files.
@@ -74,6 +77,7 @@ var (
 	_ filecopy.Target      = &Store{}
 	_ filecopy.Snapshotter = &Store{}
 	_ filecopy.Builder     = &Store{}
+	_ filecopy.Giver       = &Store{}
 )
 
 // New gives the store of a directory. It asks nothing.
@@ -90,14 +94,11 @@ func New(c Config) (*Store, error) {
 	if !path.IsAbs(area) || area == root || strings.HasPrefix(area, root+"/") {
 		return nil, fmt.Errorf("the mover's area must be an absolute path outside of the tree, not %q", c.Area)
 	}
-	s := &Store{client: c.Client, namespace: c.Namespace, root: root, area: area, snapshots: c.Snapshots, part: c.PartSize}
+	s := &Store{client: c.Client, namespace: c.Namespace, root: root, area: area, snapshots: c.Snapshots, part: c.PartSize, ordinary: c.Ordinary}
 	if s.part <= 0 {
 		s.part = defaultPart
 	}
 	s.fields = filecopy.AllFields
-	if c.NoOwners {
-		s.fields &^= filecopy.FieldOwner | filecopy.FieldGroup
-	}
 	if c.NoXattrs {
 		s.fields &^= filecopy.FieldXattrs
 	}

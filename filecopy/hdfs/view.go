@@ -124,10 +124,6 @@ func (b *batch) flush(ctx context.Context) error {
 func (v *view) entry(ctx context.Context, p filecopy.Path, info *hdfs.FileInfo) (filecopy.Entry, error) {
 	e := filecopy.Entry{Path: p, Kind: filecopy.File, Size: info.Length}
 	e.Owner, e.Group, e.Mode = info.Owner, info.Group, uint32(info.Mode)
-	if p != "" && !v.store.fields.Has(filecopy.FieldOwner) {
-		// The root's are told all the same: whose it is decides who may close it.
-		e.Owner, e.Group = "", ""
-	}
 	if p != "" {
 		e.Modified = info.ModTime.UnixMilli()
 	}

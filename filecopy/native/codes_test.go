@@ -466,3 +466,37 @@ func TestWhatATargetCannotHoldComesBack(t *testing.T) {
 		t.Errorf("attributes came back as %+v, %v", e.Attributes, err)
 	}
 }
+
+// stingy is a target that gives entries to two users alone.
+type stingy struct{ *filecopytest.Memory }
+
+func (stingy) Gives(_ context.Context, owner, _ string) error {
+	if owner == "mover" || owner == "" {
+		return nil
+	}
+	return fs.ErrPermission
+}
+
+// TestFilesThatCannotBeGivenAreNotCopied wants a refusal before anything is staged, by the names that the files would have at the target; the root
+// that is left alone does not count.
+func TestFilesThatCannotBeGivenAreNotCopied(t *testing.T) {
+	s := newScene(t, false)
+	s.job.Target, s.job.LeaveRoot = stingy{s.target}, true
+	s.put(s.source, "a", "content")
+	own := func(p filecopy.Path, owner string) {
+		if err := s.source.SetAttributes(t.Context(), p, filecopy.Attributes{Owner: owner, Group: "etl"}, filecopy.FieldOwner|filecopy.FieldGroup); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own("", "root")
+	own("a", "app")
+	_, err := s.mover.Run(t.Context(), s.job, nil)
+	e := understudy.AsError(err)
+	if e == nil || e.Code != "US738" || !strings.Contains(e.Summary, `"a" belongs to app:etl`) || e.Fix == "" {
+		t.Fatalf("error = %v, want US738", err)
+	}
+	s.job.Principals.Users = map[string]string{"app": "mover"}
+	if set := s.run(); set.Files != 1 {
+		t.Errorf("the set is %+v", set)
+	}
+}

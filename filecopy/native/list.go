@@ -38,6 +38,9 @@ func (r *run) writePlan(ctx context.Context) error {
 		emit:       out.add,
 		touch:      dirs.add,
 	}
+	if g, ok := r.job.Target.(filecopy.Giver); ok {
+		pl.gives = func(e filecopy.Entry) error { return g.Gives(ctx, e.Owner, e.Group) }
+	}
 	if err := pl.run(p.source, p.kept, present); err != nil {
 		out.abandon()
 		return err

@@ -1,6 +1,11 @@
 package native
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
@@ -40,7 +45,9 @@ type planner struct {
 	target    filecopy.Capabilities
 	names     filecopy.Principals
 	check     func(filecopy.Path) error
-	emit      func(*item) error
+	// gives says whether the target can have entries of an entry's owner and group; nil where it can have any.
+	gives func(filecopy.Entry) error
+	emit  func(*item) error
 	// touch notes a directory whose times have to be set again when all is done.
 	touch func(*item) error
 	tally tally
@@ -123,6 +130,9 @@ func (p *planner) path(seen sight) error {
 	if err := p.check(seen.path); err != nil {
 		return named("plan", seen.path, err)
 	}
+	if err := p.owned(seen.source); err != nil {
+		return err
+	}
 	it := p.decide(seen)
 	if seen.path == "" && p.leaveRoot && it != nil && it.Op != opMake {
 		it.Op = opKeep
@@ -141,6 +151,21 @@ func (p *planner) path(seen sight) error {
 		p.above = append(p.above, ancestor{item: *seen.source})
 	}
 	return nil
+}
+
+// owned refuses what the target could not give to whom it belongs: there it would be the mover's, and nobody else's.
+func (p *planner) owned(it *item) error {
+	if p.gives == nil || p.leaveRoot && it.Path == "" || !p.holds(it.Kind) {
+		return nil
+	}
+	e := translate(it.Entry, p.names)
+	err := p.gives(e)
+	if !errors.Is(err, fs.ErrPermission) {
+		return named("plan", it.Path, err)
+	}
+	out := failure("US738", understudy.KindDenied, "plan", fmt.Sprintf("%q belongs to %s:%s, and the target's user may not give files to them", string(it.Path), e.Owner, e.Group), err)
+	out.Fix = "make understudy's user a superuser of the target, or map the names by principals to its own"
+	return out
 }
 
 // count keeps the account of the set.

@@ -29,6 +29,8 @@ type Config struct {
 // Tree is one directory.
 type Tree struct {
 	Path string `yaml:"path" json:"path" doc:"absolute path, the same at every site"`
+	// NoXattrs spares HDFS a call for each entry that is listed.
+	NoXattrs bool `yaml:"noXattrs,omitempty" json:"noXattrs,omitempty" doc:"leave extended attributes out: between HDFS and local trees they are then not copied and not compared. HDFS tells of them entry by entry only, so each listing spares a call for each entry"`
 }
 
 // Guard bounds what one run may delete.
@@ -113,6 +115,17 @@ const (
 	proofChecksum = "checksum"
 	proofRead     = "read"
 )
+
+// bare gives the paths of the trees whose extended attributes are left out.
+func (c *Config) bare() []string {
+	var out []string
+	for _, t := range c.Trees {
+		if t.NoXattrs {
+			out = append(out, t.Path)
+		}
+	}
+	return out
+}
 
 // guard gives the mover's form of the guard.
 func (c *Config) guard() filecopy.Guard {

@@ -60,10 +60,7 @@ func (p *plan) capture() {
 	doc := map[string]json.RawMessage{}
 	for _, t := range p.facts.Sites[p.stage.Old].Trees {
 		// Kept in the names of home, whichever side is open.
-		now := t.Root
-		if p.stage.Old != p.w.spec.Home {
-			now = now.named(Principals{turned(p.w.cfg.Principals.Users), turned(p.w.cfg.Principals.Groups)}, true)
-		}
+		now := p.w.seenFrom(p.w.spec.Home, p.stage.Old, t.Root)
 		if kept, ok := remembered[image](p.stage.Kept, keepOpen(t.Path)); !t.Closed && t.There && (!ok || kept.String() != now.String()) && !t.Root.gated() {
 			doc[keepOpen(t.Path)] = encode(now)
 		}
@@ -145,8 +142,37 @@ func (p *plan) checkTarget() {
 	for _, t := range p.facts.Sites[p.stage.To].Trees {
 		if t.There && !id.Super && t.Root.Owner != "" && t.Root.Owner != id.User {
 			p.refuse(p.w.refuse("US705", p.stage.To, t.Path, fmt.Sprintf("the root belongs to %s, and understudy runs as %s", t.Root.Owner, id.User),
-				"make understudy's user the owner of the root, or a superuser of the store"))
+				rightsFix))
 		}
+	}
+	p.checkGiving()
+}
+
+// rightsFix is what to do about a root of somebody else.
+const rightsFix = "make understudy's user a superuser of the store; to own the root is enough only where every file of the tree is its own"
+
+// checkGiving refuses a target at which understudy could not give the files to whom they belong: after a takeover nobody else would get in.
+func (p *plan) checkGiving() {
+	old, to := p.stage.Old, p.stage.To
+	if !p.there(to) {
+		return
+	}
+	for i, t := range p.facts.Sites[to].Trees {
+		want, known := p.images(to, false)[t.Path]
+		if p.there(old) {
+			if s := p.facts.Sites[old].Trees[i]; s.There && !s.Closed {
+				want, known = p.w.seenFrom(to, old, s.Root), true
+			}
+		}
+		if known {
+			p.refuseUngiven(to, t, want)
+		}
+	}
+}
+
+func (p *plan) refuseUngiven(to understudy.Site, t treeFacts, want image) {
+	if summary := ungiven(p.facts.Sites[to].Identity, t, want); summary != "" {
+		p.refuse(p.w.refuse("US738", to, t.Path, summary, givingFix))
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -185,65 +183,6 @@ func (j *job) refusal(ctx context.Context, tree, us string) (string, error) {
 		return "an ordinary user could create a file", nil
 	}
 	return "", j.failed(tree, "try to write into", err)
-}
-
-// openRoots gives roots the look that they have for their users. It re-reads the role before each; running it twice sets the same.
-func openRoots(ctx context.Context, j *job) (understudy.Receipt, error) {
-	r := understudy.Receipt{Keep: understudy.Keep{}}
-	for _, tree := range slices.Sorted(maps.Keys(j.args.Images)) {
-		if err := j.still(ctx); err != nil {
-			return r, err
-		}
-		err := j.openRoot(ctx, tree)
-		if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
-			return r, j.failed(tree, "open the root of", err)
-		}
-		r.Keep[keepClosed(j.step.Site, tree)] = nil
-	}
-	return r, nil
-}
-
-func (j *job) openRoot(ctx context.Context, tree string) error {
-	g, gated := j.tree(tree).(place.Gate)
-	if gated {
-		if err := g.Lift(ctx); err != nil {
-			return err
-		}
-	}
-	store, err := j.tree(tree).Store(ctx, "", false)
-	if err != nil || gated && !looks(store, j.args.Images[tree]) {
-		return err
-	}
-	return store.SetAttributes(ctx, "", j.args.Images[tree].attributes(), rootFields)
-}
-
-// looks says whether the root of a tree that is not closed by its mode can still be given the look that it had at the other side.
-func looks(store filecopy.Store, want image) bool {
-	return !want.gated() && want.Mode != 0 && store.Describe().Capabilities.Attributes.Has(filecopy.FieldMode)
-}
-
-// proveOpen reads the roots back, and makes and removes a file below each as understudy.
-func proveOpen(ctx context.Context, j *job) (understudy.Receipt, error) {
-	p := j.proof(understudy.ProofOpen, 0)
-	for _, t := range j.w.cfg.Trees {
-		store, err := j.tree(t.Path).Store(ctx, "", false)
-		if err != nil {
-			return understudy.Receipt{}, j.failed(t.Path, "open", err)
-		}
-		now, err := imageOf(ctx, j.tree(t.Path), store)
-		if err != nil {
-			return understudy.Receipt{}, j.failed(t.Path, "look at", err)
-		}
-		if want, ok := j.args.Images[t.Path]; ok && !now.gated() && now.Mode != want.Mode || now.Gate.State == place.GateClosed {
-			p.Complete, p.Missing = false, append(p.Missing, fmt.Sprintf("%s: the root is %s, not %s", t.Path, now, want))
-		}
-		if err := j.tree(t.Path).Try(ctx, place.Ourselves); err != nil {
-			return understudy.Receipt{}, j.failed(t.Path, "write into", err)
-		}
-	}
-	p.At = time.Now()
-	p.Means = fmt.Sprintf("%d roots look as at the old primary, and a file was made and removed below each", len(j.w.cfg.Trees))
-	return understudy.Receipt{Proofs: []understudy.Proof{p}}, nil
 }
 
 // proveUntouched shows that the new side's roots were never opened.

@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,10 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 	if len(id.Dead) > 0 {
 		find("warning", "US718", "", fmt.Sprintf("the NameNode misses %d DataNodes: %s", len(id.Dead), some(id.Dead)), "start them")
 	}
+	if id.Unlooked {
+		find("warning", "US739", "", fmt.Sprintf("neither DataNodes nor the clock were looked at: the NameNode tells of them to superusers only, and understudy runs as %s", id.User),
+			"make understudy's user a superuser of the store, or watch both by other means")
+	}
 	if id.Writer != "" {
 		find("warning", "US726", "", "the ordinary writer cannot act, so no fence can be proved: "+id.Writer,
 			"name one under writer in the site file, with Kerberos its principal and keytab; it needs no rights")
@@ -71,11 +76,15 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 		}
 		if t.There && !s.Identity.Super && t.Root.Owner != "" && t.Root.Owner != s.Identity.User {
 			find("refuse", "US705", t.Path, fmt.Sprintf("the root belongs to %s, and understudy runs as %s, who may not close it", t.Root.Owner, s.Identity.User),
-				"make understudy's user the owner of the root, or a superuser of the store")
+				rightsFix)
 		}
 		for _, q := range t.Quotas {
 			level, text := judgeQuota(q)
 			find(level, "US721", t.Path, text, fmt.Sprintf("hdfs dfsadmin -setQuota N %s, -setSpaceQuota N %s; or make room", q.Path, q.Path))
+		}
+		if t.Snapshots == "on" && !s.Identity.Super {
+			find("warning", "US740", t.Path, "each run away from here asks for the blocks of every file of the tree: the NameNode lists open files to superusers only",
+				"make understudy's user a superuser of the store")
 		}
 		if t.Snapshots == "off" && !s.Identity.Super {
 			find("warning", "US715", t.Path, "the root is not snapshottable: each run lists the whole tree, and its files are of slightly different moments",
@@ -83,6 +92,120 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 		}
 	}
 	return append(out, w.yarnFindings(site, s.YARN)...)
+}
+
+// givingFix is what to do about files that cannot be given to their owners.
+const givingFix = "make understudy's user there a superuser of the store (dfs.permissions.superusergroup); or, where its own name may own the files, map theirs to it by principals"
+
+// ungiven says why a site's mover could not give a tree to whom it belongs; empty when it can. A store that knows no owners keeps them beside it.
+func ungiven(id place.Identity, t treeFacts, want image) string {
+	if id.Super || t.Root.gated() || want.gated() || want.Owner == "" || want.Owner == id.User {
+		return ""
+	}
+	return fmt.Sprintf("the tree belongs to %s, and understudy runs here as %s, who cannot give files to others: after a takeover nobody would get in", want.Owner, id.User)
+}
+
+// seenFrom gives the look of a root at a site in the names that another site has for it.
+func (w *Workload) seenFrom(to, at understudy.Site, i image) image {
+	if to == at {
+		return i
+	}
+	if at != w.spec.Home {
+		i = i.named(Principals{turned(w.cfg.Principals.Users), turned(w.cfg.Principals.Groups)}, true)
+	}
+	return i.named(w.cfg.Principals, to != w.spec.Home)
+}
+
+// open gives the site whose trees are open to their users, home before others; empty when none is.
+func (w *Workload) open(f *facts) understudy.Site {
+	best := understudy.Site("")
+	for _, s := range w.siteNames() {
+		trees := f.Sites[s].Trees
+		open := len(trees) > 0 && !slices.ContainsFunc(trees, func(t treeFacts) bool { return !t.There || t.Closed })
+		if open && (best == "" || s == w.spec.Home) {
+			best = s
+		}
+	}
+	return best
+}
+
+// between are findings about what one site has and another one cannot take.
+func (w *Workload) between(f *facts) []workload.Finding {
+	var out []workload.Finding
+	from := w.open(f)
+	if from == "" {
+		return nil
+	}
+	for _, to := range w.siteNames() {
+		s, ok := f.Sites[to]
+		if !ok || to == from {
+			continue
+		}
+		for i, t := range s.Trees {
+			if summary := ungiven(s.Identity, t, w.seenFrom(to, from, f.Sites[from].Trees[i].Root)); summary != "" {
+				out = append(out, workload.Finding{Code: "US738", Level: "refuse", Object: w.object(to, t.Path), Summary: summary, Fix: givingFix})
+			}
+		}
+	}
+	return out
+}
+
+// room is how much more a tree may take, quotas included; negative when it is not known.
+func (t treeFacts) room() int64 {
+	left := t.Free
+	for _, q := range t.Quotas {
+		if q.Space < 0 {
+			continue
+		}
+		if below := q.SpaceLeft / int64(max(1, q.Replicas)); left < 0 || below < left {
+			left = below
+		}
+	}
+	return left
+}
+
+// rooms says for each tree that is copied into whether what may have to be copied has room there.
+func (w *Workload) rooms(f *facts) []workload.Finding {
+	var out []workload.Finding
+	from := w.open(f)
+	for _, to := range w.siteNames() {
+		s, ok := f.Sites[to]
+		if !ok || to == from {
+			continue
+		}
+		for i, t := range s.Trees {
+			size := int64(0)
+			if from != "" {
+				size = f.Sites[from].Trees[i].Size
+			}
+			if level, text := judgeRoom(t, size); level != "" {
+				out = append(out, workload.Finding{Code: "US741", Level: level, Object: w.object(to, t.Path), Summary: text, Fix: roomFix})
+			}
+		}
+	}
+	return out
+}
+
+const roomFix = "make room, or raise the quota: what a run stages stands beside what is shown"
+
+// judgeRoom holds the room of a tree against the size of its source, or of the set that it shows; an empty level where the room is not known.
+func judgeRoom(t treeFacts, size int64) (level, text string) {
+	room, published := t.room(), t.Standing.Published
+	if size == 0 && published != nil {
+		size = published.Bytes
+	}
+	level, text = "ok", fmt.Sprintf("there is room for %s more, quotas included", amount(room))
+	switch {
+	case room < 0:
+		return "", ""
+	case size == 0:
+		return level, text + "; how much the tree holds is not known"
+	case published == nil && size > room:
+		return "warning", fmt.Sprintf("%s; the first run brings the whole tree, %s", text, amount(size))
+	case published != nil && isScarce(room, size):
+		level = "warning"
+	}
+	return level, fmt.Sprintf("%s; the tree holds %s", text, amount(size))
 }
 
 // unfenced says what a fence of a store that knows no owners and modes would lack; empty for nothing.

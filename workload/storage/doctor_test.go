@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	}
 	tree := treeFacts{Quotas: quotas, Path: "/data", There: true, Root: image{Owner: "app", Mode: 0o755}, Snapshots: "off"}
 	sick := siteFacts{
-		Identity: place.Identity{User: "understudy", Skew: -time.Minute, Nodes: 3, Unreachable: []string{"10.0.0.1:9866"}, Dead: []string{"10.0.0.2:9866"}, Writer: "no key"},
+		Identity: place.Identity{User: "understudy", Skew: -time.Minute, Nodes: 3, Unreachable: []string{"10.0.0.1:9866"}, Dead: []string{"10.0.0.2:9866"}, Writer: "no key", Unlooked: true},
 		Trees:    []treeFacts{tree},
 	}
 	found := map[understudy.Code]int{}
@@ -30,7 +31,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("finding %+v", f)
 		}
 	}
-	if found["US721"] != 2 || found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 || found["US726"] != 1 {
+	if found["US721"] != 2 || found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 || found["US726"] != 1 || found["US739"] != 1 {
 		t.Errorf("found %v", found)
 	}
 	level, text := judgeQuota(quotas[1])
@@ -43,8 +44,48 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	}
 	tree.Root.Owner, tree.Snapshots, tree.Quotas = "understudy", "on", nil
 	sound := siteFacts{Identity: place.Identity{User: "understudy", Nodes: 3}, Trees: []treeFacts{tree}}
+	// Only a superuser is told which files are open.
+	if f := w.findings("east", sound); len(f) != 1 || f[0].Code != "US740" || f[0].Level != "warning" {
+		t.Errorf("an ordinary mover: %+v", f)
+	}
+	sound.Identity.Super = true
 	if f := w.findings("east", sound); len(f) != 0 {
 		t.Errorf("a sound site: %+v", f)
+	}
+}
+
+// TestDoctorSaysWhetherThereIsRoom holds disks and quotas against what is to come.
+func TestDoctorSaysWhetherThereIsRoom(t *testing.T) {
+	const gib = 1 << 30
+	shown := filecopy.Standing{Published: &filecopy.Set{Bytes: 100 * gib}}
+	quota := []place.Quota{{Names: -1, Space: 90 * gib, SpaceLeft: 15 * gib, Replicas: 3}, {Names: 5, NamesLeft: 1, Space: -1, SpaceLeft: -1, Replicas: 3}}
+	for _, c := range []struct {
+		name        string
+		tree        treeFacts
+		size        int64
+		level, says string
+	}{
+		{"nobody knows", treeFacts{Free: -1}, gib, "", ""},
+		{"the first run fits", treeFacts{Free: 200 * gib}, 100 * gib, "ok", "room for 200 GiB more, quotas included; the tree holds 100 GiB"},
+		{"the first run does not fit", treeFacts{Free: 99 * gib}, 100 * gib, "warning", "room for 99 GiB more, quotas included; the first run brings the whole tree, 100 GiB"},
+		{"a quota is less than the disks", treeFacts{Free: 200 * gib, Quotas: quota}, 100 * gib, "warning", "room for 5 GiB more"},
+		{"a quota alone is known", treeFacts{Free: -1, Quotas: quota}, gib, "ok", "room for 5 GiB more"},
+		{"a set is shown", treeFacts{Free: 10 * gib, Standing: shown}, 0, "ok", "the tree holds 100 GiB"},
+		{"a set is shown, and little is left", treeFacts{Free: 9 * gib, Standing: shown}, 0, "warning", "the tree holds 100 GiB"},
+		{"a tree of unknown size", treeFacts{Free: gib}, 0, "ok", "is not known"},
+	} {
+		if level, text := judgeRoom(c.tree, c.size); level != c.level || !strings.Contains(text, c.says) {
+			t.Errorf("%s: %s: %s", c.name, level, text)
+		}
+	}
+	w := &Workload{cfg: &Config{}, sites: map[understudy.Site]place.Site{"east": place.Local("/a"), "west": place.Local("/b")}}
+	w.spec = workload.Spec{Home: "east", Sites: []understudy.Site{"east", "west"}}
+	f := w.rooms(&facts{Sites: map[understudy.Site]siteFacts{
+		"east": {Trees: []treeFacts{{Path: "/data", There: true, Free: gib, Size: 2 * gib}}},
+		"west": {Trees: []treeFacts{{Path: "/data", Free: gib}}},
+	}})
+	if _, ok := understudy.Explain("US741"); !ok || len(f) != 1 || f[0].Level != "warning" || f[0].Code != "US741" || f[0].Object.Site != "west" || f[0].Fix == "" {
+		t.Errorf("found %+v", f)
 	}
 }
 
@@ -63,6 +104,84 @@ func TestTheTargetNeedsRightsAndRoom(t *testing.T) {
 		err := j.room(t.Context(), filecopy.Job{Target: probed{free: free}}, filecopy.Set{CopiedBytes: 100})
 		if err == nil && code != "" || err != nil && understudy.AsError(err).Code != code {
 			t.Errorf("%d bytes free: %v", free, err)
+		}
+	}
+}
+
+// TestWhoGetsInAfterATakeover refuses a mover who could give the files to nobody, by what doctor and the check of a run see.
+func TestWhoGetsInAfterATakeover(t *testing.T) {
+	source := treeFacts{Path: "/data", There: true, Root: image{Owner: "app", Group: "etl", Mode: 0o750}}
+	target := treeFacts{Path: "/data", There: true, Closed: true, Root: image{Owner: "mover", Group: "etl", Mode: 0o700}}
+	bucket := treeFacts{Path: "/data", Root: image{Gate: place.Standing{State: place.GateOpen}}}
+	for _, c := range []struct {
+		name   string
+		id     place.Identity
+		target treeFacts
+		users  map[string]string
+		from   understudy.Site
+		ok     bool
+	}{
+		{"an ordinary mover", place.Identity{User: "mover"}, target, nil, "east", false},
+		{"an ordinary mover, and no tree yet", place.Identity{User: "mover"}, treeFacts{Path: "/data"}, nil, "east", false},
+		{"a superuser", place.Identity{User: "mover", Super: true}, target, nil, "east", true},
+		{"the owner's name is the mover's there", place.Identity{User: "mover"}, target, map[string]string{"app": "mover"}, "east", true},
+		{"a store without owners", place.Identity{User: "mover"}, bucket, nil, "east", true},
+		{"on the way home", place.Identity{User: "mover"}, target, nil, "west", false},
+		{"on the way home, where the mover has the name", place.Identity{User: "mover"}, target, map[string]string{"mover": "app"}, "west", true},
+	} {
+		to := map[understudy.Site]understudy.Site{"east": "west", "west": "east"}[c.from]
+		w := &Workload{cfg: &Config{Trees: []Tree{{Path: "/data"}}, Principals: Principals{Users: c.users}}, sites: map[understudy.Site]place.Site{"east": place.Local("/a"), "west": place.Local("/b")}}
+		w.spec = workload.Spec{Plan: "contoso", Name: "curated", Home: "east", Sites: []understudy.Site{"east", "west"}}
+		f := &facts{Sites: map[understudy.Site]siteFacts{
+			c.from: {Identity: place.Identity{User: "app"}, Trees: []treeFacts{source}}, to: {Identity: c.id, Trees: []treeFacts{c.target}},
+		}}
+		present := workload.SiteFacts{Presence: workload.Present}
+		seen := workload.Observation{Sites: map[understudy.Site]workload.SiteFacts{"east": present, "west": present}}
+		p := &plan{w: w, facts: f, seen: seen, stage: understudy.Stage{Old: c.from, To: to}}
+		p.checkGiving()
+		found := w.between(f)
+		if refused := p.err != nil; refused == c.ok || len(found) > 0 == c.ok {
+			t.Errorf("%s: refused %v, findings %+v", c.name, p.err, found)
+		}
+		if !c.ok && (understudy.AsError(p.err).Code != "US738" || found[0].Code != "US738" || found[0].Level != "refuse" || found[0].Object.Site != to) {
+			t.Errorf("%s: refused %v, findings %+v", c.name, p.err, found)
+		}
+		// The old primary is gone: what it looked like is remembered, in the names of home.
+		seen.Sites[c.from] = workload.SiteFacts{Presence: workload.Unreachable}
+		p = &plan{w: w, facts: f, seen: seen, stage: understudy.Stage{Old: c.from, To: to, Kept: understudy.Keep{keepOpen("/data"): encode(w.seenFrom("east", c.from, source.Root))}}}
+		if p.checkGiving(); (p.err != nil) == c.ok {
+			t.Errorf("%s, without the old primary: refused %v", c.name, p.err)
+		}
+	}
+}
+
+// TestWhatLetsPeopleIn compares a root with what it is to look like, and says whom that lets in for certain.
+func TestWhatLetsPeopleIn(t *testing.T) {
+	want := image{Owner: "app", Group: "etl", Mode: 0o750, ACL: []string{"group::r-x", "user:ada:r-x"}}
+	all := filecopy.AllFields
+	for name, change := range map[string]func(*image){
+		"owner": func(i *image) { i.Owner = "mover" }, "group": func(i *image) { i.Group = "supergroup" },
+		"mode": func(i *image) { i.Mode = 0o700 }, "list": func(i *image) { i.ACL = []string{"group::r-x"} },
+	} {
+		now := want
+		if now.unlike(want, all) {
+			t.Error("a root is unlike itself")
+		}
+		if change(&now); !now.unlike(want, all) {
+			t.Errorf("another %s is not seen", name)
+		}
+		if now.unlike(want, filecopy.FieldMode) != (name == "owner" || name == "mode") {
+			t.Errorf("another %s at a store without groups and lists", name)
+		}
+	}
+	if (image{Owner: "mover", Group: "x", Mode: 0o750}).unlike(image{Mode: 0o750}, all) {
+		t.Error("a root of nobody in particular is unlike")
+	}
+	list := image{Owner: "app", Mode: 0o770, ACL: []string{"user:ada:rwx", "user:bob:r-x"}}
+	shut := image{Owner: "app", Mode: 0o550, ACL: list.ACL}
+	for user, sure := range map[string]bool{"app": true, "ada": true, "bob": false, "etl": false} {
+		if list.lets(user) != sure || shut.lets(user) {
+			t.Errorf("%s is let in: %v, and past a mask %v", user, list.lets(user), shut.lets(user))
 		}
 	}
 }

@@ -61,13 +61,15 @@ func (e *ADLS) place(secret func(context.Context, string) ([]byte, error)) place
 	}
 }
 
-// site opens an endpoint; false for one that is none of ours.
-func site(endpoint any, secret func(context.Context, string) ([]byte, error)) (place.Site, bool) {
+// site opens an endpoint; false for one that is none of ours. Extended attributes of bare trees are left out.
+func site(endpoint any, secret func(context.Context, string) ([]byte, error), bare []string) (place.Site, bool) {
 	switch e := endpoint.(type) {
 	case *Local:
-		return place.Local(e.Root), true
+		return place.Local(e.Root, bare...), true
 	case *HDFS:
-		return place.HDFS(e.place(secret)), true
+		c := e.place(secret)
+		c.NoXattrs = bare
+		return place.HDFS(c), true
 	case *S3:
 		return place.S3(e.place(secret)), true
 	case *Blob:

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ type YARN struct {
 	MapMemory    understudy.Size `yaml:"mapMemory,omitempty" json:"mapMemory,omitempty" doc:"memory of a map's container; left out, the cluster's default"`
 	MasterMemory understudy.Size `yaml:"masterMemory,omitempty" json:"masterMemory,omitempty" doc:"memory of the application master's container; left out, 1536MiB"`
 	// Properties are for the job.
-	Properties map[string]string `yaml:"properties,omitempty" json:"properties,omitempty" doc:"properties of the job, such as the other site's nameservice"`
+	Properties map[string]string `yaml:"properties,omitempty" json:"properties,omitempty" doc:"properties of the job, such as the other site's nameservice; those that decide what is copied, to where, and how it is compared are refused"`
 }
 
 const (
@@ -281,6 +283,13 @@ func (e *HDFS) validateYARN() []workload.FieldError {
 	}
 	if y.Staging != "" && (!path.IsAbs(y.Staging) || y.Staging != path.Clean(y.Staging)) {
 		out = append(out, invalid("yarn.staging", fmt.Sprintf("%q is not a plain absolute path", y.Staging), "write it as /tmp/hadoop-yarn/staging"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(y.Properties)) {
+		if distcp.Reserved(name) {
+			f := invalid("yarn.properties", fmt.Sprintf("%s is not a site's to set: it decides what a job copies, to where, or how that is compared", name), "remove it")
+			f.Err.Why = "a copy that nothing compares could be shown"
+			out = append(out, f)
+		}
 	}
 	if y.Maps < 0 {
 		out = append(out, invalid("yarn.maps", "a number of maps is not negative", "leave it out"))

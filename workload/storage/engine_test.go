@@ -152,6 +152,9 @@ func TestSpecificationsOfEnginesAreChecked(t *testing.T) {
 		{"a manager without a port", "no web address", "US700", func(_, w *HDFS, _ *workload.Spec) { w.YARN.ResourceManagers = []string{"rm"} }},
 		{"a history with a path", "no web address", "US700", func(_, w *HDFS, _ *workload.Spec) { w.YARN.History = "http://h:1/ws" }},
 		{"a relative staging", "plain absolute path", "US700", func(_, w *HDFS, _ *workload.Spec) { w.YARN.Staging = "tmp" }},
+		{"a property that switches a proof off", "dfs.checksum.combine.mode is not a site's", "US700", func(_, w *HDFS, _ *workload.Spec) {
+			w.YARN.Properties = map[string]string{"dfs.nameservices": "east", "dfs.checksum.combine.mode": "MD5MD5CRC"}
+		}},
 		{"maps", "not negative", "US700", func(_, w *HDFS, _ *workload.Spec) { w.YARN.Maps = -1 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

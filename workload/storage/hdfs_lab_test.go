@@ -195,11 +195,18 @@ func (c *court) kerberos() *wire.Kerberos {
 	return &wire.Kerberos{Principal: us + "@" + c.kdc.Name(), Keytab: c.keytab(us), Config: c.kdc.Config(), ServicePrincipal: "hdfs/localhost"}
 }
 
-// snapshots lists the snapshots of a root; "none" when it cannot have any.
-func (c *court) snapshots(s understudy.Site) []string {
+// opener is our client of a cluster, with understudy's rights.
+func (c *court) opener(s understudy.Site) *wire.Client {
 	c.Helper()
 	client, err := wire.Dial(c.Context(), wire.Options{NameNodes: c.clusters[s].Addrs(), Kerberos: c.kerberos()})
 	c.must(err)
+	return client
+}
+
+// snapshots lists the snapshots of a root; "none" when it cannot have any.
+func (c *court) snapshots(s understudy.Site) []string {
+	c.Helper()
+	client := c.opener(s)
 	defer client.Close()
 	var names []string
 	for info, err := range client.Entries(c.Context(), root+"/.snapshot", wire.ListOptions{}) {
@@ -257,6 +264,7 @@ func TestLifeOnHDFS(t *testing.T) {
 		{"find times alone, and heal the target", c.sweeps},
 		{"read quotas", c.quotas},
 		{"halt a mover that is late", c.halts},
+		{"refuse a mover that can give files to nobody", c.givesToNobody},
 		{"switch over from under a writer, and back", c.switches},
 		{"fail over from a primary that was killed", c.failsOver},
 		{"reprotect what came back", c.reprotects},
@@ -276,7 +284,7 @@ func (c *court) knows() {
 	obs, err := c.opened(east, func(*storage.HDFS) {}).Observe(c.Context())
 	c.must(err)
 	a, b := obs.Sites[east], obs.Sites[west]
-	if a.Identity == b.Identity || !strings.HasPrefix(a.Identity, "hdfs.CID-") || a.Version == "" || len(obs.Findings) != 0 {
+	if a.Identity == b.Identity || !strings.HasPrefix(a.Identity, "hdfs.CID-") || a.Version == "" || a.ClockAt.IsZero() || b.ClockAt.IsZero() || len(obs.Findings) != 0 {
 		c.Errorf("east is %+v, west %+v, findings %+v", a, b, obs.Findings)
 	}
 	// Who may read and is no superuser can neither close somebody else's root nor make it snapshottable; who may not even read is told so.
@@ -285,8 +293,10 @@ func (c *court) knows() {
 		c.must(err)
 		return obs
 	}
-	if f := as("ada").Findings; len(f) != 2 || f[0].Code != "US705" || f[0].Level != "refuse" || f[1].Code != "US715" || f[1].Level != "warning" {
-		c.Errorf("as a reader: %+v", f)
+	obs = as("ada")
+	f, at := obs.Findings, obs.Sites[east]
+	if len(f) != 3 || f[0].Code != "US739" || f[1].Code != "US705" || f[1].Level != "refuse" || f[2].Code != "US715" || f[2].Level != "warning" || !at.ClockAt.IsZero() {
+		c.Errorf("as a reader: %+v, %+v", f, at)
 	}
 	if s := as("guest").Sites[east]; s.Error == nil || s.Error.Code != "US705" || s.Error.Fix == "" {
 		c.Errorf("as a guest: %s, %v", s.Presence, s.Error)
@@ -340,7 +350,7 @@ func (c *court) replicates() {
 func (c *court) switches() {
 	held, err := c.judge.Hold(c.Context(), c.app(east), labhdfs.File{Path: root + "/first/d0/open", Data: []byte("half")})
 	c.must(err)
-	c.do(understudy.Switchover, control.CommitWindow)
+	c.opensLate()
 	c.same()
 	c.refused(east)
 	if b, err := c.judge.Read(c.Context(), c.as(west), root+"/first/d0/open"); err != nil || string(b) != "half" {

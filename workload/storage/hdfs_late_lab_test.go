@@ -153,8 +153,7 @@ func (c *court) sweeps() {
 
 // quotas sets some above the root at west, and asks the doctor.
 func (c *court) quotas() {
-	client, err := wire.Dial(c.Context(), wire.Options{NameNodes: c.clusters[west].Addrs(), Kerberos: c.kerberos()})
-	c.must(err)
+	client := c.opener(west)
 	defer client.Close()
 	u, err := client.QuotaUsage(c.Context(), "/data")
 	c.must(err)
@@ -164,11 +163,14 @@ func (c *court) quotas() {
 	c.must(client.SetQuota(c.Context(), "/data", wire.QuotaNone, wire.QuotaNone))
 	var texts []string
 	for _, f := range found.Workloads[0].Findings {
-		if f.Code == "US721" {
+		if f.Code == "US741" && (f.Level != "ok" || !strings.Contains(f.Summary, "quotas included; the tree holds ") || f.Object.Site != west) {
+			c.Errorf("of the room the doctor says %+v", f)
+		}
+		if f.Code == "US721" || f.Code == "US741" {
 			texts = append(texts, f.Level+": "+f.Summary)
 		}
 	}
-	if len(texts) != 1 || !strings.HasPrefix(texts[0], "warning: /data has a quota; left are 3 of ") || !strings.Contains(texts[0], "1 TiB of ") {
+	if len(texts) != 2 || !strings.HasPrefix(texts[0], "warning: /data has a quota; left are 3 of ") || !strings.Contains(texts[0], "1 TiB of ") {
 		c.Errorf("the doctor found %q", texts)
 	}
 	st, err := c.plane.Status(c.Context(), "contoso")

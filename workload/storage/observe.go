@@ -37,8 +37,10 @@ type treeFacts struct {
 	There  bool  `json:"there"`
 	Root   image `json:"root,omitzero"`
 	Closed bool  `json:"closed,omitempty"`
-	// Free is the room left in bytes; negative when unknown.
+	// Free is the room left in bytes, quotas left out; negative when unknown. Size is how many bytes the files hold, where somebody asked for it
+	// and the store counts them; zero otherwise.
 	Free int64 `json:"free"`
+	Size int64 `json:"size,omitempty"`
 	// Quotas are those of the root and above it, where somebody asked for them.
 	Quotas []place.Quota `json:"quotas,omitempty"`
 	// Snapshots says what the root's snapshots are: "none" where the store has none, "off" or "on".
@@ -105,6 +107,10 @@ func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
 		})
 	}
 	all.Wait()
+	obs.Findings = append(obs.Findings, w.between(f)...)
+	if workload.ForDoctor(ctx) {
+		obs.Findings = append(obs.Findings, w.rooms(f)...)
+	}
 	return obs, ctx.Err()
 }
 
@@ -159,7 +165,10 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	if err != nil {
 		return gone(w.failure(name, "", "reach", errors.Join(place.ErrUnreachable, err)))
 	}
-	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version, ClockSkew: id.Skew, ClockAt: time.Now()}, own: siteFacts{Identity: id}}
+	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version}, own: siteFacts{Identity: id}}
+	if !id.Untimed {
+		s.common.ClockSkew, s.common.ClockAt = id.Skew, time.Now()
+	}
 	s.own.YARN = w.lookAtYARN(ctx, name)
 	closed := 0
 	for _, t := range w.cfg.Trees {
@@ -220,7 +229,7 @@ func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string
 		t.Snapshots = map[bool]string{true: "on", false: "off"}[on]
 	}
 	if l, ok := at.(place.Limited); ok && workload.ForDoctor(ctx) {
-		if t.Quotas, err = l.Quotas(ctx); err != nil {
+		if err := t.measure(ctx, l); err != nil {
 			return t, err
 		}
 	}
@@ -228,6 +237,20 @@ func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string
 		return t, err
 	}
 	return t, w.lookAtLinks(ctx, site, &t)
+}
+
+// measure asks for what costs a store some work.
+func (t *treeFacts) measure(ctx context.Context, l place.Limited) (err error) {
+	if t.Quotas, err = l.Quotas(ctx); err != nil {
+		return err
+	}
+	if !t.There {
+		t.Free, err = l.Room(ctx)
+		return err
+	}
+	size, err := l.Size(ctx)
+	t.Size = max(0, size)
+	return err
 }
 
 // lookAtLinks reads what links into a tree keep beside it.

@@ -38,7 +38,7 @@ func open(spec workload.Spec, o workload.Opening) (*Workload, error) {
 	}
 	w := &Workload{spec: spec, cfg: cfg, opening: o, sites: map[understudy.Site]place.Site{}, yarn: map[understudy.Site]*resources{}}
 	for name, e := range spec.Clusters {
-		if w.sites[name], ok = site(e, o.Secret); !ok {
+		if w.sites[name], ok = site(e, o.Secret, cfg.bare()); !ok {
 			return nil, bug("storage.open", fmt.Sprintf("endpoint of type %T", e))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,9 @@ type HDFSConfig struct {
 	// Login is understudy's own, Writer an ordinary user's; Secret reads the keytabs that they name.
 	Login, Writer Login
 	SuperUsers    []string
-	Secret        func(ctx context.Context, name string) ([]byte, error)
+	// NoXattrs are the trees whose extended attributes are left out.
+	NoXattrs []string
+	Secret   func(ctx context.Context, name string) ([]byte, error)
 }
 
 // Login is a user, or a principal with the name of the secret that holds its keytab.
@@ -149,12 +152,13 @@ func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
 		return Identity{}, tell(err)
 	}
 	id := Identity{Name: fmt.Sprintf("hdfs.%s.%d", info.ClusterID, info.NamespaceID), Version: info.Version, CouldPass: s.cfg.SuperUsers}
-	id.User = s.user()
+	id.User, id.Ordinary = nameOf(s.cfg.Login), nameOf(s.cfg.Writer)
 	h, err := s.checkup(ctx, c)
 	id.Super = err == nil
 	if err != nil && !hdfs.IsPermission(err) {
 		return Identity{}, tell(err)
 	}
+	id.Unlooked, id.Untimed = !id.Super, !h.timed
 	id.Skew, id.Nodes, id.Unreachable, id.Dead = h.skew, h.nodes, h.unreachable, h.dead
 	if s.cfg.Login.Kerberos != nil {
 		if _, err := s.client(ctx, true); err != nil {
@@ -170,14 +174,14 @@ func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
 	return id, nil
 }
 
-// user is the name under which the NameNode knows us.
-func (s *hdfsSite) user() string {
-	if k := s.cfg.Login.Kerberos; k != nil {
-		name, _, _ := strings.Cut(k.Principal, "@")
-		name, _, _ = strings.Cut(name, "/")
-		return name
+// nameOf is the name under which the NameNode knows a login; empty for nobody's.
+func nameOf(l Login) string {
+	if l.Kerberos == nil {
+		return l.User
 	}
-	return s.cfg.Login.User
+	name, _, _ := strings.Cut(l.Kerberos.Principal, "@")
+	name, _, _ = strings.Cut(name, "/")
+	return name
 }
 
 // Tree gives a tree of the cluster.
@@ -209,7 +213,8 @@ func (t hdfsTree) Store(ctx context.Context, folder string, pinned bool) (fileco
 		}
 	}
 	return store.New(store.Config{
-		Client: c, Namespace: id.Name, Root: t.root, Area: t.at(folder), Snapshots: pinned, NoOwners: !id.Super,
+		Client: c, Namespace: id.Name, Root: t.root, Area: t.at(folder), Snapshots: pinned, Ordinary: !id.Super,
+		NoXattrs: slices.Contains(t.site.cfg.NoXattrs, t.root),
 	})
 }
 

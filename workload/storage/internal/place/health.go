@@ -15,6 +15,7 @@ import (
 type health struct {
 	at          time.Time
 	skew        time.Duration
+	timed       bool
 	nodes       int
 	unreachable []string
 	dead        []string
@@ -44,7 +45,9 @@ func (s *hdfsSite) checkup(ctx context.Context, c *hdfs.Client) (health, error) 
 	if err != nil {
 		return h, err
 	}
-	h = health{at: time.Now(), nodes: len(alive), skew: skew(alive), unreachable: s.unreachable(ctx, alive)}
+	h = health{at: time.Now(), nodes: len(alive)}
+	h.skew, h.timed = skew(h.at, alive)
+	h.unreachable = s.unreachable(ctx, alive)
 	for _, n := range dead {
 		h.dead = append(h.dead, n.Address())
 	}
@@ -80,6 +83,35 @@ func (t hdfsTree) Quotas(ctx context.Context) ([]Quota, error) {
 	}
 }
 
+// Size asks the NameNode to count what lies below the root.
+func (t hdfsTree) Size(ctx context.Context) (int64, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return -1, err
+	}
+	sum, err := c.ContentSummary(ctx, t.root)
+	switch {
+	case hdfs.IsNotFound(err), hdfs.IsPermission(err):
+		return -1, nil
+	case err != nil:
+		return -1, tell(err)
+	}
+	return sum.Length, nil
+}
+
+// Room is that of the whole cluster.
+func (t hdfsTree) Room(ctx context.Context) (int64, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return -1, err
+	}
+	stats, err := c.FsStats(ctx)
+	if err != nil {
+		return -1, tell(err)
+	}
+	return stats.Remaining / int64(max(1, c.Defaults().Replication)), nil
+}
+
 func quota(dir string, u *hdfs.QuotaUsage, replicas int) Quota {
 	q := Quota{Path: dir, Names: -1, NamesLeft: -1, Space: -1, SpaceLeft: -1, Replicas: max(1, replicas)}
 	if u.Quota >= 0 && u.Quota < boundless {
@@ -94,8 +126,9 @@ func quota(dir string, u *hdfs.QuotaUsage, replicas int) Quota {
 // beat is how old the newest heartbeat may be: by default DataNodes send one every three seconds.
 const beat = 3 * time.Second
 
-// skew guesses how far the NameNode's clock is before ours: it stamps heartbeats with it, and some DataNode has just sent one.
-func skew(nodes []hdfs.DataNode) time.Duration {
+// skew guesses how far the NameNode's clock is before ours: it stamps heartbeats with it, and some DataNode has just sent one. False where none
+// ever did.
+func skew(now time.Time, nodes []hdfs.DataNode) (ahead time.Duration, known bool) {
 	newest := time.Time{}
 	for _, n := range nodes {
 		if n.LastUpdate.After(newest) {
@@ -103,13 +136,12 @@ func skew(nodes []hdfs.DataNode) time.Duration {
 		}
 	}
 	if newest.IsZero() {
-		return 0
+		return 0, false
 	}
-	ahead := time.Until(newest)
-	if ahead < 0 {
-		return min(ahead+beat, 0)
+	if ahead = newest.Sub(now); ahead < 0 {
+		ahead = min(ahead+beat, 0)
 	}
-	return ahead
+	return ahead, true
 }
 
 // unreachable tries every DataNode, and gives those that accept no connection from here.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/understudy-dr/understudy/filecopy"
@@ -20,10 +21,13 @@ import (
 const nobody = 65534
 
 // localSite is a directory of this machine.
-type localSite struct{ root string }
+type localSite struct {
+	root     string
+	noXattrs []string
+}
 
-// Local gives the site of trees below a directory of this machine.
-func Local(root string) Site { return localSite{filepath.Clean(root)} }
+// Local gives the site of trees below a directory of this machine. Extended attributes of the named trees are left out.
+func Local(root string, noXattrs ...string) Site { return localSite{filepath.Clean(root), noXattrs} }
 
 // Close has nothing to close.
 func (localSite) Close() error { return nil }
@@ -49,10 +53,15 @@ func (s localSite) Look(ctx context.Context) (Identity, error) {
 }
 
 // Tree gives a tree below the directory.
-func (s localSite) Tree(path string) Tree { return localTree{filepath.Join(s.root, path)} }
+func (s localSite) Tree(path string) Tree {
+	return localTree{filepath.Join(s.root, path), slices.Contains(s.noXattrs, path)}
+}
 
 // localTree is a tree of this machine.
-type localTree struct{ root string }
+type localTree struct {
+	root     string
+	noXattrs bool
+}
 
 func (t localTree) at(elements ...string) string {
 	return filepath.Join(append([]string{folderOf(t.root)}, elements...)...)
@@ -60,7 +69,7 @@ func (t localTree) at(elements ...string) string {
 
 // Store opens the tree.
 func (t localTree) Store(_ context.Context, folder string, _ bool) (filecopy.Target, error) {
-	return local.New(local.Config{Root: t.root, Area: t.at(folder)})
+	return local.New(local.Config{Root: t.root, Area: t.at(folder), NoXattrs: t.noXattrs})
 }
 
 // Folders lists understudy's folder.

@@ -31,6 +31,8 @@ type Identity struct {
 	// User is the name that files get which we make there; Super says that no permission binds us.
 	User  string `json:"user"`
 	Super bool   `json:"super,omitempty"`
+	// Ordinary is the ordinary user whom the site file names, as whom Try can act; empty where it names none, or none that owns files.
+	Ordinary string `json:"ordinary,omitempty"`
 	// Writer is why the ordinary user cannot act, so that no fence can be proved; empty when it can.
 	Writer string `json:"writer,omitempty"`
 	// CouldPass names those whom no permission stops.
@@ -41,6 +43,10 @@ type Identity struct {
 	Nodes       int      `json:"nodes,omitempty"`
 	Unreachable []string `json:"unreachable,omitempty"`
 	Dead        []string `json:"dead,omitempty"`
+	// Unlooked says that the servers that hold data were not looked at, for want of rights; Untimed that nothing told the store's time, so that
+	// Skew is no figure.
+	Unlooked bool `json:"unlooked,omitempty"`
+	Untimed  bool `json:"untimed,omitempty"`
 	// Unnamed says that the store has no name of its own yet, and may be given one: Named.
 	Unnamed bool `json:"unnamed,omitempty"`
 	// Notes are what people should know about rights and settings there.
@@ -134,10 +140,14 @@ type Snapshots interface {
 	Disallow(ctx context.Context) error
 }
 
-// Limited is a tree above or at whose root there may be quotas.
+// Limited is a tree of a store that counts: above or at its root there may be quotas.
 type Limited interface {
 	// Quotas lists those of the root and of all directories above it. It may cost the store a walk below each of them that has none.
 	Quotas(ctx context.Context) ([]Quota, error)
+	// Size is how many bytes the files below the root hold; negative when it is not known. It may cost the store a walk below the root.
+	Size(ctx context.Context) (int64, error)
+	// Room is how many bytes of files the store has room for, quotas left out, also where there is no root yet.
+	Room(ctx context.Context) (int64, error)
 }
 
 // Quota is a limit of a directory and what is left of it; negative where there is none. Space is in bytes, each replica counted.
