@@ -123,13 +123,14 @@ func (p *planner) path(seen sight) error {
 	if err := p.check(seen.path); err != nil {
 		return named("plan", seen.path, err)
 	}
+	seen.source.Inherits = p.inherits(seen.source)
 	it := p.decide(seen)
 	if seen.path == "" && p.leaveRoot && it != nil && it.Op != opMake {
 		it.Op = opKeep
 	}
 	if it == nil && p.seeded {
 		// No earlier set of this job holds the line.
-		it = &item{Entry: seen.source.Entry, Op: opKeep, TargetVersion: seen.kept.TargetVersion}
+		it = &item{Entry: seen.source.Entry, Inherits: seen.source.Inherits, Op: opKeep, TargetVersion: seen.kept.TargetVersion}
 		it.Sum = seen.kept.Sum
 	}
 	if it != nil {
@@ -141,6 +142,15 @@ func (p *planner) path(seen sight) error {
 		p.above = append(p.above, ancestor{item: *seen.source})
 	}
 	return nil
+}
+
+// inherits says whether an entry has its storage policy from the directory above. What lies in a root that is left alone has none from there.
+func (p *planner) inherits(it *item) bool {
+	if len(p.above) == 0 || it.StoragePolicy == "" {
+		return false
+	}
+	above := &p.above[len(p.above)-1].item
+	return above.Path == it.Path.Dir() && above.StoragePolicy == it.StoragePolicy && !p.spares(above)
 }
 
 // count keeps the account of the set.
@@ -242,7 +252,7 @@ func (p *planner) holdsDirectory(seen sight) bool {
 
 // decide gives what is to be done for a path that the source has; nil for nothing.
 func (p *planner) decide(seen sight) *item {
-	it := item{Entry: seen.source.Entry}
+	it := item{Entry: seen.source.Entry, Inherits: seen.source.Inherits}
 	if seen.kept != nil && seen.kept.Kind == filecopy.File && !p.seeded {
 		it.Before = seen.kept.Size + 1
 	}
@@ -341,6 +351,11 @@ func (p *planner) style(it item, seen sight) *item {
 	if p.looked {
 		out := translate(it.Entry, p.names)
 		target = differing(out.Attributes, seen.present.Attributes, compared&p.target.Attributes)
+	}
+	if seen.kept != nil && seen.kept.Inherits != it.Inherits {
+		// The policy that applies may be the same; where it comes from is not.
+		manifest |= filecopy.FieldStoragePolicy
+		target |= filecopy.FieldStoragePolicy & p.target.Attributes
 	}
 	it.Op, it.Set = opStyle, target
 	switch {
