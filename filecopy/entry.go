@@ -62,7 +62,8 @@ type Attributes struct {
 	// Replication is the number of copies of each block, BlockSize the block size in bytes; zero where there is no such thing.
 	Replication uint16
 	BlockSize   int64
-	// StoragePolicy is the name of the policy set at this very entry; empty when it is inherited.
+	// StoragePolicy is the name of the policy that applies to the entry, be it set there or above. Where it is set, an empty one means that
+	// the entry has none of its own.
 	StoragePolicy string
 	// Link is what a symlink names.
 	Link string

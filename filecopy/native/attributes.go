@@ -55,6 +55,14 @@ func take(a *filecopy.Attributes, b filecopy.Attributes, f filecopy.Fields) {
 	set(filecopy.FieldStoragePolicy, func() { a.StoragePolicy = b.StoragePolicy })
 }
 
+// shown gives an entry as the target is to show it.
+func shown(it item, p filecopy.Principals) filecopy.Entry {
+	if it.Inherits {
+		it.StoragePolicy = ""
+	}
+	return translate(it.Entry, p)
+}
+
 // translate maps principals for the target.
 func translate(e filecopy.Entry, p filecopy.Principals) filecopy.Entry {
 	if len(p.Users) == 0 && len(p.Groups) == 0 {

@@ -67,7 +67,8 @@ func (n *increment) read(ctx context.Context, from filecopy.Snapshotter, older, 
 	}
 	defer candidates.close()
 	scopes := filepath.Join(n.dir, "scopes")
-	if out.source, err = n.look(ctx, candidates, scopes); err != nil {
+	layers := append(slices.Clone(n.base), out.shift)
+	if out.source, err = n.look(ctx, candidates, scopes, layers); err != nil {
 		return places{}, err
 	}
 	in, err := openSegment(scopes, "")
@@ -76,7 +77,6 @@ func (n *increment) read(ctx context.Context, from filecopy.Snapshotter, older, 
 		return places{}, err
 	}
 	f := &floor{}
-	layers := append(slices.Clone(n.base), out.shift)
 	out.kept = &scoped{stream: n.vault.manifest(ctx, layers, f), scopes: peek(in), floor: f}
 	return out, nil
 }
@@ -291,12 +291,15 @@ func addCandidate(sorted *sorter, p filecopy.Path, deep bool) error {
 const deepMark = "/\x00"
 
 // look reads the source at the candidates, and writes what was looked at as scopes, sorted.
-func (n *increment) look(ctx context.Context, candidates stream, scopes string) (stream, error) {
+func (n *increment) look(ctx context.Context, candidates stream, scopes string, layers []layer) (stream, error) {
 	out, err := createSegment(scopes)
 	if err != nil {
 		return nil, err
 	}
 	found := newSorter(n.dir, "found", sortMemory)
+	was := &former{floor: &floor{}}
+	was.in = n.vault.manifest(ctx, layers, was.floor)
+	defer was.in.close()
 	in := &batches{in: peek(candidates)}
 	for {
 		batch, err := in.next()
@@ -307,7 +310,7 @@ func (n *increment) look(ctx context.Context, candidates stream, scopes string) 
 		if len(batch) == 0 {
 			break
 		}
-		if err := n.lookAt(ctx, batch, found, out); err != nil {
+		if err := n.lookAt(ctx, batch, was, found, out); err != nil {
 			out.abandon()
 			return nil, err
 		}
@@ -347,7 +350,7 @@ func (b *batches) next() ([]item, error) {
 }
 
 // lookAt asks for the entries of a batch, and lists below the deep ones.
-func (n *increment) lookAt(ctx context.Context, batch []item, found *sorter, scopes *segmentFile) error {
+func (n *increment) lookAt(ctx context.Context, batch []item, was *former, found *sorter, scopes *segmentFile) error {
 	there := make([]bool, len(batch))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(statParallel)
@@ -369,6 +372,9 @@ func (n *increment) lookAt(ctx context.Context, batch []item, found *sorter, sco
 		return err
 	}
 	for i := range batch {
+		if err := was.deepen(&batch[i], there[i]); err != nil {
+			return err
+		}
 		if err := n.note(ctx, batch[i], there[i], found, scopes); err != nil {
 			return err
 		}

@@ -44,6 +44,8 @@ type item struct {
 	Set filecopy.Fields
 	// TargetVersion is the entry's version at the target once it is published.
 	TargetVersion string
+	// Inherits says that the storage policy comes from the directory above: the target gets none of its own.
+	Inherits bool
 	// From is where opMove comes from.
 	From filecopy.Path
 	// Expect is what the content must be, when it is known from before: a source that gives other bytes under the same version has rotted.
@@ -68,6 +70,7 @@ const (
 	hasDeep
 	hasBuilding
 	hasRare
+	hasInherits
 )
 
 var errMalformed = errors.New("malformed record")
@@ -124,6 +127,7 @@ func flagsOf(it *item) uint64 {
 	set(it.First, hasFirst)
 	set(it.Deep, hasDeep)
 	set(it.Building, hasBuilding)
+	set(it.Inherits, hasInherits)
 	set(it.Replication != 0 || it.BlockSize != 0 || it.StoragePolicy != "" || it.Link != "" || it.From != "" || it.Set != 0 || it.Before != 0, hasRare)
 	return f
 }
@@ -237,6 +241,7 @@ func readItem(c *cursor) (item, error) {
 		it.Sealed = c.sealed()
 	}
 	it.Gone, it.First, it.Deep, it.Building = flags&hasGone != 0, flags&hasFirst != 0, flags&hasDeep != 0, flags&hasBuilding != 0
+	it.Inherits = flags&hasInherits != 0
 	if flags&hasRare != 0 {
 		it.Replication = uint16(c.uvarint())
 		it.BlockSize = c.varint()

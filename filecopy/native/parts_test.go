@@ -21,7 +21,7 @@ func TestItemsSurviveEncoding(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := item{
 			Op: op(rapid.IntRange(0, 7).Draw(t, "op")), Gone: rapid.Bool().Draw(t, "gone"), First: rapid.Bool().Draw(t, "first"),
-			Deep: rapid.Bool().Draw(t, "deep"), TargetVersion: rapid.String().Draw(t, "version"), Before: rapid.Int64().Draw(t, "before"),
+			Deep: rapid.Bool().Draw(t, "deep"), Inherits: rapid.Bool().Draw(t, "inherits"), TargetVersion: rapid.String().Draw(t, "version"), Before: rapid.Int64().Draw(t, "before"),
 			From: filecopy.Path(rapid.String().Draw(t, "from")),
 		}
 		want.Path = filecopy.Path(rapid.SliceOf(rapid.Byte()).Draw(t, "path"))

@@ -133,13 +133,14 @@ func (p *planner) path(seen sight) error {
 	if err := p.owned(seen.source); err != nil {
 		return err
 	}
+	seen.source.Inherits = p.inherits(seen.source)
 	it := p.decide(seen)
 	if seen.path == "" && p.leaveRoot && it != nil && it.Op != opMake {
 		it.Op = opKeep
 	}
 	if it == nil && p.seeded {
 		// No earlier set of this job holds the line.
-		it = &item{Entry: seen.source.Entry, Op: opKeep, TargetVersion: seen.kept.TargetVersion}
+		it = &item{Entry: seen.source.Entry, Inherits: seen.source.Inherits, Op: opKeep, TargetVersion: seen.kept.TargetVersion}
 		it.Sum = seen.kept.Sum
 	}
 	if it != nil {
@@ -166,6 +167,15 @@ func (p *planner) owned(it *item) error {
 	out := failure("US738", understudy.KindDenied, "plan", fmt.Sprintf("%q belongs to %s:%s, and the target's user may not give files to them", string(it.Path), e.Owner, e.Group), err)
 	out.Fix = "make understudy's user a superuser of the target, or map the names by principals to its own"
 	return out
+}
+
+// inherits says whether an entry has its storage policy from the directory above. What lies in a root that is left alone has none from there.
+func (p *planner) inherits(it *item) bool {
+	if len(p.above) == 0 || it.StoragePolicy == "" {
+		return false
+	}
+	above := &p.above[len(p.above)-1].item
+	return above.Path == it.Path.Dir() && above.StoragePolicy == it.StoragePolicy && !p.spares(above)
 }
 
 // count keeps the account of the set.
@@ -267,7 +277,7 @@ func (p *planner) holdsDirectory(seen sight) bool {
 
 // decide gives what is to be done for a path that the source has; nil for nothing.
 func (p *planner) decide(seen sight) *item {
-	it := item{Entry: seen.source.Entry}
+	it := item{Entry: seen.source.Entry, Inherits: seen.source.Inherits}
 	if seen.kept != nil && seen.kept.Kind == filecopy.File && !p.seeded {
 		it.Before = seen.kept.Size + 1
 	}
@@ -366,6 +376,11 @@ func (p *planner) style(it item, seen sight) *item {
 	if p.looked {
 		out := translate(it.Entry, p.names)
 		target = differing(out.Attributes, seen.present.Attributes, compared&p.target.Attributes)
+	}
+	if seen.kept != nil && seen.kept.Inherits != it.Inherits {
+		// The policy that applies may be the same; where it comes from is not.
+		manifest |= filecopy.FieldStoragePolicy
+		target |= filecopy.FieldStoragePolicy & p.target.Attributes
 	}
 	it.Op, it.Set = opStyle, target
 	switch {

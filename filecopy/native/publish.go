@@ -145,7 +145,7 @@ func (p *publisher) retire(ctx context.Context, it item) error {
 }
 
 func (p *publisher) restyle(ctx context.Context, it item) error {
-	return p.job.Target.SetAttributes(ctx, it.Path, translate(it.Entry, p.job.Principals).Attributes, filecopy.AllFields&^filecopy.FieldBlockSize)
+	return p.job.Target.SetAttributes(ctx, it.Path, shown(it, p.job.Principals).Attributes, filecopy.AllFields&^filecopy.FieldBlockSize)
 }
 
 // items publishes all entries, and writes the layer of the manifest that says what the target has now.
@@ -283,13 +283,13 @@ func (p *publisher) entry(ctx context.Context, to filecopy.Target, seq int64, it
 		return named("publish", it.Path, lost(it, err))
 	}
 	p.meter.change(func(g *filecopy.Progress) { g.Published++ })
-	line := item{Entry: it.Entry, Gone: it.Gone, TargetVersion: version}
+	line := item{Entry: it.Entry, Inherits: it.Inherits, Gone: it.Gone, TargetVersion: version}
 	return p.order.put(seq, line)
 }
 
 // publishOne does what is to be done for one item, and gives the entry's version at the target.
 func (p *publisher) publishOne(ctx context.Context, t filecopy.Target, it item) (string, error) {
-	out := translate(it.Entry, p.job.Principals)
+	out := shown(it, p.job.Principals)
 	switch it.Op {
 	case opMake:
 		if it.Kind == filecopy.Symlink {
