@@ -30,7 +30,7 @@ func TestMetricsTellExposureBacklogBytesAndVerdict(t *testing.T) {
 		plane.Do(control.StartRequest{Verb: understudy.Protect}, control.Committed)
 		plane.Do(control.StartRequest{Verb: understudy.Verify}, control.Committed)
 		world.SetDelay(time.Hour)
-		write(t, world, "late", 2)
+		write(t, world, "late", 1) // one: at the first one the mover has seen, it waits
 		<-time.After(2 * time.Second)
 
 		st, err := plane.Status(t.Context(), "contoso")
@@ -48,8 +48,8 @@ func TestMetricsTellExposureBacklogBytesAndVerdict(t *testing.T) {
 			fmt.Sprintf("understudy_exposure_known{%s} 1", of),
 			fmt.Sprintf("understudy_objective_rpo_seconds{%s} 30", of),
 			fmt.Sprintf("understudy_objective_rto_seconds{%s} 600", of),
-			fmt.Sprintf("understudy_backlog_records{%s} 2", of),
-			fmt.Sprintf("understudy_backlog_bytes{%s} 12", of),
+			fmt.Sprintf("understudy_backlog_records{%s} 1", of),
+			fmt.Sprintf("understudy_backlog_bytes{%s} 6", of),
 			`understudy_copied_records_total{from="east",plan="contoso",to="west",workload="orders"} 3`,
 			`understudy_copied_bytes_total{from="east",plan="contoso",to="west",workload="orders"} 9`,
 			`understudy_verify_verdict{outcome="MATCH",plan="contoso",workload="orders"} 1`,
