@@ -16,7 +16,7 @@ func kafkaClusterCodes() []Explanation {
 		{"US104", "Stamp of another control plane", "The cluster carries the stamp of another understudy control plane for this workload. Two control planes must not steer one workload: the other one has to unprotect it, or this one adopts it by name."},
 		{"US105", "No topic matches", "None of the cluster's topics matches the workload's patterns, or a pattern names topics of Kafka itself. Patterns are RE2 and anchored at both ends."},
 		{"US106", "Broker too old", "The cluster does not offer a request that the proofs need (DescribeProducers and topic ids, Kafka 2.8; markers, Kafka 2.1)."},
-		{"US107", "Cluster id differs from the role's site", "Both sites of the workload answer with the same cluster id: they are one cluster. A link from a cluster to itself would never be a protection."},
+		{"US107", "Both sites are one cluster", "Both sites of the workload answer with the same cluster id: they are one cluster. A link from a cluster to itself would never be a protection."},
 		{"US109", "Endpoint not usable", "The endpoint's configuration or one of its secrets cannot be used. No connection was made."},
 	}
 }
@@ -31,7 +31,7 @@ func kafkaFenceCodes() []Explanation {
 		{"US114", "Halt not proven", "A partition of the secondary does not show the halt marker of the current role epoch, an old-epoch probe was not refused with 47, or the marker is older than half the time for which the brokers remember a producer (producer.id.expiration.ms): then abort the takeover and begin it anew."},
 		{"US115", "Role changed", "The workload's role is no longer the one under which this step was decided. Nothing was changed."},
 		{"US116", "New side not open", "The write probe on the new side did not find every partition open, or the acknowledged write failed."},
-		{"US117", "Not at one common cut", "The role epoch is used up or not above what the log has seen. Control chooses a higher one."},
+		{"US117", "Role epoch not usable", "The role epoch is used up or not above what the log has seen. Control chooses a higher one."},
 		{"US118", "Topics changed since the step was decided", "Topics or partitions appeared or vanished between the plan of the step and its effect. Retry: the step is planned anew."},
 		{"US119", "Target holds data of its own", "A topic of that name on the secondary has records that understudy did not write. It is never overwritten; move or delete it, or leave it out."},
 	}

@@ -149,6 +149,7 @@ func TestExploreEveryState(t *testing.T) {
 	t.Parallel()
 	limit := most
 	if raced {
+		t.Log("under the race detector a part only; the lane without it explores every state")
 		limit = 2_000
 	}
 	for _, scheduled := range []bool{false, true} {
@@ -181,6 +182,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	for i, g := range Guards() {
 		t.Run(string(g.Gate)+" "+g.Name, func(t *testing.T) {
 			if raced {
+				t.Log("not tried under the race detector; the lane without it does")
 				return
 			}
 			without := slices.Delete(slices.Clone(Guards()), i, i+1)

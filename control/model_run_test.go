@@ -78,6 +78,7 @@ func (m model) wrongRun() string {
 func TestPreemptionIsNeeded(t *testing.T) {
 	t.Parallel()
 	if raced {
+		t.Log("not tried under the race detector; the lane without it does")
 		return
 	}
 	begin := beginning()

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 )
@@ -30,6 +31,9 @@ type run struct {
 	by       string
 	reason   string
 	progress *understudy.StepProgress
+	// retrying is set while a step is tried again, and causes are those that were told of it.
+	retrying *Retrying
+	causes   map[string]bool
 }
 
 func newRuns(s *session) *runs {
@@ -165,4 +169,42 @@ func (r *run) now() *understudy.StepProgress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.progress
+}
+
+// tried notes a failure after which the step is tried again, and says whether its cause is a new one for this step. The
+// text of what lies below may differ at every try (ports, times), so it does not count.
+func (r *run) tried(n understudy.WorkloadName, step understudy.Step, e *understudy.Error, at time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := Retrying{Workload: n, Step: step.ID, Error: e, At: at, Since: at, Times: 1}
+	if old := r.retrying; old != nil {
+		next.Since, next.Times = old.Since, old.Times+1
+	}
+	r.retrying = &next
+	cause := string(e.Code) + "\x00" + e.Object.String() + "\x00" + e.Summary
+	if r.causes[cause] {
+		return false
+	}
+	if r.causes == nil {
+		r.causes = map[string]bool{}
+	}
+	r.causes[cause] = true
+	return true
+}
+
+// settled forgets the tries of a step that has ended, well or not.
+func (r *run) settled() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retrying, r.causes = nil, nil
+}
+
+// again gives what is being tried again; nil when nothing is.
+func (r *run) again() *Retrying {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.retrying
 }

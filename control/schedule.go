@@ -329,6 +329,8 @@ type ScheduleStatus struct {
 	Began time.Time              `json:"began,omitzero"`
 	// Now is what the running step of the run says of itself; it is not durable.
 	Now *understudy.StepProgress `json:"now,omitempty"`
+	// Retrying is set while a step of the open run is tried again by itself.
+	Retrying *Retrying `json:"retrying,omitempty"`
 	// Error is why the last run failed; the next one tries again.
 	Error *understudy.Error `json:"error,omitempty"`
 	// Sweeps are what runs do beyond copying what changed, and when.
@@ -349,7 +351,7 @@ func (v view) schedule(ctx context.Context, l understudy.Link) (*ScheduleStatus,
 	}
 	out.State = newest.State
 	if v.leading {
-		out.Now = v.s.runs.find(r.Run).now()
+		out.Now, out.Retrying = v.s.runs.find(r.Run).now(), v.s.runs.find(r.Run).again()
 	}
 	switch newest.State {
 	case PausedByStep:

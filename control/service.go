@@ -207,7 +207,7 @@ func (c *Controller) Operation(ctx context.Context, id understudy.OperationID) (
 		err = notFound("operation", string(id))
 	}
 	if s, lerr := c.ordered(); lerr == nil {
-		op.Now = s.runs.find(id).now()
+		op.Now, op.Retrying = s.runs.find(id).now(), s.runs.find(id).again()
 	}
 	return op, err
 }

@@ -64,7 +64,7 @@ func (v view) openOperation(ctx context.Context, out *PlanStatus) error {
 	}
 	switch {
 	case out.Current != nil && v.leading:
-		out.Current.Now = v.s.runs.find(id).now()
+		out.Current.Now, out.Current.Retrying = v.s.runs.find(id).now(), v.s.runs.find(id).again()
 		out.Next = out.Current.Next
 	case out.Current != nil:
 		out.Next = out.Current.Next

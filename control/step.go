@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"time"
@@ -251,12 +252,23 @@ func (w *walk) do(ctx context.Context, stage understudy.StageName, p workload.Pl
 		if err != nil && ctx.Err() == nil && once.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = context.Cause(once)
 		}
+		if retriable(err) && ctx.Err() == nil && time.Now().Before(until) {
+			w.again(p.Name, step, run.Log, err)
+		}
 		return r, err
 	})
+	w.run.settled()
 	if err != nil && errors.Is(context.Cause(ctx), errYielded) {
 		err = errYielded
 	}
 	return receipt, err
+}
+
+// again makes seen that a step is tried again: each cause once in the log, and the last one with its time in status.
+func (w *walk) again(n understudy.WorkloadName, step understudy.Step, log *slog.Logger, err error) {
+	if w.run.tried(n, step, understudy.AsError(err), w.s.opt.Now()) {
+		log.Warn("a step failed and is tried again by itself", "step", step.ID, "error", err, "budget", w.s.opt.StepBudget)
+	}
 }
 
 // turn waits for the step's turn with the workload. A standing duty looks once more, when it has its turn and no

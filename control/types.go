@@ -113,8 +113,21 @@ type Operation struct {
 	Seq int64 `json:"seq"`
 	// Now is what the running step says of itself; it is not durable.
 	Now *understudy.StepProgress `json:"now,omitempty"`
+	// Retrying is set while a step of it is tried again by itself; it is not durable.
+	Retrying *Retrying `json:"retrying,omitempty"`
 	// Next is the command that a person would give now, if one is needed.
 	Next string `json:"next,omitempty"`
+}
+
+// Retrying tells of a step that failed for a cause that may go away, and is tried again until its budget ends.
+type Retrying struct {
+	Workload understudy.WorkloadName `json:"workload"`
+	Step     string                  `json:"step"`
+	// Error is why the last try failed, and At when; Since is the first failure in a row of Times.
+	Error *understudy.Error `json:"error"`
+	At    time.Time         `json:"at"`
+	Since time.Time         `json:"since"`
+	Times int               `json:"times"`
 }
 
 // Approval is a person's consent to an envelope.

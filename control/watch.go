@@ -34,6 +34,7 @@ func (c *Controller) Wait(ctx context.Context, id understudy.OperationID) (Opera
 		if err != nil {
 			return err
 		}
+		op = Operation{} // an absent field must not keep what the reading before had, such as its progress
 		if err := json.Unmarshal(value, &op); err != nil {
 			return unreadable(e.Key, err)
 		}

@@ -103,7 +103,7 @@ func TestSecrets(t *testing.T) {
 		code       understudy.Code
 	}{
 		{"env", "from-env", ""}, {"file", "from-file", ""}, {"exec", "from-exec", ""},
-		{"empty", "", codeSecretEmpty}, {"unset", "", codeSecretRead}, {"nofile", "", codeSecretRead},
+		{"empty", "", "US435"}, {"unset", "", "US434"}, {"nofile", "", codeSecretRead},
 		{"fails", "", codeSecretRead}, {"slow", "", codeSecretRead}, {"nowhere", "", codeSecretRead}, {"exce", "", codeSecretName},
 	} {
 		got, err := s.Read(context.Background(), c.name)

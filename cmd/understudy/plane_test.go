@@ -138,6 +138,23 @@ func (p *planes) rest(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
+// newest puts the id of the newest operation that a person ordered into $OP.
+func (p *planes) newest(ts *testscript.TestScript, neg bool, args []string) {
+	st := p.find(ts)
+	if neg || len(args) != 0 || st == nil {
+		ts.Fatalf("usage: newest, after serve")
+	}
+	ops, err := st.plane.Operations(context.Background(), control.OperationsRequest{})
+	ts.Check(err)
+	for _, op := range ops {
+		if op.Verb != understudy.Duty {
+			ts.Setenv("OP", string(op.ID))
+			return
+		}
+	}
+	ts.Fatalf("there is no operation")
+}
+
 // interrupted runs a command, sends SIGINT when it has said that its operation runs, and wants the exit status.
 func interrupted(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {

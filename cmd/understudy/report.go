@@ -61,6 +61,7 @@ func writeReport(w io.Writer, r control.Report) error {
 	for _, x := range r.Who {
 		p.line("who: %s %s: %s", x.At.UTC().Format(time.RFC3339), x.By, x.Text)
 	}
+	p.retrying("now", op.Retrying)
 	if op.Error != nil {
 		p.line("%s", strings.TrimRight(renderError(op.Error), "\n"))
 	}

@@ -152,6 +152,7 @@ func (p *printer) status(s control.PlanStatus) {
 	if s.Current != nil {
 		p.line("%s: %s %s is %s at stage %s", s.Plan, s.Current.Verb, s.Current.ID, s.Current.State, s.Current.Stage)
 		p.now(fmt.Sprint(s.Plan), s.Current.Now)
+		p.retrying(fmt.Sprint(s.Plan), s.Current.Retrying)
 	}
 	if s.Next != "" {
 		p.line("%s: next: %s", s.Plan, s.Next)
@@ -204,6 +205,7 @@ func (p *printer) schedule(plan understudy.PlanName, name understudy.WorkloadNam
 	if r.Run != "" && !r.State.Final() {
 		p.line("%s/%s: run %s is %s", plan, name, r.Run, r.State)
 		p.now(fmt.Sprintf("%s/%s", plan, name), r.Now)
+		p.retrying(fmt.Sprintf("%s/%s", plan, name), r.Retrying)
 	}
 	if r.Error != nil {
 		p.line("%s/%s: the last run failed: %s", plan, name, r.Error.Error())
@@ -219,4 +221,13 @@ func (p *printer) now(of string, sp *understudy.StepProgress) {
 	default:
 		p.line("%s: now: %s", of, sp.Text)
 	}
+}
+
+// retrying tells why a step that seems to hang is tried again.
+func (p *printer) retrying(of string, r *control.Retrying) {
+	if r == nil {
+		return
+	}
+	p.line("%s: step %s of %s is tried again since %s, %d times; the last failure, at %s: %s",
+		of, r.Step, r.Workload, r.Since.UTC().Format(time.RFC3339), r.Times, r.At.UTC().Format(time.RFC3339), r.Error.Error())
 }

@@ -72,8 +72,8 @@ func TestLockNamesTheProcess(t *testing.T) {
 		t.Helper()
 		begun := time.Now()
 		_, err := OpenEmbedded(t.Context(), Options{Dir: dir})
-		if !errors.Is(err, journal.ErrLocked) || understudy.KindOf(err) != understudy.KindRefused {
-			t.Fatalf("got %v, want ErrLocked", err)
+		if !errors.Is(err, journal.ErrLocked) || understudy.KindOf(err) != understudy.KindRefused || understudy.AsError(err).Code != "US306" {
+			t.Fatalf("got %v, want ErrLocked and US306", err)
 		}
 		if want := fmt.Sprintf("process %d", pid); !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %s", err, want)

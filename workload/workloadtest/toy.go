@@ -59,6 +59,16 @@ func ToySpec(plan understudy.PlanName, name understudy.WorkloadName, home, secon
 	}
 }
 
+// ToyRegistry holds the toy kind alone.
+func ToyRegistry(w *World) workload.Registry { return workload.NewRegistry(Toy(w)) }
+
+// ToyPlan is the plan contoso with the workload orders, at home in east, beside west, with objectives for exposure and recovery time.
+func ToyPlan(rpo, rto time.Duration) workload.Plan {
+	p := workload.Planned{Spec: ToySpec("contoso", "orders", "east", "west"), OnFailure: understudy.Stop}
+	p.RPO, p.RTO = rpo, rto
+	return workload.Plan{Name: "contoso", Home: "east", Sites: []understudy.Site{"east", "west"}, Workloads: []workload.Planned{p}}
+}
+
 func toyLinks(s workload.Spec, r understudy.Role) []understudy.Link {
 	var out []understudy.Link
 	for _, from := range r.Sources() {
@@ -180,6 +190,7 @@ type mover struct {
 	a      understudy.Assignment
 	safe   time.Time
 	copied int64
+	bytes  int64
 	seen   int // the source's end as of the poll before
 	polled time.Time
 }
@@ -187,7 +198,7 @@ type mover struct {
 // round polls the source, copies what the poll before has seen, and says how far it is.
 func (m *mover) round() (understudy.Progress, error) {
 	w, l := m.toy.world, m.a.Link
-	p := understudy.Progress{Link: l, Epoch: m.a.Epoch, At: time.Now(), State: understudy.LinkDown, Safe: m.safe, LastPoll: m.polled, CopiedRecords: m.copied}
+	p := understudy.Progress{Link: l, Epoch: m.a.Epoch, At: time.Now(), State: understudy.LinkDown, Safe: m.safe, LastPoll: m.polled, CopiedRecords: m.copied, CopiedBytes: m.bytes}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	from, to := w.servers[l.From], w.servers[l.To]
@@ -218,6 +229,9 @@ func (m *mover) round() (understudy.Progress, error) {
 		p.Keep = understudy.Keep{"intended": json.RawMessage(`"` + from.settings["retention"] + `"`)}
 	}
 	p.State, p.Records = understudy.CatchingUp, int64(len(from.records)-len(to.records))
+	for _, r := range from.records[min(len(to.records), len(from.records)):] {
+		p.Bytes += r.size()
+	}
 	if p.Records <= 0 {
 		m.safe = sent
 	}
@@ -225,7 +239,7 @@ func (m *mover) round() (understudy.Progress, error) {
 		// Once it has caught up, a link that lags is still protected: exposure says by how much.
 		p.State = understudy.Protected
 	}
-	p.Safe, p.LastPoll, p.CopiedRecords = m.safe, m.polled, m.copied
+	p.Safe, p.LastPoll, p.CopiedRecords, p.CopiedBytes = m.safe, m.polled, m.copied, m.bytes
 	p.Shards = []understudy.ShardProgress{{Shard: "0", State: p.State, Safe: m.safe, Source: int64(len(from.records)), Target: int64(len(to.records))}}
 	return p, nil
 }
@@ -265,6 +279,7 @@ func (m *mover) copyUpTo(from, to *server, end int) {
 		to.records = append(to.records, from.records[i])
 		to.token = max(to.token, m.a.Epoch)
 		m.copied++
+		m.bytes += from.records[i].size()
 		w.touch()
 	}
 }

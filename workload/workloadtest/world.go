@@ -45,6 +45,9 @@ type Record struct {
 	At    time.Time
 }
 
+// size is what a record counts for, in bytes.
+func (r Record) size() int64 { return int64(len(r.ID) + len(r.Value)) }
+
 // server is one site's engine. What control may change is configuration and stays visible to tests.
 type server struct {
 	identity string

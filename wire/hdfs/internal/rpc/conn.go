@@ -71,6 +71,8 @@ type Conn struct {
 	pending map[int32]*call
 	out     []byte
 	err     error
+	// unsent is why a write failed; what the server said before is why the connection ended.
+	unsent error
 
 	wake chan struct{}
 	dead chan struct{}
@@ -222,13 +224,37 @@ func (c *Conn) write() {
 		c.out = spare[:0]
 		c.mu.Unlock()
 		if err := c.send(b); err != nil {
-			c.fail(fmt.Errorf("%w: %w", ErrLost, err))
+			c.hearOut(err)
 			return
 		}
 		if spare = b; cap(spare) > 1<<20 {
 			spare = nil
 		}
 	}
+}
+
+// lastWords is how long the reader looks for what a server said before it stopped taking what we write.
+const lastWords = time.Second
+
+// hearOut leaves it to the reader to end the connection after a failed write: a server that refuses says so and closes,
+// while we may still be writing, and its word is then in our buffers.
+func (c *Conn) hearOut(err error) {
+	c.mu.Lock()
+	c.unsent = err
+	c.mu.Unlock()
+	if err := c.nc.SetReadDeadline(time.Now().Add(lastWords)); err != nil {
+		c.fail(c.lost(err))
+	}
+}
+
+// lost is ErrLost with its cause; a write that failed comes before the read that ended for it.
+func (c *Conn) lost(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unsent != nil {
+		err = c.unsent
+	}
+	return fmt.Errorf("%w: %w", ErrLost, err)
 }
 
 // ping adds a ping to what is to be sent, when answers are owed and nothing came for a while.
@@ -289,7 +315,7 @@ func (c *Conn) read() {
 		}
 		var refused *ServerError
 		if !errors.As(err, &refused) {
-			err = fmt.Errorf("%w: %w", ErrLost, err)
+			err = c.lost(err)
 		}
 		c.fail(err)
 		return

@@ -10,6 +10,8 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,7 +48,10 @@ func start(t *testing.T, cfg Config, hello func(*server)) (*Conn, *server) {
 		hello(s)
 		accepted <- s
 	}()
-	cfg.Address, cfg.Dial = l.Addr().String(), (&net.Dialer{}).DialContext
+	cfg.Address = l.Addr().String()
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{}).DialContext
+	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = time.Minute
 	}
@@ -212,6 +217,63 @@ func TestALostConnectionIsSaid(t *testing.T) {
 	c.Close()
 	if _, err := c.Call(t.Context(), Request{ID: 2, Method: "m"}); !errors.Is(err, ErrLost) {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// breaking is a transport of which the second write fails, and that gives nothing to read until the client has seen
+// that: it looks for more, or closes.
+type breaking struct {
+	net.Conn
+	writes atomic.Int32
+	seen   chan struct{}
+	once   sync.Once
+}
+
+func (b *breaking) Write(p []byte) (int, error) {
+	if b.writes.Add(1) > 1 {
+		return 0, syscall.EPIPE
+	}
+	return b.Conn.Write(p)
+}
+
+func (b *breaking) Read(p []byte) (int, error) {
+	<-b.seen
+	return b.Conn.Read(p)
+}
+
+func (b *breaking) SetReadDeadline(t time.Time) error {
+	defer b.once.Do(func() { close(b.seen) })
+	return b.Conn.SetReadDeadline(t)
+}
+
+func (b *breaking) Close() error {
+	defer b.once.Do(func() { close(b.seen) })
+	return b.Conn.Close()
+}
+
+// A server that refuses says so and closes, while the client still writes: its word counts, not the broken pipe. Where
+// it said nothing, the failed write is the cause.
+func TestARefusalComesBeforeAFailedWrite(t *testing.T) {
+	broken := Config{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		nc, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		return &breaking{Conn: nc, seen: make(chan struct{})}, err
+	}}
+	said := func(word []byte) error {
+		c, _ := start(t, broken, func(s *server) {
+			simple(s)
+			s.send(word)
+			s.nc.Close()
+		})
+		_, err := c.Call(t.Context(), Request{ID: 1, Method: "m"})
+		return err
+	}
+	var refused *ServerError
+	err := said(answerFrame(-1, statusFatal, "AccessControlException", "SIMPLE authentication is not enabled", nil))
+	if !errors.As(err, &refused) || refused.Code != 15 {
+		t.Errorf("refused and closed: %v", err)
+	}
+	if err = said(nil); !errors.Is(err, ErrLost) || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("closed without a word: %v", err)
 	}
 }
 
