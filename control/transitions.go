@@ -84,7 +84,7 @@ func States() []State {
 func (op *Operation) move(on Trigger) error {
 	to, ok := Next(op.State, on)
 	if !ok {
-		return refused("US210", op.object(), "the operation "+string(op.ID)+" is "+string(op.State)+": it takes no "+string(on), "look at `understudy describe operation "+string(op.ID)+"`")
+		return refused("US210", op.object(), "the operation "+string(op.ID)+" is "+string(op.State)+": it takes no "+string(on), "look at `understudy describe "+string(op.ID)+"`")
 	}
 	op.State = to
 	return nil
