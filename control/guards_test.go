@@ -11,7 +11,7 @@ import (
 // guard that no row names fails the test.
 func TestEachGuardRefusesByItsCode(t *testing.T) {
 	t.Parallel()
-	good := Facts{Verb: understudy.Switchover, Waited: true, InPlace: true, Fenced: true, Drained: true, Halted: true, NeverEnabled: true, Level: true, Whole: true}
+	good := Facts{Verb: understudy.Switchover, Waited: true, InPlace: true, Fenced: true, Drained: true, Halted: true, NeverEnabled: true, Level: true, Whole: true, Opened: true, Saved: true}
 	rows := []struct {
 		gate   Gate
 		code   understudy.Code
@@ -32,6 +32,8 @@ func TestEachGuardRefusesByItsCode(t *testing.T) {
 		{GateRestore, "US227", func(f *Facts) { f.Level = false }},
 		{GateRestore, "US228", func(f *Facts) { f.InPlace = false }},
 		{GateAssign, "US230", func(f *Facts) { f.InPlace = false }},
+		{GateArrive, "US253", func(f *Facts) { f.Opened = false }},
+		{GateResolve, "US254", func(f *Facts) { f.Saved = false }},
 		{GateDuty, "US232", func(f *Facts) { f.SiteActive = true }},
 		{GateDuty, "US233", func(f *Facts) { f.SiteFed = true }},
 		{GateDuty, "US234", func(f *Facts) { f.SiteRising = true }},
