@@ -25,9 +25,7 @@ OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/l
 # The demo promises its story within seconds: that test has the machine to itself. Of all others three run at a time, the
 # longest first: some wait for their servers while others compute. Beside them goes what gains nothing by the race detector.
 ALONE := ^TestStoryInTime$$
-LONGEST := ./workload/kafka ./workload/storage ./filecopy/hdfs ./workload/kafka/internal/mirror ./filecopy/distcp ./lab/hdfs \
-  ./wire/hdfs ./lab/kafka ./control ./filecopy/s3 ./journal/etcd ./demo ./filecopy/adls ./filecopy/blob ./workload/kafka/kafkasim \
-  ./cmd/understudy ./filecopy/filecopytest ./filecopy/native ./cmd/understudy-lab ./filecopy/local
+LONGEST := ./workload/kafka ./filecopy/distcp ./control ./workload/kafka/internal/mirror ./wire/hdfs ./workload/storage ./filecopy/hdfs ./lab/hdfs ./lab/kafka ./filecopy/s3 ./journal/etcd ./demo
 REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./e2e $(LONGEST))")
 # The linters vet, and no test reads debugging information: without both, sixty binaries are made in less time.
 TESTFLAGS := -json -count=1 -vet=off -ldflags=-w $(if $(RUN),-run '$(RUN)')
@@ -36,7 +34,7 @@ TESTFLAGS := -json -count=1 -vet=off -ldflags=-w $(if $(RUN),-run '$(RUN)')
 # product is a process of its own there, and what they use of the lab has tests of its own.
 WHOLE := TestExploreEveryState|TestEveryGuardIsNeeded|TestPreemptionIsNeeded|TestCrashSweep|TestAsManyWorkloads|TestValuesLarger|TestThousandsOfTopics
 
-# A test's garbage is small beside the machine's memory, and collecting it less often saves a tenth of the CPU time. What
+# A test's garbage is small beside the machine's memory, and collecting it less often saves some CPU time. What
 # measures memory sets its own; the end-to-end tests run the product as users do.
 LAZY := GOGC=400
 
