@@ -122,19 +122,26 @@ func (k *Killed) run() error {
 	return err
 }
 
-// Movers kills one mover after the other while readers look at the store, and lets each go on with what the one before left. It gives the
-// version that the store shows then.
-func (k *Killed) Movers() int {
-	k.Helper()
-	kills, seed := k.victim.Kills, rand.Uint64()
+// Kills says how often to kill, and by which random numbers: as often as the test does and by new ones, unless the environment says
+// otherwise. It logs the seed, so that a run can be repeated.
+func Kills(t testing.TB, kills int) (int, *rand.Rand) {
+	t.Helper()
+	seed := rand.Uint64()
 	if n, err := strconv.Atoi(os.Getenv(killRuns)); err == nil {
 		kills = n
 	}
 	if n, err := strconv.ParseUint(os.Getenv(killSeed), 10, 64); err == nil {
 		seed = n
 	}
-	k.Logf("%s=%d", killSeed, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("%s=%d", killSeed, seed)
+	return kills, rand.New(rand.NewPCG(seed, 0))
+}
+
+// Movers kills one mover after the other while readers look at the store, and lets each go on with what the one before left. It gives the
+// version that the store shows then.
+func (k *Killed) Movers() int {
+	k.Helper()
+	kills, random := Kills(k, k.victim.Kills)
 	stop := k.watch()
 	for version := 1; version <= kills; version++ {
 		k.next(version)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"slices"
@@ -23,12 +22,8 @@ import (
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
 )
 
-// Names of what the parent tells the process that it will kill, and what makes the test longer or repeats one.
-const (
-	killJob  = "UNDERSTUDY_KILL_JOB"
-	killRuns = "UNDERSTUDY_KILLS"
-	killSeed = "UNDERSTUDY_KILL_SEED"
-)
+// killJob names what the parent tells the process that it will kill.
+const killJob = "UNDERSTUDY_KILL_JOB"
 
 // killFiles are in the tree; the last one has several parts.
 const killFiles = 12
@@ -162,15 +157,7 @@ func TestKilledChild(t *testing.T) {
 // TestKilledAnywhere kills -9 a mover between two clusters at random calls of its target, while a reader looks at the target without pause
 // and the target's NameNode writes down every edit (inotify); each mover goes on with what the one before left.
 func TestKilledAnywhere(t *testing.T) {
-	kills, seed := 8, rand.Uint64()
-	if n, err := strconv.Atoi(os.Getenv(killRuns)); err == nil {
-		kills = n
-	}
-	if n, err := strconv.ParseUint(os.Getenv(killSeed), 10, 64); err == nil {
-		seed = n
-	}
-	t.Logf("%s=%d", killSeed, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	kills, random := filecopytest.Kills(t, 8)
 	r := newTrial(t, wire.Options{}, wire.Options{})
 	r.must(r.east.client.AllowSnapshots(t.Context(), r.from))
 	e := errand{Mover: t.TempDir(), East: r.east.cluster.Addrs(), West: r.west.cluster.Addrs(), From: r.from, To: r.to}

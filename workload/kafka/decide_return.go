@@ -231,10 +231,6 @@ func (a scanArgs) of(topic string) scanArgs {
 
 // resolve makes anew the topics of the old primary that diverged; the others are left as they are.
 func (d *decision) resolve() error {
-	r, ok := d.stage.Receipt(stepLedger)
-	if !ok {
-		return d.atMost() // a dry run: what diverged is known only then
-	}
 	source, err := d.present(d.stage.Old)
 	if err != nil {
 		return err
@@ -242,6 +238,11 @@ func (d *decision) resolve() error {
 	old, err := d.present(d.stage.To)
 	if err != nil {
 		return err
+	}
+	r, ok := d.stage.Receipt(stepLedger)
+	if !ok {
+		d.atMost(source, old) // a dry run: what diverged is known only then
+		return nil
 	}
 	det, _ := detail[scanDetail](r)
 	diverged := det.topics()
@@ -263,15 +264,7 @@ func (d *decision) resolve() error {
 
 // atMost says in a dry run how much may have to be copied again: all that the source has of the topics that are there, since
 // any of them may turn out to have diverged.
-func (d *decision) atMost() error {
-	source, err := d.present(d.stage.Old)
-	if err != nil {
-		return err
-	}
-	old, err := d.present(d.stage.To)
-	if err != nil {
-		return err
-	}
+func (d *decision) atMost(source, old *SiteFacts) {
 	var topics int
 	var bytes int64
 	for _, name := range old.names() {
@@ -286,7 +279,6 @@ func (d *decision) atMost() error {
 	}
 	note := fmt.Sprintf("delete on %s the topics that diverged and make them anew: at most %d topics, %d bytes to be copied again; %s", d.stage.To, topics, bytes, free)
 	d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Notes: []string{note}}, "%s", note).ID = "foretell/" + string(d.stage.To)
-	return nil
 }
 
 // openMade opens the topics that this operation made anew under the append limit, and has them watched before the
