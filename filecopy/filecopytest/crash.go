@@ -80,6 +80,9 @@ func (b *bench) vary(round int) {
 		from, to = to, from
 	}
 	b.must(b.source.Move(b.ctx, from, to))
+	// As logs are rotated: what is renamed has another file in its place at once.
+	b.must(b.source.Move(b.ctx, "log", filecopy.Path(fmt.Sprintf("log.%d", round))))
+	b.put("log", fmt.Sprintf("round %d of the log", round))
 }
 
 // mixed wants each file of the target to be as it was, or as it will be.

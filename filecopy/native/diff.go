@@ -110,7 +110,8 @@ func (n *increment) spool(ctx context.Context, from filecopy.Snapshotter, older,
 }
 
 // acceptable gives the renames that are done as renames, in the order of their old paths. The rest is copied: a rename whose ends lie within
-// another one's, and one whose new place is taken or has no directory in the published set yet.
+// another one's, one whose new place is taken or has no directory in the published set yet, and one whose old place is in use again, as
+// when logs are rotated: between the rename and what comes in its place a reader would find nothing there.
 func (n *increment) acceptable(ctx context.Context) ([]item, error) {
 	if len(n.renames) > n.limit {
 		return nil, errManyMoves
@@ -130,20 +131,30 @@ func (n *increment) acceptable(ctx context.Context) ([]item, error) {
 		if !there || taken || !holds || above.Kind != filecopy.Directory || n.entangled(i) {
 			continue
 		}
-		now, err := n.view.Stat(ctx, r.Path)
-		if errors.Is(err, filecopy.ErrNotFound) {
-			continue
-		}
+		again, err := n.stands(ctx, r.From)
 		if err != nil {
 			return nil, err
 		}
-		if now.Kind == was.Kind {
+		now, err := n.stands(ctx, r.Path)
+		if err != nil {
+			return nil, err
+		}
+		if again == nil && now != nil && now.Kind == was.Kind {
 			r.Kind = was.Kind
 			good = append(good, r)
 		}
 	}
 	slices.SortFunc(good, func(a, b item) int { return a.From.Compare(b.From) })
 	return good, nil
+}
+
+// stands looks at a path of the source; nil when nothing is there.
+func (n *increment) stands(ctx context.Context, p filecopy.Path) (*filecopy.Entry, error) {
+	e, err := n.view.Stat(ctx, p)
+	if errors.Is(err, filecopy.ErrNotFound) {
+		return nil, nil
+	}
+	return &e, err
 }
 
 // entangled says whether a rename shares a place with another one.
