@@ -50,7 +50,8 @@ build: ## build the product and the lab into bin/
 test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	@$(if $(RACE),,echo "race detector off: no C compiler";) \
 	for tool in java mvn npm krb5kdc kinit; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || echo "$$tool is missing: tests on real servers will be skipped"; done
-	@{ failed=0; plain=$$(mktemp); \
+	@source .ci/scratch; \
+	{ failed=0; plain=$$(mktemp); \
 	  $(if $(RUN),,$(GO) test $(TESTFLAGS) $(RACE) -timeout 10m -run '$(ALONE)' ./demo || failed=1;) \
 	  { failed=0; \
 	    $(GO) test $(TESTFLAGS) -timeout 30m ./e2e || failed=1; \
@@ -62,7 +63,7 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
 
 unit: ## the tests that need no server, without the race detector, in about a minute
-	@$(LAZY) $(GO) test -json -short -vet=off -ldflags=-w -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
+	@source .ci/scratch; $(LAZY) $(GO) test -json -short -vet=off -ldflags=-w -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
 
 e2e: ## the built binary against real clusters, one file per architecture
 	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...
