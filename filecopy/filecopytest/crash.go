@@ -85,8 +85,17 @@ func (b *bench) vary(round int) {
 	b.put("log", fmt.Sprintf("round %d of the log", round))
 }
 
-// mixed wants each file of the target to be as it was, or as it will be.
+// mixed wants each file of the target to be as it was, or as it will be, and each new directory to be whole.
 func (b *bench) mixed(at int, old, want map[filecopy.Path]seen) {
+	b.Helper()
+	now := b.eachFile(at, old, want)
+	if _, ok := b.target.(filecopy.Assembler); ok {
+		b.allOrNothing(at, now, old, want)
+	}
+}
+
+// eachFile wants each file of the target to be as it was, or as it will be, and gives what is there.
+func (b *bench) eachFile(at int, old, want map[filecopy.Path]seen) map[filecopy.Path]seen {
 	b.Helper()
 	now := b.tree(b.target)
 	for p, s := range now {
@@ -100,9 +109,7 @@ func (b *bench) mixed(at int, old, want map[filecopy.Path]seen) {
 			b.Errorf("crash at %d: %q is absent", at, p)
 		}
 	}
-	if _, ok := b.target.(filecopy.Assembler); ok {
-		b.allOrNothing(at, now, old, want)
-	}
+	return now
 }
 
 // allOrNothing wants each new directory to be there with all that it will hold, or not at all.

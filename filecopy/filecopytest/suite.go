@@ -34,6 +34,7 @@ func Run(t *testing.T, r Rig) {
 		{"ChangedWhileRead", testChangedWhileRead},
 		{"VanishedWhileRead", testVanishedWhileRead},
 		{"ReadersSeeWholeFiles", testReaders},
+		{"AnyChanges", testAnyChanges},
 		{"CrashAndResume", testCrash},
 		{"CrashBeforeAnswer", testCrashAfterEffect},
 		{"LostMember", testLostMember},
