@@ -31,5 +31,5 @@
 // process that started it, also when that one is killed.
 //
 // The environment: UNDERSTUDY_LAB_CACHE names the cache directory; JAVA_HOME the JDK;
-// UNDERSTUDY_LAB=required turns a skip for a missing JDK, Maven, npm or Kerberos into a failure.
+// UNDERSTUDY_LAB=required turns a skip for a missing JDK, Maven, npm, Kerberos or right to mount into a failure.
 package lab

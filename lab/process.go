@@ -33,6 +33,8 @@ type Command struct {
 	// Stdin and Stdout, where they are set, replace nothing and the log.
 	Stdin  *os.File
 	Stdout *os.File
+	// attributes, where they are set, are those of the child instead of the usual ones.
+	attributes *syscall.SysProcAttr
 }
 
 // Process is a running child. It is killed with its whole process group by Kill, and by the system when
@@ -71,6 +73,9 @@ func Start(c Command) (*Process, error) {
 		cmd.Stdout = c.Stdout
 	}
 	cmd.SysProcAttr = childAttributes()
+	if c.attributes != nil {
+		cmd.SysProcAttr = c.attributes
+	}
 	p := &Process{name: c.Name, cmd: cmd, log: c.Log, from: size, done: make(chan struct{})}
 	started := make(chan error)
 	go p.run(started)

@@ -7,28 +7,21 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/local"
 	"github.com/understudy-dr/understudy/filecopy/native"
+	"github.com/understudy-dr/understudy/lab"
 )
 
-// TestTheDiskIsFullAmidARun copies onto a file system that is too small for a set, and then makes it larger. Who may not mount has to make do
-// with the meaning of the error.
+// TestTheDiskIsFullAmidARun copies onto a file system that has no room for a set, and then gives it room.
 func TestTheDiskIsFullAmidARun(t *testing.T) {
-	from, disk := t.TempDir(), t.TempDir()
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=256k"); err != nil {
-		t.Logf("no file system of our own: %v", err)
+	disk := lab.OwnDisk(t, "TestTheDiskIsFullAmidARun", 16<<10)
+	if disk == nil {
 		return
 	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	to := filepath.Join(disk, "tree")
+	from := t.TempDir()
+	to := filepath.Join(disk.Dir, "tree")
 	must(t, os.Mkdir(to, 0o755))
 	must(t, os.WriteFile(filepath.Join(from, "f"), []byte("first"), 0o644))
 	source, err := local.New(local.Config{Root: from})
@@ -43,6 +36,7 @@ func TestTheDiskIsFullAmidARun(t *testing.T) {
 	for _, name := range []string{"f", "g"} {
 		must(t, os.WriteFile(filepath.Join(from, name), []byte(large), 0o644))
 	}
+	must(t, disk.Fill(256<<10))
 	_, err = m.Run(t.Context(), job, nil)
 	var e *understudy.Error
 	if !errors.As(err, &e) || e.Code != "US621" {
@@ -54,7 +48,7 @@ func TestTheDiskIsFullAmidARun(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(to, "f")); err != nil || string(got) != "first" {
 		t.Errorf("f is %.20q, %v", got, err)
 	}
-	must(t, unix.Mount("tmpfs", disk, "tmpfs", unix.MS_REMOUNT, "size=16m"))
+	must(t, disk.Free())
 	_, err = m.Run(t.Context(), job, nil)
 	must(t, err)
 	for _, name := range []string{"f", "g"} {
