@@ -6,7 +6,6 @@ func apiCodes() []Explanation {
 		{"US501", "No such error code", "`understudy explain` without a code lists all of them."},
 		{"US502", "understudy serve does not answer", "The command needs a running `understudy serve` and could not reach it at its unix socket. It is given by --socket or $UNDERSTUDY_SOCKET, and is understudy.sock in the data directory otherwise. Replication and operations do not depend on this command."},
 		{"US503", "The caller is not known", "The API takes calls over its unix socket only, where the operating system names the caller. The peer could not be named, so nothing was done."},
-		{"US504", "A TCP listener is refused", "The API is never served over TCP without TLS and tokens. Remove listen.tcp from the configuration of serve; the unix socket is always there."},
 		{"US505", "The request is not what the API takes", "A field is missing, unknown or out of range; the answer names it. See the OpenAPI document at /openapi.json."},
 		{"US506", "A confirmation is missing", "Verbs that move the active side ask for the plan's name: type it when asked, or give --confirm=PLAN. Nothing was done."},
 		{"US507", "The wait is over, the operation goes on", "The client stopped waiting; `understudy serve` goes on with the operation. Its id was printed: `understudy report ID` shows how it stands."},

@@ -43,6 +43,31 @@ func TestRealServersThatCannotStartNameWhatIsMissing(t *testing.T) {
 	}
 }
 
+// What the lab cannot do ends the story, which leaves nothing behind.
+func TestAStoryThatCannotGoOnSaysWhere(t *testing.T) {
+	for want, script := range map[string]string{
+		"understudy-lab answered something else":               `echo hello; cat >/dev/null`,
+		"understudy-lab could not do it: no such server: east": `echo '{"error":"no such server: east"}'; cat >/dev/null`,
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			r, err := Play(t.Context(), Options{Real: true, Lab: program(t, script)})
+			if e := understudy.AsError(err); e.Code != "US515" || !strings.Contains(e.Error(), want) || e.Fix == "" || len(r.Steps) > 0 {
+				t.Fatalf("got %+v after %d steps", e, len(r.Steps))
+			}
+			left, err := os.ReadDir(os.Getenv("TMPDIR"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range left {
+				if !strings.HasPrefix(f.Name(), "Test") { // the directories of this test itself
+					t.Errorf("left behind: %s", f.Name())
+				}
+			}
+		})
+	}
+}
+
 func TestLabIsLookedFor(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("PATH", "")

@@ -296,3 +296,22 @@ func TestCodesOfBrokers(t *testing.T) {
 		t.Errorf("code 0 became %v", err)
 	}
 }
+
+// A caller that gives up is told so; the cluster that it no longer waited for is not called unreachable.
+func TestWhoGivesUpIsInterrupted(t *testing.T) {
+	sim, c := start(t, kafkasim.Options{Topics: map[string]int32{"orders": 1}})
+	orders(t, c) // it is connected
+	gate := sim.Pause(kafkasim.Key(kmsg.Metadata))
+	defer gate.Release()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		<-gate.Held()
+		cancel()
+	}()
+	_, err := c.Metadata(ctx, lease(), "orders")
+	var e *understudy.Error
+	if !errors.As(err, &e) || e.Code != "US002" || e.Kind != understudy.KindRetry || !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+}
