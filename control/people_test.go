@@ -417,3 +417,22 @@ func TestStopPausesAllAndContinueGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// A level that is none must not lower the floor, and nobody can mean to lose less than nothing.
+func TestWhatCannotBeMeantIsRefused(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, nil)
+		for _, level := range []understudy.FenceLevel{"F0", "F1", "FA", "F6", "f3", "3"} {
+			refusedWith(t, s.order(control.StartRequest{Verb: understudy.Failover, Confirm: "contoso", FenceFloor: level}), "US505")
+		}
+		less := -time.Minute
+		refusedWith(t, s.order(control.StartRequest{Verb: understudy.Failover, Confirm: "contoso", MaxLoss: &less}), "US505")
+		refusedWith(t, s.order(control.StartRequest{Verb: understudy.Verify, Shards: []string{"0", "["}}), "US411")
+		ops, err := s.Operations(t.Context(), control.OperationsRequest{Open: true})
+		if err != nil || len(ops) > 0 {
+			t.Fatalf("%+v, %v", ops, err)
+		}
+		s.Do(control.StartRequest{Verb: understudy.Switchover, FenceFloor: understudy.F3}, control.CommitWindow)
+	})
+}

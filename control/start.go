@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -81,6 +83,9 @@ func (s *session) admit(ctx context.Context, plan workload.Plan, req StartReques
 	if err := a.confirmed(); err != nil {
 		return nil, err
 	}
+	if err := a.meant(); err != nil {
+		return nil, err
+	}
 	var err error
 	if req.Verb == understudy.Replicate {
 		if err := a.narrow(s); err != nil {
@@ -137,6 +142,23 @@ func (a *admission) confirmed() error {
 	severe := isTakeover(a.req.Verb) || a.req.Verb == understudy.Unprotect || a.req.Verb == understudy.Reprotect
 	if severe && !a.req.DryRun && a.req.Confirm != string(a.req.Plan) {
 		return refused("US205", o, "this needs the plan's name as confirmation", "add --confirm="+string(a.req.Plan))
+	}
+	return nil
+}
+
+// meant refuses what cannot be meant. A level that is none would otherwise rank below all of them, and lower the floor.
+func (a *admission) meant() error {
+	o, r := understudy.Object{Plan: a.req.Plan}, a.req
+	if r.FenceFloor != "" && (r.FenceFloor.Rank() < understudy.F2.Rank() || r.FenceFloor.Rank() > understudy.F5.Rank()) {
+		return invalid("US505", o, fmt.Sprintf("%q is no fence level that could be enough", r.FenceFloor), "name F2, F3, F4 or F5")
+	}
+	if r.MaxLoss != nil && *r.MaxLoss < 0 {
+		return invalid("US505", o, "less than nothing cannot be lost", "give --max-loss as a duration such as 5m, or 0s")
+	}
+	for _, p := range r.Shards {
+		if _, err := regexp.Compile(p); err != nil {
+			return invalid("US411", o, fmt.Sprintf("%q is not a pattern of shards", p), "write an RE2 expression that matches whole names, such as orders.*")
+		}
 	}
 	return nil
 }

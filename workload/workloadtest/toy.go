@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -306,6 +307,10 @@ func (t *toy) Verify(_ context.Context, scope understudy.Scope) (understudy.Verd
 	defer w.mu.Unlock()
 	from, to := w.servers[scope.From], w.servers[scope.To]
 	v := understudy.Verdict{Outcome: understudy.Match, From: scope.From, To: scope.To, At: time.Now(), Shards: 1, Coverage: "all records"}
+	if len(scope.Shards) > 0 && !slices.ContainsFunc(scope.Shards, func(p string) bool { return regexp.MustCompile(`^(?:` + p + `)$`).MatchString("0") }) {
+		v.Shards = 0
+		return v, nil
+	}
 	if !from.up || !to.up {
 		v.Outcome, v.Coverage = understudy.Unknown, "a site does not answer"
 		return v, nil
