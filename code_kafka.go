@@ -17,7 +17,7 @@ func kafkaClusterCodes() []Explanation {
 		{"US105", "No topic matches", "None of the cluster's topics matches the workload's patterns, or a pattern names topics of Kafka itself. Patterns are RE2 and anchored at both ends."},
 		{"US106", "Broker too old", "The cluster does not offer a request that the proofs need (DescribeProducers and topic ids, Kafka 2.8; markers, Kafka 2.1)."},
 		{"US107", "Both sites are one cluster", "Both sites of the workload answer with the same cluster id: they are one cluster. A link from a cluster to itself would never be a protection."},
-		{"US109", "Endpoint not usable", "The endpoint's configuration or one of its secrets cannot be used. No connection was made."},
+		{"US109", "Endpoint not usable", "The endpoint's configuration or one of its secrets cannot be used: an address is not host:port, the login's mechanism is not known, or a secret is not what it should be. No connection was made."},
 	}
 }
 

@@ -283,7 +283,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, f field) {
 		r.keys[p] = e.key
 		key := reflect.New(v.Type().Key()).Elem()
 		key.SetString(e.name)
-		if why := nameProblem(e.name); why != "" && (isName(key.Interface()) || key.Type() == reflect.TypeFor[understudy.SecretName]()) {
+		if why := NameProblem(e.name); why != "" && (isName(key.Interface()) || key.Type() == reflect.TypeFor[understudy.SecretName]()) {
 			r.at(e.key, p, Problem{Code: codeName, Summary: fmt.Sprintf("%q is not a name", e.name), Why: why, Suggestion: asName(e.name)})
 			continue
 		}

@@ -197,7 +197,7 @@ func (r *reader) readClusters(reg workload.Registry, n *yaml.Node, s *siteFile) 
 	for _, e := range entries {
 		path := join("clusters", e.name)
 		r.keys[path], r.values[path] = e.key, r.placeOf(e.node)
-		if why := nameProblem(e.name); why != "" {
+		if why := NameProblem(e.name); why != "" {
 			r.at(e.key, path, Problem{Code: codeName, Summary: fmt.Sprintf("%q is not a name", e.name), Why: why, Suggestion: asName(e.name)})
 			continue
 		}

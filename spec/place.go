@@ -174,8 +174,8 @@ func join(parent, key string) string {
 	return parent + "." + key
 }
 
-// nameProblem says what is wrong with a name; empty when nothing is.
-func nameProblem(s string) string {
+// NameProblem says what is wrong with a name; empty when nothing is.
+func NameProblem(s string) string {
 	switch {
 	case s == "":
 		return "a name must not be empty"

@@ -76,12 +76,12 @@ func (r *reader) word(n *yaml.Node, v reflect.Value, path string, f field) {
 		return
 	}
 	if isName(v.Interface()) {
-		if why := nameProblem(text); why != "" {
+		if why := NameProblem(text); why != "" {
 			r.on(path, Problem{Code: codeName, Summary: fmt.Sprintf("%q is not a name", short(text)), Why: why, Suggestion: asName(text)})
 		}
 		return
 	}
-	if f.name == "secret" && nameProblem(text) != "" {
+	if f.name == "secret" && NameProblem(text) != "" {
 		r.secretName(n, new(understudy.SecretName), path)
 		return
 	}
@@ -208,7 +208,7 @@ func (r *reader) secretName(n *yaml.Node, out *understudy.SecretName, path strin
 		return
 	}
 	text := nodeText(n)
-	if nameProblem(text) != "" || !isText(n) {
+	if NameProblem(text) != "" || !isText(n) {
 		r.secret(r.placeOf(n), path, "the name of a secret has lower-case letters, digits, '-', '_' and '.' only; what stands here does not")
 		return
 	}
@@ -291,7 +291,7 @@ func asName(text string) string {
 		return -1
 	}, strings.ToLower(text))
 	s = strings.Trim(s, "-_.")
-	if nameProblem(s) != "" {
+	if NameProblem(s) != "" {
 		return ""
 	}
 	return s

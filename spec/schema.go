@@ -16,7 +16,7 @@ import (
 // draft is the JSON Schema version that editors understand best.
 const draft = "http://json-schema.org/draft-07/schema#"
 
-// namePattern is what nameProblem accepts, for editors.
+// namePattern is what NameProblem accepts, for editors.
 const namePattern = `^[a-z0-9][a-z0-9._-]{0,62}$`
 
 // Schema gives the JSON schema (draft-07) of one document of sites and plans, with the keys of every kind of the

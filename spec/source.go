@@ -235,7 +235,7 @@ func firstLine(s string) string {
 // admissible refuses texts that are no text, and those that would exhaust the YAML parser.
 func admissible(s Source) *Problem {
 	refuse := func(line int, text string) *Problem {
-		return &Problem{Code: codeUnreadable, File: s.Name, Summary: fmt.Sprintf("line %d: %s", line, text)}
+		return &Problem{Code: codeUnreadable, File: s.Name, Summary: fmt.Sprintf("line %d: %s", line, text), Fix: "name a YAML file that a person can read"}
 	}
 	if len(s.Text) > maxBytes {
 		return &Problem{Code: codeUnreadable, File: s.Name, Summary: fmt.Sprintf("the file has more than %d bytes", maxBytes)}

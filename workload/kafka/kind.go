@@ -97,27 +97,39 @@ func validateEndpoints(s workload.Spec) []workload.FieldError {
 		if !ok {
 			continue
 		}
-		bad := func(summary string) {
-			out = append(out, workload.FieldError{Path: "cluster", Err: &understudy.Error{
+		e.validate(func(path, summary, fix string) {
+			out = append(out, workload.FieldError{Site: name, Path: path, Err: &understudy.Error{
 				Code: "US109", Kind: understudy.KindInvalid, Op: "kafka.validate",
-				Object: understudy.Object{Plan: s.Plan, Workload: s.Name, Site: name}, Summary: summary,
+				Object: understudy.Object{Plan: s.Plan, Workload: s.Name, Site: name}, Summary: summary, Fix: fix,
 			}})
-		}
-		if len(e.Brokers) == 0 {
-			bad("kafka.brokers names no broker")
-		}
-		for _, l := range []*SASL{e.SASL, e.Writer.login()} {
-			if l == nil {
-				continue
-			}
-			switch l.Mechanism {
-			case "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512":
-			default:
-				bad(fmt.Sprintf("sasl.mechanism %q is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512", l.Mechanism))
-			}
-		}
+		})
 	}
 	return out
+}
+
+// validate tells what is wrong with an endpoint, by its keys.
+func (e *Endpoint) validate(bad func(path, summary, fix string)) {
+	if len(e.Brokers) == 0 {
+		bad("brokers", "no broker is named", "name host:port of at least one")
+	}
+	e.validateLogin(bad, "", e.Brokers, e.SASL)
+	if e.Writer != nil {
+		e.validateLogin(bad, "writer.", e.Writer.Brokers, e.Writer.SASL)
+	}
+}
+
+// validateLogin looks at addresses and the login there.
+func (*Endpoint) validateLogin(bad func(path, summary, fix string), at string, brokers []string, l *SASL) {
+	for i, b := range brokers {
+		if !workload.IsAddress(b) {
+			bad(fmt.Sprintf("%sbrokers[%d]", at, i), fmt.Sprintf("%q is not host:port", b), "write it as kafka-1:9092")
+		}
+	}
+	switch {
+	case l == nil, l.Mechanism == "PLAIN", l.Mechanism == "SCRAM-SHA-256", l.Mechanism == "SCRAM-SHA-512":
+	default:
+		bad(at+"sasl.mechanism", fmt.Sprintf("%q is no login that understudy knows", l.Mechanism), "write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+	}
 }
 
 func (w *Writer) login() *SASL {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -64,13 +65,15 @@ func TestValidate(t *testing.T) {
 		Config: &kafka.Config{
 			Topics: []string{"("}, Writers: []string{"User:*", "app"}, Groups: []string{"["}, Replication: -1,
 		},
-		Clusters: map[understudy.Site]any{east: &kafka.Endpoint{}, west: &kafka.Endpoint{Brokers: []string{"w:1"}, SASL: &kafka.SASL{Mechanism: "GSSAPI"}}},
+		Clusters: map[understudy.Site]any{east: &kafka.Endpoint{}, west: &kafka.Endpoint{
+			Brokers: []string{"w:1"}, SASL: &kafka.SASL{Mechanism: "GSSAPI"}, Writer: &kafka.Writer{Brokers: []string{"w:1", "w"}},
+		}},
 	}
 	var got []string
 	for _, f := range kafka.Kind().Validate(spec) {
-		got = append(got, f.Path+" "+string(f.Err.Code))
+		got = append(got, strings.TrimSpace(string(f.Site)+" "+f.Path)+" "+string(f.Err.Code))
 	}
-	want := []string{"topics[0] US105", "groups[0] US105", "writers[0] US105", "writers[1] US105", "replication US105", "cluster US109", "cluster US109"}
+	want := []string{"topics[0] US105", "groups[0] US105", "writers[0] US105", "writers[1] US105", "replication US105", "east brokers US109", "west sasl.mechanism US109", "west writer.brokers[1] US109"}
 	if !slices.Equal(got, want) {
 		t.Fatalf("%q, not %q", got, want)
 	}

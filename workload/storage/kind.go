@@ -166,7 +166,7 @@ func validateEndpoints(s workload.Spec) []workload.FieldError {
 func (e *HDFS) validate() []workload.FieldError {
 	var out []workload.FieldError
 	for i, n := range e.Namenodes {
-		if host, port, ok := strings.Cut(n, ":"); !ok || host == "" || port == "" {
+		if !workload.IsAddress(n) {
 			out = append(out, invalid(fmt.Sprintf("namenodes[%d]", i), fmt.Sprintf("%q is not host:port", n), "write it as nn-1:8020"))
 		}
 	}
