@@ -60,6 +60,10 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		var sent *url.Error
+		if errors.As(err, &sent) {
+			err = sent.Err // without the address, which is that of no server
+		}
 		return nil, &understudy.Error{Code: "US502", Kind: understudy.KindUnreachable, Op: "api.client",
 			Summary: fmt.Sprintf("understudy serve does not answer on %s", c.socket), Fix: "start understudy serve, or give --socket", Err: err}
 	}
@@ -101,7 +105,7 @@ func (c *Client) lines(ctx context.Context, path string, query url.Values, each 
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return &understudy.Error{Code: "US502", Kind: understudy.KindUnreachable, Op: "api.client", Summary: "the stream broke off", Err: err}
+			return &understudy.Error{Code: "US502", Kind: understudy.KindUnreachable, Op: "api.client", Summary: "the stream broke off", Fix: "see that understudy serve runs, and give the command again", Err: err}
 		}
 		var p Problem
 		if json.Unmarshal(line, &p) == nil && p.Fault != nil && p.Status != 0 {

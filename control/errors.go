@@ -16,11 +16,17 @@ func invalid(code understudy.Code, o understudy.Object, summary, fix string) *un
 	return &understudy.Error{Code: code, Kind: understudy.KindInvalid, Op: "control", Object: o, Summary: summary, Fix: fix}
 }
 
+// notFound says that there is no such thing, and where those that are there are listed.
 func notFound(what, name string) *understudy.Error {
+	list, ok := map[string]string{
+		"plan": "understudy get plans", "workload": "understudy get plans", "operation": "understudy get operations",
+		"kind": "understudy schema",
+	}[what]
+	if !ok {
+		list = "understudy status"
+	}
 	return &understudy.Error{
-		Code: "US202", Kind: understudy.KindNotFound, Op: "control",
-		Summary: fmt.Sprintf("there is no %s named %q", what, name),
-		Fix:     "look at `understudy get " + what + "s`",
+		Code: "US202", Kind: understudy.KindNotFound, Op: "control", Summary: fmt.Sprintf("there is no %s named %q", what, name), Fix: list,
 	}
 }
 

@@ -12,6 +12,10 @@ import (
 // Ledgers lists the ledgers of a plan, newest first, those discarded included.
 func (c *Controller) Ledgers(ctx context.Context, plan understudy.PlanName) ([]LedgerRecord, error) {
 	all, err := readAll[LedgerRecord](ctx, c.opt.Journal, prefixLedger(plan))
+	if err == nil && len(all) == 0 {
+		// A misspelt name must not look like a plan that lost nothing.
+		_, err = c.plan(ctx, plan)
+	}
 	slices.SortFunc(all, func(a, b LedgerRecord) int { return b.At.Compare(a.At) })
 	return all, err
 }
@@ -20,9 +24,17 @@ func (c *Controller) ledger(ctx context.Context, req LedgerRequest) (LedgerRecor
 	o := understudy.Object{Plan: req.Plan, Workload: req.Workload}
 	rec, version, err := read[LedgerRecord](ctx, c.opt.Journal, keyLedger(o, req.Operation))
 	if err == nil && version == 0 {
-		err = notFound("ledger", o.String()+" of "+string(req.Operation))
+		err = noLedger(req)
 	}
 	return rec, err
+}
+
+// noLedger says that there is none of that name, and which command lists those of the plan.
+func noLedger(req LedgerRequest) *understudy.Error {
+	o := understudy.Object{Plan: req.Plan, Workload: req.Workload}
+	e := notFound("ledger", o.String()+" of "+string(req.Operation))
+	e.Fix = "understudy ledger show " + string(req.Plan)
+	return e
 }
 
 // ExportLedger writes the saved records of one ledger as JSON lines.
@@ -32,7 +44,9 @@ func (c *Controller) ExportLedger(ctx context.Context, req LedgerRequest, write 
 		return err
 	}
 	if !rec.Discarded.IsZero() {
-		return notFound("ledger", understudy.Object{Plan: req.Plan, Workload: req.Workload}.String()+": it was discarded")
+		e := noLedger(req)
+		e.Why = "it was discarded by " + rec.By
+		return e
 	}
 	plan, err := c.plan(ctx, req.Plan)
 	if err != nil {

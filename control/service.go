@@ -191,6 +191,12 @@ func (c *Controller) Operations(ctx context.Context, req OperationsRequest) ([]O
 	ops = slices.DeleteFunc(ops, func(op Operation) bool {
 		return req.Plan != "" && op.Plan != req.Plan || req.Open && op.State.Final()
 	})
+	if len(ops) == 0 && req.Plan != "" {
+		// A misspelt name must not look like a plan on which nothing was ever done.
+		if _, err := c.plan(ctx, req.Plan); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortFunc(ops, func(a, b Operation) int {
 		if c := b.Created.Compare(a.Created); c != 0 {
 			return c

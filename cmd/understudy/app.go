@@ -53,6 +53,7 @@ been proved lately (verify), how do I get home (reprotect, failback).`,
 	f.BoolVar(&a.noInput, "no-input", false, "never ask; fail where a question would be needed")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	root.AddCommand(a.commands()...)
+	root.SetHelpCommand(helpCommand())
 	return root
 }
 
@@ -60,11 +61,28 @@ func usageError(c *cobra.Command, err error) error {
 	return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: err.Error(), Fix: c.CommandPath() + " --help"}
 }
 
-// args wraps a cobra argument check, so that a wrong number of arguments is a usage error with a code.
+// helpCommand is cobra's own, but that asking for what is not there is a usage error.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about a command",
+		RunE: func(c *cobra.Command, given []string) error {
+			about, _, err := c.Root().Find(given)
+			if err != nil {
+				return usageError(c, err)
+			}
+			return about.Help()
+		},
+	}
+}
+
+// args wraps a cobra argument check, so that a wrong number of arguments, and an empty one, is a usage error with a code.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, given []string) error {
 		if err := check(c, given); err != nil {
 			return usageError(c, err)
+		}
+		if slices.Contains(given, "") {
+			return usageError(c, errors.New("an argument is empty"))
 		}
 		return nil
 	}
@@ -148,8 +166,7 @@ func (a *app) fail(ctx context.Context, err error) int {
 		return status
 	}
 	if status == exitInterrupted {
-		a.say("interrupted")
-		return status
+		err = ended(err)
 	}
 	if misused(err) {
 		err = &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: err.Error(), Fix: "understudy --help"}
@@ -161,6 +178,16 @@ func (a *app) fail(ctx context.Context, err error) int {
 	}
 	a.say("%s", strings.TrimRight(renderError(err), "\n"))
 	return status
+}
+
+// ended is the error of a command that a person ended, with what is known of what it had begun.
+func ended(err error) error {
+	if e := understudy.AsError(err); e.Code == "US002" && e.Fix != "" {
+		told := *e
+		told.Err = nil // the signal, which the person knows of
+		return &told
+	}
+	return &understudy.Error{Code: "US002", Kind: understudy.KindRetry, Summary: "interrupted"}
 }
 
 // misused says whether cobra itself refused the command line: its own errors are told apart by their words only.
@@ -176,6 +203,10 @@ func (a *app) failJSON(err error) {
 		Error    *understudy.Error `json:"error"`
 		Problems spec.Problems     `json:"problems,omitempty"`
 	}{Error: understudy.AsError(err)}
+	if e := *doc.Error; e.Err != nil && e.Why == "" {
+		e.Why = e.Err.Error() // the cause itself is not part of the document
+		doc.Error = &e
+	}
 	_ = errors.As(err, &doc.Problems)
 	_ = json.NewEncoder(a.errs).Encode(doc)
 }

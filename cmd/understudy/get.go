@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,6 +25,9 @@ func (a *app) getCommand() *cobra.Command {
 			}
 			switch given[0] {
 			case "plans":
+				if plan != "" || open {
+					return usageError(c, errors.New("get plans lists all of them; one is shown by understudy describe PLAN"))
+				}
 				return a.getPlans(c.Context())
 			case "operations":
 				return a.getOperations(c.Context(), understudy.PlanName(plan), open)

@@ -4,15 +4,18 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
 )
 
 func (a *app) ledgerCommand() *cobra.Command {
-	c := &cobra.Command{Use: "ledger", Short: "What was lost or diverged: show, export, discard"}
+	c := &cobra.Command{Use: "ledger", Short: "What was lost or diverged: show, export, discard", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	var confirm, reason string
 	discard := &cobra.Command{
 		Use: "discard PLAN WORKLOAD OPERATION", Short: "Delete the saved records of a ledger", Args: args(cobra.ExactArgs(3)),
@@ -49,11 +52,19 @@ func (a *app) ledgerShow(ctx context.Context, plan understudy.PlanName) error {
 		for _, l := range all {
 			for _, e := range l.Entries {
 				rows = append(rows, []string{string(l.Operation), string(l.Workload), e.Shard, string(e.Site), fmt.Sprint(e.First), fmt.Sprint(e.Last),
-					fmt.Sprint(e.Records), fmt.Sprint(e.Bytes), e.FirstAt.UTC().Format(time.RFC3339), e.LastAt.UTC().Format(time.RFC3339), e.File})
+					fmt.Sprint(e.Records), fmt.Sprint(e.Bytes), e.FirstAt.UTC().Format(time.RFC3339), e.LastAt.UTC().Format(time.RFC3339), file(l, e)})
 			}
 		}
 		return table(w, rows)
 	})
+}
+
+// file names where the records of an entry are, or who discarded them and why.
+func file(l control.LedgerRecord, e understudy.LedgerEntry) string {
+	if l.Discarded.IsZero() {
+		return e.File
+	}
+	return "discarded by " + l.By
 }
 
 func (a *app) ledgerExport(ctx context.Context, given []string) error {
@@ -67,7 +78,7 @@ func (a *app) ledgerExport(ctx context.Context, given []string) error {
 
 func (a *app) ledgerDiscard(ctx context.Context, given []string, confirm, reason string) error {
 	plan := understudy.PlanName(given[0])
-	if err := a.confirm("ledger discard", plan, confirm); err != nil {
+	if err := a.confirm("ledger discard", "deletes the saved records", "understudy ledger discard "+strings.Join(given, " "), plan, confirm); err != nil {
 		return err
 	}
 	cl := a.client()

@@ -152,6 +152,9 @@ func (f *operateFlags) request(v understudy.Verb, p understudy.PlanName) api.Sta
 }
 
 func (a *app) operate(ctx context.Context, v understudy.Verb, p understudy.PlanName, f *operateFlags) error {
+	if f.timeout < 0 {
+		return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: "--timeout cannot be negative", Fix: "leave it out to wait as long as it takes"}
+	}
 	cl := a.client()
 	defer cl.Close()
 	req := f.request(v, p)
@@ -159,7 +162,7 @@ func (a *app) operate(ctx context.Context, v understudy.Verb, p understudy.PlanN
 		return err
 	}
 	if severe(v) && !f.dryRun {
-		if err := a.confirm(v, p, f.confirm); err != nil {
+		if err := a.confirm(string(v), consequence(v), fmt.Sprintf("understudy %s %s", v, p), p, f.confirm); err != nil {
 			return err
 		}
 		req.Confirm = string(p)
@@ -226,10 +229,22 @@ func word(level, as string) (bool, error) {
 	return true, nil
 }
 
-// confirm wants the plan's name: given by flag, or typed on a terminal.
-func (a *app) confirm(v understudy.Verb, p understudy.PlanName, given string) error {
+// consequence says what a severe verb does, for who is asked to confirm it.
+func consequence(v understudy.Verb) string {
+	switch v {
+	case understudy.Reprotect:
+		return "makes the old primary the new secondary"
+	case understudy.Unprotect:
+		return "ends the protection"
+	default:
+		return "moves the active side"
+	}
+}
+
+// confirm wants the plan's name: given by flag, or typed on a terminal by a person who was told what it does.
+func (a *app) confirm(name, does, command string, p understudy.PlanName, given string) error {
 	missing := &understudy.Error{Code: "US506", Kind: understudy.KindRefused, Object: understudy.Object{Plan: p},
-		Summary: fmt.Sprintf("%s needs the plan's name as confirmation", v), Fix: fmt.Sprintf("understudy %s %s --confirm=%s", v, p, p)}
+		Summary: name + " needs the plan's name as confirmation", Fix: fmt.Sprintf("%s --confirm=%s", command, p)}
 	if given == string(p) {
 		return nil
 	}
@@ -240,7 +255,7 @@ func (a *app) confirm(v understudy.Verb, p understudy.PlanName, given string) er
 	if a.noInput || !a.terminal() {
 		return missing
 	}
-	_, _ = fmt.Fprintf(a.errs, "%s moves the active side of %s. Type the plan's name to go on: ", v, p)
+	_, _ = fmt.Fprintf(a.errs, "%s %s of %s. Type the plan's name to go on: ", name, does, p)
 	line, err := bufio.NewReader(a.in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -285,8 +300,8 @@ func (a *app) follow(ctx context.Context, cl *api.Client, op control.Operation, 
 func (a *app) left(ctx, waiting context.Context, id understudy.OperationID, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		a.say("interrupted; operation %s goes on: understudy report %s", id, id)
-		return &exitError{status: exitInterrupted, quiet: true, err: err}
+		return &understudy.Error{Code: "US002", Kind: understudy.KindRetry,
+			Summary: fmt.Sprintf("interrupted; operation %s goes on", id), Fix: "understudy report " + string(id), Err: ctx.Err()}
 	case waiting.Err() != nil:
 		return &understudy.Error{Code: "US507", Kind: understudy.KindTimeout,
 			Summary: fmt.Sprintf("stopped waiting; operation %s goes on", id), Fix: "understudy report " + string(id)}

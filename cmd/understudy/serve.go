@@ -82,6 +82,10 @@ func (a *app) serveConfig(path, site, data string) (spec.Serve, error) {
 	if cfg.Data == "" {
 		cfg.Data = a.defaultData()
 	}
+	if why := spec.NameProblem(string(cfg.Site)); cfg.Site != "" && why != "" {
+		return cfg, &understudy.Error{Code: "US512", Kind: understudy.KindInvalid, Summary: fmt.Sprintf("%q is not the name of a site", cfg.Site), Why: why,
+			Fix: "give --site the name that the site's document has"}
+	}
 	if cfg.Site == "" {
 		return cfg, &understudy.Error{Code: "US512", Kind: understudy.KindInvalid, Summary: "serve does not know at which site it stands",
 			Fix: "give --site, or site: in the configuration"}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -20,6 +21,9 @@ func (a *app) statusCommand() *cobra.Command {
 		Use: "status [PLAN]", Short: "What would be lost now, against the objective, and what to do next",
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
+			if watch && check {
+				return usageError(c, errors.New("--watch goes on, and --check ends with a verdict: one of the two"))
+			}
 			cl := a.client()
 			defer cl.Close()
 			if watch {
@@ -56,7 +60,11 @@ func (a *app) watchStatus(ctx context.Context, cl *api.Client, given []string) e
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		if err := a.status(ctx, cl, given, false); err != nil {
+		err := a.status(ctx, cl, given, false)
+		if ctx.Err() != nil {
+			return nil // being interrupted is its regular end, in the middle of a look too
+		}
+		if err != nil {
 			return err
 		}
 		select {

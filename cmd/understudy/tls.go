@@ -15,7 +15,8 @@ func etcdTLS(t *spec.EtcdTLS) (*tls.Config, error) {
 		return nil, nil
 	}
 	bad := func(err error) error {
-		return &understudy.Error{Code: "US512", Kind: understudy.KindInvalid, Summary: "a certificate of journal.etcd.tls cannot be used", Err: err}
+		return &understudy.Error{Code: "US512", Kind: understudy.KindInvalid, Summary: "a certificate of journal.etcd.tls cannot be used", Err: err,
+			Fix: "name files in PEM that this user may read"}
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CA != "" {

@@ -34,10 +34,15 @@ func (a *app) manCommand(root func() *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Short: "Write the manual pages into a directory", Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, given []string) error {
-			if err := os.MkdirAll(given[0], 0o755); err != nil {
-				return err
+			err := os.MkdirAll(given[0], 0o755)
+			if err == nil {
+				err = doc.GenManTree(root(), &doc.GenManHeader{Title: "UNDERSTUDY", Section: "1", Source: "understudy"}, given[0])
 			}
-			return doc.GenManTree(root(), &doc.GenManHeader{Title: "UNDERSTUDY", Section: "1", Source: "understudy"}, given[0])
+			if err != nil {
+				return &understudy.Error{Code: "US500", Kind: understudy.KindInvalid, Summary: "the manual pages cannot be written", Err: err,
+					Fix: "name a directory that this user may write"}
+			}
+			return nil
 		},
 	}
 }
