@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// perTick orders are sent every tick: two thousand a second, as a busy shop's.
-	tick    = 5 * time.Millisecond
-	perTick = 10
+	// tick is the time between two sends, and busy the orders a second of a busy shop.
+	tick = 5 * time.Millisecond
+	busy = 2000
 	// padding makes an order as long as a small document.
 	padding = 120
 )
@@ -88,7 +88,11 @@ func (p page) after(moment time.Time) int64 {
 }
 
 // application is an ordinary program: it sends orders to a site and keeps book.
-type application struct{ book book }
+type application struct {
+	book book
+	// perTick orders are sent every tick.
+	perTick int
+}
 
 // write sends orders to one address until ctx ends or the cluster refuses one. It gives the refusal, nil when ctx
 // ended. What is unanswered at the end stays unacknowledged.
@@ -116,7 +120,7 @@ func (a *application) write(ctx context.Context, addr string) error {
 
 // send sends the orders of one tick, one in four of them as a payment.
 func (a *application) send(client *kgo.Client, refused chan<- error) {
-	for range perTick {
+	for range a.perTick {
 		n := a.book.next()
 		client.Produce(context.Background(), order(n), func(_ *kgo.Record, err error) {
 			if err == nil {

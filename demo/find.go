@@ -41,7 +41,8 @@ func findLab(ctx context.Context, named, dir string) (string, error) {
 		return "", missing("there is no Go toolchain to build "+labName+" with", "go is not on the PATH")
 	}
 	binary := filepath.Join(dir, labName)
-	build := exec.CommandContext(ctx, compiler, "build", "-o", binary, "./"+labSource)
+	// Without debugging information it is linked sooner.
+	build := exec.CommandContext(ctx, compiler, "build", "-ldflags=-w", "-o", binary, "./"+labSource)
 	build.Dir = checkout
 	if said, err := build.CombinedOutput(); err != nil {
 		return "", missing(labName+" does not build from "+checkout, strings.TrimSpace(string(said)+" "+err.Error()))

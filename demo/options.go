@@ -18,6 +18,8 @@ type Options struct {
 	// LoadFor is how long the application writes before the primary is killed; zero means a moment that chance
 	// chooses.
 	LoadFor time.Duration
+	// Rate is how many orders a second the application writes, 200 at least; zero means two thousand, as a busy shop's.
+	Rate int
 	// Audience is told the story; nil for none.
 	Audience Audience
 	// Log takes what the control plane has to say; nil for nothing.

@@ -17,7 +17,7 @@ func TestStoryOnApacheKafka(t *testing.T) {
 	_, err := lab.Java()
 	lab.Check(t, err)
 	var told bytes.Buffer
-	r := play(t, Options{Real: true, LoadFor: 2 * time.Second, Audience: &Prose{W: &told}})
+	r := play(t, Options{Real: true, LoadFor: 2 * time.Second, Rate: slow, Audience: &Prose{W: &told}})
 	t.Log(told.String())
 	if r.Servers != "Apache Kafka 3.9.1 (east) and 4.4.0 (west)" || len(r.NotShown) != 2 {
 		t.Fatalf("servers %q, not shown %q", r.Servers, r.NotShown)

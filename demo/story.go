@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -306,6 +307,7 @@ func (s *story) countAgain(ctx context.Context) error {
 // raise sets the stage: servers, topics, and a control plane with a journal of its own.
 func raise(ctx context.Context, o Options) (*story, error) {
 	s := &story{options: o, audience: o.Audience}
+	s.app.perTick = max(1, cmp.Or(o.Rate, busy)*int(tick)/int(time.Second))
 	if s.audience == nil {
 		s.audience = nobody{}
 	}

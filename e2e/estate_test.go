@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,15 +26,39 @@ type estate struct {
 	java       *kafka.Client
 }
 
-// product builds the command once for the tests of one run.
+// built is the product, which the tests of one run share; making is the first one's.
+var (
+	built struct {
+		dir string
+		err error
+	}
+	making sync.Once
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := os.RemoveAll(built.dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// product builds the command once for the tests of one run: linking it takes longer than a story's start.
 func product(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "understudy")
-	out, err := exec.Command("go", "build", "-o", file, "github.com/understudy-dr/understudy/cmd/understudy").CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return file
+	making.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "us-e2e-product-"); built.err != nil {
+			return
+		}
+		// Nobody reads the debugging information.
+		build := exec.Command("go", "build", "-ldflags=-w", "-o", built.dir, "github.com/understudy-dr/understudy/cmd/understudy")
+		if out, err := build.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	must(t, built.err)
+	return filepath.Join(built.dir, "understudy")
 }
 
 // open starts both clusters, 3.9.1 in the east and 4.4.0 in the west, and skips without Java or Maven.
@@ -163,10 +188,11 @@ func (e *estate) send(t *testing.T, b *kafka.Broker, properties map[string]strin
 	must(t, p.Close(t.Context()))
 }
 
-// load starts a load on a cluster.
+// load starts a load on a cluster. Its batches are those of a few records: with one a batch, the servers would spend their
+// time on requests.
 func (e *estate) load(t *testing.T, b *kafka.Broker, s kafka.Steady) (*kafka.Load, *kafka.Producer) {
 	t.Helper()
-	p, err := e.java.Producer(t.Context(), b.Access(), map[string]string{"linger.ms": "5"})
+	p, err := e.java.Producer(t.Context(), b.Access(), map[string]string{"linger.ms": "40"})
 	must(t, err)
 	l, err := p.Load(t.Context(), s)
 	must(t, err)
@@ -179,6 +205,14 @@ func (e *estate) dump(t *testing.T, b *kafka.Broker, isolation kafka.Isolation, 
 	c, err := e.java.Dump(t.Context(), b.Access(), isolation, topics...)
 	must(t, err)
 	return c
+}
+
+// ranges reads the same, and tells only where the partitions start and end.
+func (e *estate) ranges(t *testing.T, b *kafka.Broker, isolation kafka.Isolation, topics ...string) []kafka.Range {
+	t.Helper()
+	all, err := e.java.Ranges(t.Context(), b.Access(), isolation, topics...)
+	must(t, err)
+	return all
 }
 
 var _ lab.Test = (*testing.T)(nil)

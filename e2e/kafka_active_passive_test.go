@@ -18,6 +18,7 @@ import (
 // clusters. They run one after the other on the same servers, each with topics, a plan and a control plane of
 // its own.
 func TestKafkaActivePassive(t *testing.T) {
+	t.Parallel()
 	e := open(t, nil)
 	for _, story := range []struct {
 		name string
@@ -80,9 +81,9 @@ func (s *lossStory) protect() {
 // loseRegion kills the primary while it takes writes, and fails over.
 func (s *lossStory) loseRegion() {
 	t := s.t
-	s.load, _ = s.e.load(t, s.e.east, kafka.Steady{Topic: s.topic("orders"), Partitions: 3, Rate: 1000, Size: 300, Prefix: "east"})
+	s.load, _ = s.e.load(t, s.e.east, kafka.Steady{Topic: s.topic("orders"), Partitions: 3, Rate: 400, Size: 300, Prefix: "east"})
 	s.east.prefix = "east"
-	must(t, s.load.WaitAcks(t.Context(), 2000))
+	must(t, s.load.WaitAcks(t.Context(), 1000))
 	must(t, s.e.east.Kill())
 	refusal := s.p.refused(5, "failover", plan, "--confirm", plan, "--accept-fence", "FA", "--as", "ada", "--max-loss", "1ms")
 	t.Logf("refused above the highest loss: %s %s", refusal.Code, refusal.Why)

@@ -12,7 +12,7 @@ import (
 	"github.com/understudy-dr/understudy/lab/hdfs"
 )
 
-// hotFiles are read at the target without pause; each is its version's number over and over.
+// hotFiles are read at the target again and again; each is its version's number over and over.
 const (
 	hotFiles = 4
 	hotSize  = 16 << 10
@@ -29,7 +29,10 @@ func (g *grove) hot(version int) []hdfs.File {
 	return all
 }
 
-// watcher reads the hot files of a cluster without pause: each is whole, old or new, never absent, and never goes back.
+// glance is how long a reader waits between two reads. Without any pause it would take a processor from those whom it watches.
+const glance = 5 * time.Millisecond
+
+// watcher reads the hot files of a cluster in turn: each is whole, old or new, never absent, and never goes back.
 type watcher struct {
 	mu   sync.Mutex
 	last [hotFiles]int
@@ -58,13 +61,18 @@ func (g *grove) watchBy(version int, read func(ctx context.Context, name string)
 	}
 	go func() {
 		defer close(w.done)
-		for ctx.Err() == nil {
-			for i := range hotFiles {
-				b, err := read(ctx, hotName(i))
-				if ctx.Err() != nil {
-					return
-				}
-				w.saw(i, b, err)
+		pause := time.NewTicker(glance)
+		defer pause.Stop()
+		for i := 0; ; i = (i + 1) % hotFiles {
+			b, err := read(ctx, hotName(i))
+			if ctx.Err() != nil {
+				return
+			}
+			w.saw(i, b, err)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				return
 			}
 		}
 	}()

@@ -14,6 +14,7 @@ import (
 // TestStorage tells the stories of the article's storage architectures, and of their engines, on two real HDFS clusters. They run one after
 // the other on the same servers, each with a tree, a plan and a control plane of its own.
 func TestStorage(t *testing.T) {
+	t.Parallel()
 	l := openLake(t)
 	for _, story := range []struct {
 		name string
@@ -121,8 +122,18 @@ func (g *grove) denied(c *hdfs.Cluster) {
 // dump lets Hadoop's client read a side with all attributes and checksums, but for the root, whose own tell who is let in.
 func (g *grove) dump(c *hdfs.Cluster) hdfs.Tree {
 	g.t.Helper()
-	tree, err := g.judge.Dump(g.t.Context(), c.Access(), g.root)
-	must(g.t, err)
+	return g.inner(c, answer(g.judge.Dump(g.t.Context(), c.Access(), g.root))(g.t))
+}
+
+// list is a dump without checksums.
+func (g *grove) list(c *hdfs.Cluster) hdfs.Tree {
+	g.t.Helper()
+	return g.inner(c, answer(g.judge.List(g.t.Context(), c.Access(), g.root))(g.t))
+}
+
+// inner is a tree without its root, and not empty.
+func (g *grove) inner(c *hdfs.Cluster, tree hdfs.Tree) hdfs.Tree {
+	g.t.Helper()
 	tree.Entries = slices.DeleteFunc(tree.Entries, func(e hdfs.Entry) bool { return e.Path == g.root })
 	if len(tree.Entries) == 0 {
 		g.t.Fatalf("the %s has nothing", c.Name())

@@ -96,6 +96,12 @@ func firstLine(s string) string {
 	return line
 }
 
+// SharedArchive gives the launcher's arguments that start a JVM with a class data archive. The archive lies where it was made
+// for: moved elsewhere, as newer JDKs do to hide addresses from attackers, all of it is written once more at each start.
+func SharedArchive(path string) []string {
+	return []string{"-XX:SharedArchiveFile=" + path, "-XX:+UnlockDiagnosticVMOptions", "-XX:ArchiveRelocationMode=0"}
+}
+
 // mavenPath finds Maven on the PATH.
 func mavenPath() (string, error) {
 	path, err := exec.LookPath("mvn")

@@ -121,9 +121,7 @@ func (in install) args(j jvm, directories ...string) []string {
 	if !j.optimise {
 		args = append(args, "-XX:TieredStopAtLevel=1")
 	}
-	if a := in.shared(j.archive); a != "" {
-		args = append(args, a)
-	}
+	args = append(args, in.shared(j.archive)...)
 	classpath := in.classpath
 	for _, d := range directories {
 		classpath += string(os.PathListSeparator) + d
@@ -131,12 +129,12 @@ func (in install) args(j jvm, directories ...string) []string {
 	return append(append(args, j.more...), "-cp", classpath)
 }
 
-// shared is the argument that gives a JVM its class data archive; empty where there is none.
-func (in install) shared(archive string) string {
+// shared are the arguments that give a JVM its class data archive; none where there is no archive.
+func (in install) shared(archive string) []string {
 	if in.archives == "" || archive == "" {
-		return ""
+		return nil
 	}
-	return "-XX:SharedArchiveFile=" + filepath.Join(in.archives, archive)
+	return lab.SharedArchive(filepath.Join(in.archives, archive))
 }
 
 // listed is the argument that makes a JVM of a rehearsal write down the classes that it loads.

@@ -120,6 +120,8 @@ func daemons() map[string]string {
 		"dfs.namenode.heartbeat.recheck-interval": "5000",
 		"dfs.namenode.checkpoint.check.period":    "3600",
 		"dfs.datanode.du.reserved":                "0",
+		// The thread that deletes blocks would look for some a hundred times a second.
+		"dfs.namenode.block.deletion.unlock.interval.ms": "100",
 		// Group lookups start a shell per user; nobody here has groups but by Properties.
 		"hadoop.security.group.mapping":              "org.apache.hadoop.security.NullGroupsMapping",
 		"hadoop.user.group.static.mapping.overrides": Superuser + "=supergroup",

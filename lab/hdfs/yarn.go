@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -229,7 +230,7 @@ case "$CLASSPATH" in
 	;;
 esac
 exec '%s' "$@"
-`, y.ContainerClasspath(), y.in.classpath, y.ConfDir(), y.in.shared(yarnArchive), y.in.jdk.Java())
+`, y.ContainerClasspath(), y.in.classpath, y.ConfDir(), strings.Join(y.in.shared(yarnArchive), " "), y.in.jdk.Java())
 	return os.WriteFile(filepath.Join(bin, "java"), []byte(script), 0o755)
 }
 

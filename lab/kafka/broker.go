@@ -99,7 +99,7 @@ func (b *Broker) start(ctx context.Context) error {
 	}
 	args := b.opts.jvmArgs()
 	if b.in.archives != "" {
-		args = append(args, "-XX:SharedArchiveFile="+filepath.Join(b.in.archives, brokerArchive))
+		args = append(args, lab.SharedArchive(filepath.Join(b.in.archives, brokerArchive))...)
 	}
 	p, err := lab.Start(lab.Command{
 		Name: "kafka " + b.opts.Name,

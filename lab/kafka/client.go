@@ -82,7 +82,7 @@ func NewClient(ctx context.Context, version, dir string) (*Client, error) {
 	if in, err = in.archived(ctx); err != nil {
 		return nil, err
 	}
-	return startClient(ctx, in, dir, "-XX:SharedArchiveFile="+filepath.Join(in.archives, clientArchive))
+	return startClient(ctx, in, dir, lab.SharedArchive(filepath.Join(in.archives, clientArchive))...)
 }
 
 // OpenClient does the same for a test and ends it with the test.

@@ -77,6 +77,9 @@ func TestIsolationAndLogStart(t *testing.T) {
 	if all.Ranges[0].Start != 2 {
 		t.Errorf("log start is %d", all.Ranges[0].Start)
 	}
+	if ranges, err := c.Ranges(t.Context(), b.Access(), kafka.ReadUncommitted, all.Ranges[0].Topic); err != nil || !slices.Equal(ranges, all.Ranges) {
+		t.Errorf("the ranges alone are %+v, %v, and with the records %+v", ranges, err, all.Ranges)
+	}
 }
 
 func TestDiffFindsOneOfEach(t *testing.T) {

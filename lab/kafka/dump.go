@@ -63,11 +63,19 @@ type Contents struct {
 // Dump reads every record of every partition of the topics with Kafka's own consumer, up to the ends at the
 // time of the call. Checksums are checked.
 func (c *Client) Dump(ctx context.Context, a Access, isolation Isolation, topics ...string) (Contents, error) {
+	return c.dump(ctx, a, isolation, request{"topics": topics})
+}
+
+// Ranges reads as much, but keeps no record of it.
+func (c *Client) Ranges(ctx context.Context, a Access, isolation Isolation, topics ...string) ([]Range, error) {
+	all, err := c.dump(ctx, a, isolation, request{"topics": topics, "silent": true})
+	return all.Ranges, err
+}
+
+func (c *Client) dump(ctx context.Context, a Access, isolation Isolation, r request) (Contents, error) {
 	var all Contents
-	err := c.call(ctx, "dump", request{
-		"topics": topics,
-		"config": a.config(map[string]string{"isolation.level": string(isolation), "max.poll.records": "5000"}),
-	}, func(r reply) {
+	r["config"] = a.config(map[string]string{"isolation.level": string(isolation), "max.poll.records": "5000"})
+	err := c.call(ctx, "dump", r, func(r reply) {
 		if r.Record != nil {
 			all.Records = append(all.Records, *r.Record)
 		}

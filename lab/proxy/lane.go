@@ -60,12 +60,13 @@ func (l *lane) carry(ctx context.Context, from, to *net.TCPConn) {
 // read fills the queue until the connection or ctx ends. An abrupt end empties nothing: it is passed on by
 // the closing of the other side.
 func (l *lane) read(ctx context.Context, from *net.TCPConn, queue chan<- chunk) {
+	// Most chunks are small: a buffer of the full size for each would keep the collector busy.
+	buf := make([]byte, chunkSize)
 	for {
-		buf := make([]byte, chunkSize)
 		n, err := from.Read(buf)
 		if n > 0 {
 			select {
-			case queue <- chunk{data: buf[:n], read: time.Now()}:
+			case queue <- chunk{data: append([]byte(nil), buf[:n]...), read: time.Now()}:
 			case <-ctx.Done():
 				return
 			}

@@ -17,7 +17,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** Prints every record of the topics' partitions between their first and their end offset at the time of asking. */
+/** Reads every record of the topics' partitions between their first and their end offset at the time of asking, and prints it unless told not to. */
 final class Dump {
   private static final Duration POLL = Duration.ofMillis(200);
 
@@ -47,13 +47,14 @@ final class Dump {
     c.assign(all);
     starts.forEach(c::seek);
     Set<TopicPartition> open = new HashSet<>(all);
+    boolean silent = r.body().path("silent").asBoolean();
     while (true) {
       open.removeIf(tp -> c.position(tp) >= ends.get(tp) && finish(c, tp, starts, ends, r));
       if (open.isEmpty()) {
         return;
       }
       for (ConsumerRecord<byte[], byte[]> record : c.poll(POLL)) {
-        if (record.offset() < ends.get(new TopicPartition(record.topic(), record.partition()))) {
+        if (!silent && record.offset() < ends.get(new TopicPartition(record.topic(), record.partition()))) {
           r.reply("record", json(record));
         }
       }
