@@ -89,6 +89,7 @@ func TestSuiteOnBlob(t *testing.T) {
 			})
 		})
 	}
+	t.Run("LargeFileGoesOn", func(t *testing.T) { largeGoesOn(t, s) })
 }
 
 // folder makes a local tree.

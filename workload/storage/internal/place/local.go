@@ -188,7 +188,7 @@ func (t localTree) tidy() error {
 	if err != nil {
 		return absent(err)
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	for {
 		some, err := d.ReadDir(namesAtOnce)
 		for _, e := range some {
