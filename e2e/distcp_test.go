@@ -22,6 +22,8 @@ type convoyStory struct {
 	// engine and limit are the plan's: who copies, and how fast in bytes per second; 0 is no limit.
 	engine string
 	limit  int
+	// slow has the plan say that our own mover brings one kB in a second, so that small sets are large ones.
+	slow bool
 	// spread has each map run in a container of its own; else the application master runs them, which saves the starts of JVMs.
 	spread bool
 }
@@ -85,6 +87,9 @@ clusters:
 	plan := strings.Replace(s.treePlan("standby-secondary", "every 4h"), "    cluster: lake\n", "    cluster: lake\n    engine: "+s.engine+"\n", 1)
 	if s.limit > 0 {
 		plan += fmt.Sprintf("    bandwidth: [{ from: \"00:00\", to: \"00:00\", limit: %dkB }]\n", s.limit/1000)
+	}
+	if s.slow {
+		plan += "    mover: 1kB\n"
 	}
 	return site("east", s.lake.east) + site("west", s.lake.west) + plan
 }
@@ -271,7 +276,7 @@ func (s *convoyStory) abort() {
 	s.limit = 0
 }
 
-// choose lets the size decide, which is small here.
+// choose lets the size decide from here on: a set is small, until the plan says that our own mover is slow.
 func (s *convoyStory) choose() {
 	s.engine = "auto"
 	s.p.apply(s.documents())
@@ -279,7 +284,7 @@ func (s *convoyStory) choose() {
 		s.t.Errorf("the report says %q", said)
 	}
 	s.same()
-	s.engine = "distcp"
+	s.slow = true
 	s.p.apply(s.documents())
 }
 
@@ -293,18 +298,18 @@ func (s *convoyStory) loseRegion() {
 	if d := want.Diff(s.dump(s.lake.west), 10); d != nil {
 		s.t.Errorf("the east as it was published here, the west there:\n%s", some(d))
 	}
-	s.puts(s.lake.west, s.file("new/n1", 5000, 7), s.file("new/n2", 0, 8))
+	s.puts(s.lake.west, s.file("new/n1", 700_000, 7), s.file("new/n2", 0, 8))
 	s.p.report("commit", s.plan)
 }
 
-// reprotect brings the new files to the old primary by a job into the east.
+// reprotect brings the new files to the old primary by a job into the east, which their size asks for.
 func (s *convoyStory) reprotect() {
 	must(s.t, s.lake.east.Restart(s.t.Context()))
 	s.p.await(s.plan, "the old primary is fenced", func(w workloadView, _ statusView) bool {
 		return len(w.Old) == 1 && w.Old[0].State == "fenced"
 	})
 	r := s.p.report("reprotect", s.plan, "--confirm", s.plan)
-	if said := staged(s.t, r); !strings.Contains(said, "SUCCEEDED") {
+	if said := staged(s.t, r); !strings.Contains(said, "SUCCEEDED") || !strings.Contains(said, "take our own mover about 11m") || !strings.Contains(said, "and 2 maps about 1m") {
 		s.t.Errorf("the report says %q", said)
 	}
 	s.ended(4, "FINISHED", "SUCCEEDED", s.lake.east)
@@ -318,7 +323,7 @@ func (s *convoyStory) comeHome() {
 	s.puts(s.lake.west, s.file("new/n3", 700, 9))
 	r := s.p.report("failback", s.plan, "--confirm", s.plan)
 	r.times(s.t)
-	if said := staged(s.t, r); !strings.Contains(said, "by the native mover") {
+	if said := staged(s.t, r); !strings.Contains(said, "by the native mover") || !strings.Contains(said, "YARN is not worth its trouble") {
 		s.t.Errorf("the report says %q", said)
 	}
 	s.same()

@@ -15,6 +15,7 @@ import (
 	"github.com/understudy-dr/understudy/filecopy/local"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	lab "github.com/understudy-dr/understudy/lab/adls"
+	"github.com/understudy-dr/understudy/lab/proxy"
 )
 
 const killRoot = "killed/tree"
@@ -60,4 +61,41 @@ func TestKilledAnywhere(t *testing.T) {
 		return string(b), errors.Join(err, answer.Body.Close())
 	})
 	k.Servers(k.Movers(), 17, func() error { return errors.Join(server.Kill(), server.Restart(context.Background())) })
+}
+
+// largeVictim is killed within one file of 16 appends.
+func largeVictim() filecopytest.Large {
+	return filecopytest.Large{Size: 64 << 20, Kill: 10, Run: runLarge}
+}
+
+func runLarge(ctx context.Context, dir, url string, through func(filecopy.Target) filecopy.Target) (filecopy.Set, error) {
+	source, err := local.New(local.Config{Root: filepath.Join(dir, "source")})
+	if err != nil {
+		return filecopy.Set{}, err
+	}
+	target, err := largeTarget(url)
+	if err != nil {
+		return filecopy.Set{}, err
+	}
+	return native.New(filepath.Join(dir, "mover")).Run(ctx, filecopy.Job{Name: "large", Source: source, Target: through(target)}, nil)
+}
+
+func largeTarget(url string) (*adls.Store, error) {
+	return adls.New(adls.Config{URL: url, Keys: labKeys, FileSystem: lake, Root: "goeson/tree", PartSize: 4 << 20, NoOwners: true})
+}
+
+// TestLargeChild is the process that is killed within a large file.
+func TestLargeChild(t *testing.T) { largeVictim().Child(t) }
+
+// TestALargeFileGoesOn kills -9 a process in the middle of a large file, and counts what the next one sends.
+func TestALargeFileGoesOn(t *testing.T) {
+	s := boot(t, lab.Config{})
+	way, err := proxy.Listen("127.0.0.1:0")
+	must(t, err)
+	defer way.Close()
+	way.Forward(s.Addr())
+	seen, err := largeTarget(s.Endpoint())
+	must(t, err)
+	over := "http://" + way.Addr() + "/" + lab.AccountName
+	largeVictim().GoesOn(t, t.TempDir(), s.Endpoint(), over, seen, func() int64 { return way.Counts().Out })
 }

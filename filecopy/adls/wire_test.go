@@ -1,7 +1,6 @@
 package adls_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
@@ -18,24 +16,21 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/file"
 
 	"github.com/understudy-dr/understudy/filecopy"
-	"github.com/understudy-dr/understudy/filecopy/filecopytest"
-	"github.com/understudy-dr/understudy/filecopy/native"
 	lab "github.com/understudy-dr/understudy/lab/adls"
 )
 
-// wire is a path to the account on which requests can be meddled with, and answers lost.
+// wire is a path to the account on which answers can be lost.
 type wire struct {
 	*httptest.Server
 	mu sync.Mutex
-	// meddle changes what is sent on; lose says whether the answer is kept from the client.
-	meddle func(*http.Request)
-	lose   func(*http.Request) bool
+	// lose says whether the answer to a request is kept from the client.
+	lose func(*http.Request) bool
 }
 
 func newWire(t *testing.T, s *site) *wire {
 	to, err := url.Parse("http://" + s.Addr())
 	must(t, err)
-	w := &wire{meddle: func(*http.Request) {}, lose: func(*http.Request) bool { return false }}
+	w := &wire{lose: func(*http.Request) bool { return false }}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host
 	}}
@@ -51,82 +46,21 @@ func newWire(t *testing.T, s *site) *wire {
 	return w
 }
 
-// meets lets a request be meddled with, and says whether its answer is lost.
+// meets says whether the answer to a request is lost.
 func (w *wire) meets(r *http.Request) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.meddle(r)
 	return w.lose(r)
 }
 
-// set changes what is done to requests from now on.
-func (w *wire) set(meddle func(*http.Request), lose func(*http.Request) bool) {
+// set changes which answers are lost from now on.
+func (w *wire) set(lose func(*http.Request) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if meddle != nil {
-		w.meddle = meddle
-	}
-	if lose != nil {
-		w.lose = lose
-	}
+	w.lose = lose
 }
 
 func (w *wire) endpoint() string { return w.URL + "/" + lab.AccountName }
-
-func appends(r *http.Request) bool { return r.URL.Query().Get("action") == "append" }
-
-// flip flips a bit of what a request carries.
-func flip(t *testing.T, r *http.Request) {
-	content, err := io.ReadAll(r.Body)
-	if err != nil || len(content) == 0 {
-		t.Errorf("nothing to flip: %v", err)
-		return
-	}
-	content[len(content)/2] ^= 4
-	r.Body = io.NopCloser(bytes.NewReader(content))
-}
-
-// TestFlippedOnTheWire flips a bit of an append: once, which is made good, and always, which is refused before anybody sees it.
-func TestFlippedOnTheWire(t *testing.T) {
-	site := boot(t, lab.Config{})
-	w := newWire(t, site)
-	source, seen := filecopytest.NewMemory("source", false), site.tree(t)
-	target := at(t, w.endpoint(), "t1/tree")
-	e := filecopy.Entry{Path: "a", Kind: filecopy.File, Size: 12, Attributes: filecopy.Attributes{Mode: 0o644}}
-	h, err := source.Begin(t.Context(), "put", e)
-	must(t, err)
-	must(t, source.Write(t.Context(), h, filecopy.Part{Size: 12}, strings.NewReader("good content")))
-	_, err = source.Publish(t.Context(), filecopy.Sealed{Handle: h}, e)
-	must(t, err)
-	job := filecopy.Job{Name: "flipped", Source: source, Target: target}
-	var flipped atomic.Int64
-	always := func(r *http.Request) {
-		if appends(r) && strings.Contains(r.URL.Path, "/staging/") {
-			flipped.Add(1)
-			flip(t, r)
-		}
-	}
-	w.set(always, nil)
-	_, err = native.New(t.TempDir()).Run(t.Context(), job, nil)
-	wants(t, "US606", err)
-	view, err := seen.Open(t.Context(), filecopy.Pin{})
-	must(t, err)
-	if _, err := view.Stat(t.Context(), "a"); err == nil || flipped.Load() == 0 {
-		t.Errorf("published after %d flips: %v", flipped.Load(), err)
-	}
-	flipped.Store(0)
-	w.set(func(r *http.Request) {
-		if flipped.Load() == 0 {
-			always(r)
-		}
-	}, nil)
-	_, err = native.New(t.TempDir()).Run(t.Context(), job, nil)
-	must(t, err)
-	got, err := view.Stat(t.Context(), "a")
-	if err != nil || flipped.Load() != 1 || got.Sum != filecopy.SumOf(0).Extend([]byte("good content")) {
-		t.Errorf("after %d flips: %+v, %v", flipped.Load(), got, err)
-	}
-}
 
 // TestLostAnswers loses the first answer to each kind of request that changes something: what was done is found done.
 func TestLostAnswers(t *testing.T) {
@@ -135,7 +69,7 @@ func TestLostAnswers(t *testing.T) {
 	seen := site.tree(t)
 	store := at(t, w.endpoint(), "t1/tree", smallParts)
 	lost := map[string]bool{}
-	w.set(nil, func(r *http.Request) bool {
+	w.set(func(r *http.Request) bool {
 		kind := r.Method + r.URL.Query().Get("action") + r.URL.Query().Get("resource") + r.URL.Query().Get("comp")
 		if r.Header.Get("x-ms-rename-source") != "" {
 			kind = "rename" + r.Header.Get("If-None-Match")
@@ -198,7 +132,7 @@ func TestALostRevealIsFoundDone(t *testing.T) {
 	made("")
 	made("d")
 	lost := 0
-	w.set(nil, func(r *http.Request) bool {
+	w.set(func(r *http.Request) bool {
 		if r.Header.Get("x-ms-rename-source") == "" {
 			return false
 		}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
 const (
@@ -86,7 +87,8 @@ func (s *Store) retire(ctx context.Context, name, quarantine string) error {
 		if err := s.copy(ctx, from, free); err != nil {
 			return true, err
 		}
-		return true, s.remove(ctx, name)
+		// What somebody wrote since has no copy there, and stays.
+		return true, s.removeVersion(ctx, name, from.etag)
 	})
 }
 
@@ -129,14 +131,23 @@ func (s *Store) copy(ctx context.Context, from held, to string) error {
 }
 
 // remove removes a blob with its snapshots.
-func (s *Store) remove(ctx context.Context, name string) error {
+func (s *Store) remove(ctx context.Context, name string) error { return s.removeVersion(ctx, name, "") }
+
+// removeVersion removes it in one version, where one is named; ErrChanged when there is another.
+func (s *Store) removeVersion(ctx context.Context, name, etag string) error {
 	b, err := s.blob(ctx, name)
 	if err != nil {
 		return err
 	}
 	with := blob.DeleteSnapshotsOptionTypeInclude
-	_, err = b.Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: &with})
-	return absentIsFine(err)
+	_, err = b.Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: &with, AccessConditions: azure.Pinned(etag)})
+	if err = absentIsFine(err); errors.Is(err, filecopy.ErrChanged) {
+		// A service may say the same of a blob that is not there.
+		if _, herr := s.head(ctx, name, ""); errors.Is(herr, filecopy.ErrNotFound) {
+			return nil
+		}
+	}
+	return err
 }
 
 // Quarantines lists the quarantines, and removes old ones.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
@@ -223,6 +224,31 @@ func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.Read
 	return s.readApart(ctx, st)
 }
 
+// nothing stands for the version of a blob that is not there.
+const nothing = "-"
+
+// Expect holds the publishing of a sealed file to the version that stands at its path now, or to there being none: when somebody has published or
+// written there since, Publish is ErrChanged. It costs a request.
+func (s *Store) Expect(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (filecopy.Sealed, error) {
+	now, err := s.head(ctx, s.name(e.Path), "")
+	if errors.Is(err, filecopy.ErrNotFound) {
+		now.etag, err = nothing, nil
+	}
+	id, _, _ := strings.Cut(sealed.Identity, " ")
+	sealed.Identity = id + " " + now.etag
+	return sealed, err
+}
+
+// expected is the condition of a commit that Expect has set; nil for none.
+func expected(sealed filecopy.Sealed) *blob.AccessConditions {
+	_, etag, ok := strings.Cut(sealed.Identity, " ")
+	if !ok || etag != nothing {
+		return azure.Pinned(etag)
+	}
+	whatever := azcore.ETagAny
+	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: &whatever}}
+}
+
 // Publish commits the blocks of a file: a reader sees the old blob or the new. The service forgets all other blocks of the name.
 func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
 	st, err := taken(sealed.Handle)
@@ -230,7 +256,7 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 		return "", err
 	}
 	version, err := s.publish(ctx, st, sealed, e.Size)
-	if !errors.Is(err, filecopy.ErrNotFound) {
+	if !errors.Is(err, filecopy.ErrNotFound) && !errors.Is(err, filecopy.ErrChanged) {
 		return version, err
 	}
 	now, herr := s.head(ctx, s.name(st.path), "")
@@ -277,7 +303,9 @@ func (s *Store) commitTo(ctx context.Context, name string, st staged, sealed fil
 		return "", err
 	}
 	id, sum := st.id, sealed.Sum.String()
-	answer, err := b.CommitBlockList(ctx, names, &blockblob.CommitBlockListOptions{Metadata: map[string]*string{mark: &id, sumMark: &sum}})
+	answer, err := b.CommitBlockList(ctx, names, &blockblob.CommitBlockListOptions{
+		Metadata: map[string]*string{mark: &id, sumMark: &sum}, AccessConditions: expected(sealed),
+	})
 	if err != nil {
 		return "", tell(err)
 	}

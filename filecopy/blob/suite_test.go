@@ -89,6 +89,8 @@ func TestSuiteOnBlob(t *testing.T) {
 			})
 		})
 	}
+	t.Run("FlippedOnTheWire", func(t *testing.T) { flippedOnTheWire(t, s) })
+	t.Run("LargeFileGoesOn", func(t *testing.T) { largeGoesOn(t, s) })
 }
 
 // folder makes a local tree.

@@ -27,6 +27,7 @@ func Run(t *testing.T, r Rig) {
 		{"EmptiedSource", testEmptiedSource},
 		{"Quarantine", testQuarantine},
 		{"Assembly", testAssembly},
+		{"Probes", testProbes},
 		{"Drift", testDrift},
 		{"FlippedOnTheWay", testFlippedOnTheWay},
 		{"RotsAtTarget", testRotsAtTarget},

@@ -63,7 +63,12 @@ func (c *comparer) compare(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	sorted := newSorter(temp, "target", sortMemory)
-	err = c.view.List(ctx, "", func(e filecopy.Entry) error { return sorted.add(&item{Entry: e}) })
+	err = c.view.List(ctx, "", func(e filecopy.Entry) error {
+		if filecopy.IsProbe(e) {
+			return nil
+		}
+		return sorted.add(&item{Entry: e})
+	})
 	if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
 		return err
 	}

@@ -68,9 +68,11 @@ func (n *increment) read(ctx context.Context, from filecopy.Snapshotter, older, 
 	defer candidates.close()
 	scopes := filepath.Join(n.dir, "scopes")
 	layers := append(slices.Clone(n.base), out.shift)
-	if out.source, err = n.look(ctx, candidates, scopes, layers); err != nil {
+	looked, err := n.look(ctx, candidates, scopes, layers)
+	if err != nil {
 		return places{}, err
 	}
+	out.source = unprobed{looked}
 	in, err := openSegment(scopes, "")
 	if err != nil {
 		out.source.close()

@@ -153,6 +153,9 @@ func (r *run) listing(ctx context.Context, v filecopy.View, name string) (stream
 		return nil, err
 	}
 	err = v.List(ctx, "", func(e filecopy.Entry) error {
+		if filecopy.IsProbe(e) {
+			return nil
+		}
 		r.meter.change(func(p *filecopy.Progress) { p.Listed++ })
 		return sorted.add(&item{Entry: e})
 	})

@@ -166,3 +166,15 @@ func (p *peeked) advance() { p.head, p.ok, p.err = p.stream.next() }
 
 // at says whether the head has the path.
 func (p *peeked) at(path filecopy.Path) bool { return p.ok && p.head.Path == path }
+
+// unprobed leaves out probes that somebody of ours left behind.
+type unprobed struct{ stream }
+
+func (u unprobed) next() (item, bool, error) {
+	for {
+		it, ok, err := u.stream.next()
+		if err != nil || !ok || !filecopy.IsProbe(it.Entry) {
+			return it, ok, err
+		}
+	}
+}

@@ -81,3 +81,40 @@ func TestKilledServer(t *testing.T) {
 	k, server := beginKilled(t)
 	k.Servers(0, 11, func() error { return errors.Join(server.Kill(), server.Restart(context.Background())) })
 }
+
+// largeVictim is killed within one file of 13 parts.
+func largeVictim() filecopytest.Large {
+	return filecopytest.Large{Size: 64 << 20, Kill: 9, Run: runLarge}
+}
+
+func runLarge(ctx context.Context, dir, url string, through func(filecopy.Target) filecopy.Target) (filecopy.Set, error) {
+	source, err := local.New(local.Config{Root: filepath.Join(dir, "source")})
+	if err != nil {
+		return filecopy.Set{}, err
+	}
+	target, err := largeTarget(url)
+	if err != nil {
+		return filecopy.Set{}, err
+	}
+	return native.New(filepath.Join(dir, "mover")).Run(ctx, filecopy.Job{Name: "large", Source: source, Target: through(target)}, nil)
+}
+
+func largeTarget(url string) (*s3.Store, error) {
+	return s3.New(s3.Config{
+		Endpoint: s3.Endpoint{URL: url, Region: versitygw.Region, Keys: labKeys}, Bucket: bucket, Root: "large/tree", PartSize: partSize,
+	})
+}
+
+// TestLargeChild is the process that is killed within a large file.
+func TestLargeChild(t *testing.T) { largeVictim().Child(t) }
+
+// TestALargeFileGoesOn kills -9 a process in the middle of an upload, and counts what the next one sends.
+func TestALargeFileGoesOn(t *testing.T) {
+	site := boot(t)
+	way := noisy(t, site.server.Addr())
+	seen, err := largeTarget(site.server.Endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	largeVictim().GoesOn(t, t.TempDir(), site.server.Endpoint(), "http://"+way.Addr(), seen, func() int64 { return way.Counts().Out })
+}

@@ -13,12 +13,15 @@ import (
 type Client struct{ c *container.Client }
 
 // Client gives the client that holds the account's key.
-func (s *Server) Client(name string) (*Client, error) {
+func (s *Server) Client(name string) (*Client, error) { return OpenClient(s.Endpoint(), name) }
+
+// OpenClient gives the same client by an address of the account that leads to the server.
+func OpenClient(endpoint, name string) (*Client, error) {
 	key, err := container.NewSharedKeyCredential(Account, Key())
 	if err != nil {
 		return nil, err
 	}
-	c, err := container.NewClientWithSharedKeyCredential(s.Endpoint()+"/"+name, key, nil)
+	c, err := container.NewClientWithSharedKeyCredential(endpoint+"/"+name, key, nil)
 	return &Client{c}, err
 }
 

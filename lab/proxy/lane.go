@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,10 +22,19 @@ type lane struct {
 	path     *Proxy
 	toClient bool
 	bytes    atomic.Int64
+	flips    atomic.Int64
 
 	mu sync.Mutex
 	// free is when the last byte accepted so far will have left at the capped rate.
 	free time.Time
+	// noise is what damages bytes.
+	noise noise
+}
+
+// noise flips a bit of the last byte of some words, so many times; negative is each time.
+type noise struct {
+	words []byte
+	left  int
 }
 
 // chunk is a piece of a stream and the time at which it was read.
@@ -42,10 +53,12 @@ func (l *lane) carry(ctx context.Context, from, to *net.TCPConn) {
 		defer close(queue)
 		l.read(ctx, from, queue)
 	})
+	var tail []byte
 	for c := range queue {
 		if l.hold(ctx, c) != nil {
 			break
 		}
+		tail = l.damage(tail, c.data)
 		if _, err := to.Write(c.data); err != nil {
 			reset(from)
 			break
@@ -128,6 +141,29 @@ func (l *lane) take(n, rate int) time.Time {
 	}
 	l.free = l.free.Add(time.Duration(n) * time.Second / time.Duration(rate))
 	return l.free
+}
+
+// damage flips what the noise asks for in a piece of a stream, whose words may have begun in the pieces before; it gives the end of what has gone by.
+func (l *lane) damage(tail, data []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	words := l.noise.words
+	if len(words) == 0 || l.noise.left == 0 {
+		return nil
+	}
+	tail = tail[max(0, len(tail)-len(words)+1):]
+	seen := slices.Concat(tail, data)
+	for at := 0; l.noise.left != 0; {
+		i := bytes.Index(seen[at:], words)
+		if i < 0 {
+			break
+		}
+		at += i + len(words)
+		data[at-1-len(tail)] ^= 0x20
+		l.noise.left--
+		l.flips.Add(1)
+	}
+	return seen[max(0, len(seen)-len(words)+1):]
 }
 
 func (s Shape) delay(toClient bool) time.Duration {

@@ -1,5 +1,5 @@
 // Package proxy is a TCP path between two sites, inside the test's own process, that can be delayed,
-// narrowed, frozen and cut while connections run through it. It must not know what travels on it.
+// narrowed, frozen and cut while connections run through it, and on which bytes can be damaged. It must not know what travels on it.
 package proxy
 
 import (
@@ -30,6 +30,8 @@ type Counts struct {
 	Out, Back int64
 	// Accepted connections, and those Refused by a cut or by the server.
 	Accepted, Refused int64
+	// Flipped bytes, of both directions.
+	Flipped int64
 }
 
 // Proxy is a listening path. Its methods may be called at any time from anywhere.
@@ -98,8 +100,20 @@ func (p *Proxy) Freeze() {
 	p.Set(s)
 }
 
-// Heal makes the path perfect again.
+// Heal gives the path its first shape again.
 func (p *Proxy) Heal() { p.Set(Shape{}) }
+
+// Flip flips a bit of the last byte of some words when they go by, on any connection, so many times; negative is each time, and zero ends it.
+// Back is from the server to its clients. The words themselves have more than one byte, all sent after the call.
+func (p *Proxy) Flip(back bool, words string, times int) {
+	l := p.out
+	if back {
+		l = p.back
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noise = noise{words: []byte(words), left: times}
+}
 
 // Shape is the present condition.
 func (p *Proxy) Shape() Shape {
@@ -109,7 +123,10 @@ func (p *Proxy) Shape() Shape {
 
 // Counts are what went through so far.
 func (p *Proxy) Counts() Counts {
-	return Counts{Out: p.out.bytes.Load(), Back: p.back.bytes.Load(), Accepted: p.accepted.Load(), Refused: p.refused.Load()}
+	return Counts{
+		Out: p.out.bytes.Load(), Back: p.back.bytes.Load(), Accepted: p.accepted.Load(), Refused: p.refused.Load(),
+		Flipped: p.out.flips.Load() + p.back.flips.Load(),
+	}
 }
 
 // Close stops listening, resets all connections and waits until nothing of the path runs. It ends as cut.

@@ -194,3 +194,35 @@ func TestLeadsNowhere(t *testing.T) {
 		t.Error("a path without an end answered")
 	}
 }
+
+// TestFlip damages words that come in two pieces, once and each time, in the direction that is asked for.
+func TestFlip(t *testing.T) {
+	p := path(t)
+	c := dial(t, p)
+	says := func(want string, pieces ...string) {
+		t.Helper()
+		got := make([]byte, len(want))
+		for at, piece := 0, 0; piece < len(pieces); piece++ {
+			if _, err := c.Write([]byte(pieces[piece])); err != nil {
+				t.Fatal(err)
+			}
+			n, err := io.ReadFull(c, got[at:at+len(pieces[piece])])
+			if err != nil {
+				t.Fatal(err)
+			}
+			at += n
+		}
+		if string(got) != want {
+			t.Errorf("%q came back as %q, want %q", pieces, got, want)
+		}
+	}
+	p.Flip(false, "words", 1)
+	says("some wordS, and words", "some wo", "rds, and", " words")
+	p.Flip(true, "words", -1)
+	says("wordS and wordSwordS", "w", "ord", "s and wordswords")
+	p.Flip(true, "words", 0)
+	says("some words", "some words")
+	if n := p.Counts().Flipped; n != 4 {
+		t.Errorf("%d bytes were flipped", n)
+	}
+}

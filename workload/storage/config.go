@@ -22,7 +22,9 @@ type Config struct {
 	// Parallel is the highest number of files in flight.
 	Parallel int `yaml:"parallel,omitempty" json:"parallel,omitempty" doc:"the highest number of files in flight; left out, the mover finds what pays"`
 	// Link is what the way between the sites carries in a second.
-	Link       understudy.Size `yaml:"link,omitempty" json:"link,omitempty" doc:"bytes per second that the way between the sites carries; engine auto goes by it"`
+	Link understudy.Size `yaml:"link,omitempty" json:"link,omitempty" doc:"bytes per second that the way between the sites carries; engine auto goes by it"`
+	// Mover is what one member of understudy brings over that way in a second.
+	Mover      understudy.Size `yaml:"mover,omitempty" json:"mover,omitempty" doc:"bytes per second that understudy's own mover brings from one site to the other, as its machine and its network allow; engine auto goes by it" default:"100MiB"`
 	Principals Principals      `yaml:"principals,omitempty" json:"principals,omitempty" doc:"names of owners and groups that differ between the sites"`
 }
 

@@ -139,7 +139,7 @@ func (j *job) carrier(to filecopy.Target) (filecopy.Carrier, error) {
 		Staging: y.Staging, Queue: y.Queue, Classpath: y.Classpath, Properties: y.Properties,
 		MasterMB: int(y.MasterMemory / megabyte), MapMB: int(y.MapMemory / megabyte),
 		Label:  fmt.Sprintf("%s %s", j.run.Operation, j.step.ID),
-		Choice: distcp.Question{Wanted: j.args.Engine.wanted(), Link: int64(j.w.cfg.Link), Maps: y.Maps},
+		Choice: distcp.Question{Wanted: j.args.Engine.wanted(), Link: int64(j.w.cfg.Link), MemberBytes: int64(j.w.cfg.Mover), Maps: y.Maps},
 	})
 	if err != nil {
 		return nil, err

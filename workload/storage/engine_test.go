@@ -267,6 +267,30 @@ func TestWhatIsSaidOfACarrier(t *testing.T) {
 	}
 }
 
+// TestTheChoiceGoesByThePlansFigures has the plan say how fast a member moves, and what the way carries.
+func TestTheChoiceGoesByThePlansFigures(t *testing.T) {
+	for _, c := range []struct {
+		mover, link understudy.Size
+		takes       bool
+		why         string
+	}{
+		{0, 0, false, "below 10m0s YARN is not worth its trouble"},
+		{1 << 20, 0, true, "100 files of 1073741824 bytes take our own mover about 17m4s, and 20 maps about 1m1s"},
+		{1 << 20, 1 << 20, false, "the link is the limit"},
+	} {
+		w := onYARN(t, understudy.Auto, manager("copy", "RUNNING", 1, 4096))
+		w.cfg.Mover, w.cfg.Link = c.mover, c.link
+		j := &job{w: w, step: understudy.Step{Site: "west"}, args: stepArgs{From: "east", Engine: w.planAt(t, understudy.Replicate).engine()}}
+		k, err := j.carrier(held{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if takes, why := k.Takes(100, 1<<30); takes != c.takes || !strings.Contains(why, c.why) {
+			t.Errorf("a mover of %d, a link of %d: %v, %s", c.mover, c.link, takes, why)
+		}
+	}
+}
+
 // held is a target that was opened by a client of HDFS.
 type held struct{ docked }
 

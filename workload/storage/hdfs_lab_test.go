@@ -17,6 +17,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/filecopy"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/lab/kerberos"
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
@@ -404,6 +405,8 @@ func (c *court) reprotects() {
 }
 
 func (c *court) failsBack() {
+	// A process that made it was killed before it could remove it: who opens the root does.
+	c.must(c.judge.Put(c.Context(), c.as(east), labhdfs.File{Path: root + "/" + filecopy.NewProbe(time.Now().Add(-24*time.Hour))}))
 	c.do(understudy.Failback, control.CommitWindow)
 	c.same()
 	c.refused(west)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"path"
 	"strings"
 	"sync"
@@ -95,7 +96,7 @@ func (s *adlsSite) Name(ctx context.Context) error {
 		err = fs.Private(ctx, path.Dir(s.mark()))
 	}
 	if err == nil {
-		err = fs.PutNew(ctx, s.mark(), []byte(strings.TrimPrefix(probe(), probeName)))
+		err = fs.PutNew(ctx, s.mark(), []byte(filecopy.NewID()))
 	}
 	if errors.Is(err, filecopy.ErrChanged) {
 		return nil
@@ -200,9 +201,34 @@ func (t adlsTree) Try(ctx context.Context, who Who) error {
 	if err != nil {
 		return tellObject(err)
 	}
+	if err := t.tidy(ctx, fs); err != nil && !errors.Is(err, iofs.ErrPermission) {
+		return tellObject(err)
+	}
 	name := path.Join(t.root, probe())
 	put := func(ctx context.Context) error { return fs.PutNew(ctx, name, nil) }
 	return tellObject(tried(ctx, put, func(ctx context.Context) error { return fs.Remove(ctx, name) }))
+}
+
+// tidy removes probes whose makers were killed.
+func (t adlsTree) tidy(ctx context.Context, fs *adls.FileSystem) error {
+	all, err := fs.Names(ctx, t.root)
+	if err != nil {
+		return filecopy.AbsentIsFine(err)
+	}
+	for _, c := range all {
+		if c.Directory || !left(c.Name) {
+			continue
+		}
+		name := path.Join(t.root, c.Name)
+		content, err := fs.Get(ctx, name)
+		if err == nil && len(content) == 0 {
+			err = fs.Remove(ctx, name)
+		}
+		if filecopy.AbsentIsFine(err) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rules says that nothing closes the tree.

@@ -178,7 +178,16 @@ func (p *pool) handed() {
 	} else {
 		p.must(r.Close())
 	}
+	stay := leaves(func(name, content string) { p.must(p.client.Put(ctx, "at/tree/"+name, []byte(content))) })
 	p.must(p.awake.Try(ctx, Ourselves))
+	there, err := p.client.List(ctx, "at/tree")
+	p.must(err)
+	for _, name := range append(stay, "d/old") {
+		delete(there, "at/tree/"+name)
+	}
+	if len(there) != 0 {
+		p.Errorf("the tree holds %v beside %q", there, stay)
+	}
 	if err := p.awake.Try(ctx, Ordinary); !errors.Is(err, ErrUnproven) {
 		p.Errorf("trying as another: %v", err)
 	}

@@ -2,6 +2,7 @@ package place
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -72,12 +73,33 @@ func (b *barred) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, 
 	return b.Target.Write(ctx, h, p, r)
 }
 
-// Publish shows one file.
+// expecting is a store in which what was staged outlives a halt, and which holds the publishing of a file to what stood there before.
+type expecting interface {
+	Expect(ctx context.Context, s filecopy.Sealed, e filecopy.Entry) (filecopy.Sealed, error)
+}
+
+// maxExpected is how often a file is looked at again because somebody has changed it between the look and its publishing.
+const maxExpected = 5
+
+// Publish shows one file. Where it can be held to what stood there before, that is looked at before the bar is: a halt that comes after this look
+// at the bar has finished the set, so it has replaced what stood there, and the request is refused whenever it arrives.
 func (b *barred) Publish(ctx context.Context, s filecopy.Sealed, e filecopy.Entry) (string, error) {
-	if err := b.pass(ctx, true); err != nil {
-		return "", err
+	to, ok := b.Target.(expecting)
+	for try := 1; ; try++ {
+		if ok {
+			var err error
+			if s, err = to.Expect(ctx, s, e); err != nil {
+				return "", err
+			}
+		}
+		if err := b.pass(ctx, true); err != nil {
+			return "", err
+		}
+		version, err := b.Target.Publish(ctx, s, e)
+		if !ok || try == maxExpected || !errors.Is(err, filecopy.ErrChanged) {
+			return version, err
+		}
 	}
-	return b.Target.Publish(ctx, s, e)
 }
 
 // Discard removes what is staged.

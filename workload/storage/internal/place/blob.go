@@ -27,7 +27,7 @@ type BlobConfig struct {
 func Blob(cfg BlobConfig) Site {
 	s := &objectSite{
 		prefix: strings.Trim(cfg.Prefix, "/"),
-		late:   "Blob Storage keeps blocks that nobody commits for a week, so one commit of each worker of a mover that was stopped may still come until its request ends",
+		late:   "a commit that is still in flight replaces nothing but the version before the set that the halt has finished; an empty file that somebody deletes may come back by one",
 	}
 	s.connect = func(context.Context) (shelf, warden, error) {
 		c, err := blob.OpenContainer(blob.Config{URL: cfg.URL, Container: cfg.Container, Keys: func(ctx context.Context) (blob.Keys, error) {

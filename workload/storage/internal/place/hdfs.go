@@ -321,6 +321,9 @@ func (t hdfsTree) Try(ctx context.Context, who Who) error {
 	if err != nil {
 		return err
 	}
+	if err := t.tidy(ctx); err != nil {
+		return err
+	}
 	name := t.root + "/" + probe()
 	return tried(ctx, func(ctx context.Context) error { return tell(create(ctx, c, name)) }, func(ctx context.Context) error {
 		c, err := t.site.client(ctx, false)
@@ -332,6 +335,28 @@ func (t hdfsTree) Try(ctx context.Context, who Who) error {
 		}
 		return tell(err)
 	})
+}
+
+// tidy removes probes whose makers were killed. The NameNode lists by name, so it is asked for those alone.
+func (t hdfsTree) tidy(ctx context.Context) error {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return err
+	}
+	for info, err := range c.Entries(ctx, t.root, hdfs.ListOptions{After: filecopy.ProbeName}) {
+		switch {
+		case hdfs.IsNotFound(err), hdfs.IsPermission(err), err == nil && !strings.HasPrefix(info.Name, filecopy.ProbeName):
+			return nil
+		case err != nil:
+			return tell(err)
+		case info.IsDir() || info.Length > 0 || !left(info.Name):
+			continue
+		}
+		if err := c.Delete(ctx, t.root+"/"+info.Name, false); err != nil && !hdfs.IsNotFound(err) && !hdfs.IsPermission(err) {
+			return tell(err)
+		}
+	}
+	return nil
 }
 
 // Snapshottable says whether the root is.

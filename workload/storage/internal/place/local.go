@@ -2,10 +2,9 @@ package place
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -155,6 +154,9 @@ func (t localTree) Remove(_ context.Context, folder string) error { return os.Re
 
 // Try makes a file below the root.
 func (t localTree) Try(_ context.Context, who Who) error {
+	if err := t.tidy(); err != nil {
+		return err
+	}
 	name := probe()
 	if who == Ordinary {
 		err := local.TryCreate(t.root, name, nobody)
@@ -177,9 +179,48 @@ func (t localTree) Try(_ context.Context, who Who) error {
 	return err
 }
 
-// probe makes up the name of a file for Try.
-func probe() string {
-	b := make([]byte, 8)
-	_, _ = rand.Read(b)
-	return probeName + hex.EncodeToString(b)
+// namesAtOnce is how many names of a directory are read at once.
+const namesAtOnce = 1000
+
+// tidy removes probes whose makers were killed.
+func (t localTree) tidy() error {
+	d, err := os.Open(t.root)
+	if err != nil {
+		return absent(err)
+	}
+	defer func() { _ = d.Close() }()
+	for {
+		some, err := d.ReadDir(namesAtOnce)
+		for _, e := range some {
+			if err := t.remove(e); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// remove removes an entry of the root if it is a probe whose maker was killed.
+func (t localTree) remove(e fs.DirEntry) error {
+	if !left(e.Name()) {
+		return nil
+	}
+	info, err := e.Info()
+	if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		err = os.Remove(filepath.Join(t.root, e.Name()))
+	}
+	return absent(err)
+}
+
+// absent takes what is not there, or not ours to look at, as done.
+func absent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/understudy-dr/understudy/filecopy"
 )
@@ -122,6 +124,40 @@ func TestOrdinaryUsersAreTriedAs(t *testing.T) {
 	s.must(s.tree.Try(t.Context(), Ourselves))
 	if list, err := os.ReadDir(s.root); err != nil || len(list) != 1 {
 		t.Errorf("probes left %v, %v", list, err)
+	}
+}
+
+// leaves puts into a root what a trial must remove, a probe of a process that was killed long ago, and what it must not, and gives the names of the
+// latter. Make makes a file.
+func leaves(make func(name, content string)) (stay []string) {
+	make(filecopy.NewProbe(time.Now().Add(-2*forgotten)), "")
+	stay = []string{filecopy.NewProbe(time.Now()), filecopy.NewProbe(time.Now().Add(-3 * forgotten)), filecopy.ProbeName + "mine"}
+	make(stay[0], "")
+	make(stay[1], "somebody's")
+	make(stay[2], "")
+	slices.Sort(stay)
+	return stay
+}
+
+// TestForgottenProbesAreRemoved tries a write where an earlier process was killed as it did.
+func TestForgottenProbesAreRemoved(t *testing.T) {
+	s := newScene(t)
+	stay := leaves(func(name, content string) { s.must(os.WriteFile(filepath.Join(s.root, name), []byte(content), 0o600)) })
+	s.must(os.Mkdir(filepath.Join(s.root, filecopy.NewProbe(time.Unix(1, 0))), 0o700))
+	s.must(s.tree.Try(t.Context(), Ourselves))
+	list, err := os.ReadDir(s.root)
+	s.must(err)
+	var there []string
+	for _, e := range list {
+		if e.Type().IsRegular() && e.Name() != "old" {
+			there = append(there, e.Name())
+		}
+	}
+	if !slices.Equal(there, stay) || len(list) != len(stay)+2 {
+		t.Errorf("the root holds %v, want %q and a directory", list, stay)
+	}
+	if err := Local(t.TempDir()).Tree("/absent").Try(t.Context(), Ourselves); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("where no root is: %v", err)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 type shelf interface {
 	// Tree opens a tree, and an area for a mover's own objects, by their prefixes.
 	Tree(root, area string) (filecopy.Target, error)
-	// Names lists what lies right below a prefix that ends with a slash.
+	// Names lists what lies right below a prefix that ends with a slash, or what begins with another prefix and lies in the same place; without it.
 	Names(ctx context.Context, prefix string) ([]string, error)
 	// Put stores an object; with fresh only where none is, and filecopy.ErrChanged where one is.
 	Put(ctx context.Context, key string, content []byte, fresh bool) error
@@ -136,7 +136,7 @@ func (s *objectSite) Name(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = sh.Put(ctx, s.own(markName), []byte(strings.TrimPrefix(probe(), probeName)), true)
+	err = sh.Put(ctx, s.own(markName), []byte(filecopy.NewID()), true)
 	if errors.Is(err, filecopy.ErrChanged) {
 		return nil
 	}
@@ -408,12 +408,37 @@ func (t objectTree) Try(ctx context.Context, who Who) error {
 	if err != nil {
 		return err
 	}
+	// What our own keys may not remove stays; it is no refusal of a writer's.
+	if err := tidy(ctx, sh, path.Join(t.root, filecopy.ProbeName)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return tellObject(err)
+	}
 	key := path.Join(t.root, probe())
 	put := func(ctx context.Context) error { return sh.Put(ctx, key, nil, true) }
 	if who == Ordinary {
 		put = func(ctx context.Context) error { return w.Try(ctx, key) }
 	}
 	return tellObject(tried(ctx, put, func(ctx context.Context) error { return sh.Remove(ctx, key) }))
+}
+
+// tidy removes probes whose makers were killed; their keys begin with a prefix.
+func tidy(ctx context.Context, sh shelf, prefix string) error {
+	all, err := sh.Names(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	for _, more := range all {
+		if !left(filecopy.ProbeName + more) {
+			continue
+		}
+		content, err := sh.Get(ctx, prefix+more)
+		if err == nil && len(content) == 0 {
+			err = sh.Remove(ctx, prefix+more)
+		}
+		if filecopy.AbsentIsFine(err) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rules says how the tree stands.

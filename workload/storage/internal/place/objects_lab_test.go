@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -146,8 +147,9 @@ func (l *late) refused() {
 	}
 }
 
-// heldPublish has a mover stopped after it looked for the bar, with its request to show a file on the way, and lets that arrive after the halt.
-func (l *late) heldPublish(is func(*http.Request) bool) error {
+// heldPublish has a mover stopped after it looked for the bar, with its request to show a file on the way, and lets that arrive after the halt and
+// what comes then.
+func (l *late) heldPublish(is func(*http.Request) bool, then func()) error {
 	l.way.next(is)
 	came := make(chan error, 1)
 	go func() {
@@ -156,8 +158,26 @@ func (l *late) heldPublish(is func(*http.Request) bool) error {
 	}()
 	<-l.way.held
 	l.halt()
+	then()
 	close(l.way.free)
 	return <-came
+}
+
+// forgets leaves probes behind in the tree, and tries a write there.
+func (l *late) forgets() {
+	l.Helper()
+	stay := leaves(func(name, content string) { l.must(l.put(name, content)) })
+	l.must(l.tree.Try(l.Context(), Ourselves))
+	sh, _, err := l.tree.site.open(l.Context())
+	l.must(err)
+	there, err := sh.Names(l.Context(), l.tree.root+"/"+filecopy.ProbeName)
+	l.must(err)
+	for i, more := range there {
+		there[i] = filecopy.ProbeName + more
+	}
+	if slices.Sort(there); !slices.Equal(there, stay) {
+		l.Errorf("the tree holds %q, want %q", there, stay)
+	}
 }
 
 func s3Late(t *testing.T, server *versitygw.Server, way *hold, bucket string) *late {
@@ -180,7 +200,7 @@ func TestALateMoverOfABucket(t *testing.T) {
 	server := versitygw.Boot(t)
 	way := holdBefore(t, server.Addr())
 	l := s3Late(t, server, way, "late")
-	err := l.heldPublish(func(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" })
+	err := l.heldPublish(func(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" }, func() {})
 	if !errors.Is(err, filecopy.ErrNotFound) {
 		t.Errorf("the held request: %v", err)
 	}
@@ -190,6 +210,7 @@ func TestALateMoverOfABucket(t *testing.T) {
 	if _, err := free.target.Publish(t.Context(), free.sealed, free.entry); err != nil || free.shows() != "late" {
 		t.Errorf("without a bar the tree shows %q, %v", free.shows(), err)
 	}
+	free.forgets()
 	t.Run("a link goes on under another name", func(t *testing.T) {
 		l := s3Late(t, server, way, "adopted")
 		l.must(l.tree.Bar(t.Context(), "e3", "e5"))
@@ -214,30 +235,82 @@ func TestALateMoverOfABucket(t *testing.T) {
 	})
 }
 
-// TestALateMoverOfAContainer shows what the halt cannot prevent there: the one commit that a stopped mover has on its way arrives. All further
-// calls are refused, and the proof says so.
+// finish shows what the halted link was showing, as a halt does with a set of which readers see a part.
+func (l *late) finish() {
+	l.Helper()
+	halted, err := l.tree.Store(l.Context(), "halted-e3", false)
+	l.must(err)
+	_, err = halted.Publish(l.Context(), l.sealed, l.entry)
+	l.must(err)
+}
+
+// empties stages an empty file in the place of the other.
+func (l *late) empties() {
+	l.Helper()
+	l.entry.Size = 0
+	h, err := l.target.Begin(l.Context(), "lot", l.entry)
+	l.must(err)
+	l.sealed, err = l.target.Seal(l.Context(), h, l.entry, filecopy.SumOf(0))
+	l.must(err)
+}
+
+// TestALateMoverOfAContainer is stopped after its last look at the bar. Blocks that it staged outlive the halt, and an empty file needs none; but the
+// halt finishes what it was showing, and the commit is held to what stood there before. All further calls are refused.
 func TestALateMoverOfAContainer(t *testing.T) {
 	server := azurite.Boot(t)
 	way := holdBefore(t, server.Addr())
-	c, err := server.Client("late")
-	if err == nil {
-		err = c.Make(t.Context(), nil)
+	open := func(name string) *late {
+		c, err := server.Client(name)
+		if err == nil {
+			err = c.Make(t.Context(), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newLate(t, way, Blob(BlobConfig{URL: way.URL + "/" + azurite.Account, Account: azurite.Account, Container: name, Key: "key", Secret: known}))
 	}
-	if err != nil {
-		t.Fatal(err)
+	commits := func(r *http.Request) bool {
+		return r.Method == http.MethodPut && r.URL.Query().Get("comp") == "blocklist"
 	}
-	l := newLate(t, way, Blob(BlobConfig{URL: way.URL + "/" + azurite.Account, Account: azurite.Account, Container: "late", Key: "key", Secret: known}))
-	if err := l.heldPublish(func(r *http.Request) bool { return r.URL.Query().Get("comp") == "blocklist" }); err != nil {
-		t.Errorf("the held request: %v", err)
+	for name, empty := range map[string]bool{"full": false, "empty": true} {
+		l := open("late-" + name)
+		if empty {
+			l.empties()
+		}
+		err := l.heldPublish(commits, func() {
+			l.finish()
+			l.must(l.put("old", "old!"))
+		})
+		if !errors.Is(err, ErrBarred) {
+			t.Errorf("%s: the held request: %v", name, err)
+		}
+		l.refused()
+		if _, text, err := l.tree.Staged(t.Context(), "halted-e3"); err != nil || !strings.Contains(text, "replaces nothing but") {
+			t.Errorf("the proof says %q, %v", text, err)
+		}
+		l.forgets()
 	}
-	if got := l.shows(); got != "late" {
-		t.Errorf("the held commit was expected to arrive; the tree shows %q", got)
+	// The negative control: without the condition a commit replaces what was written meanwhile.
+	l := open("free")
+	l.empties()
+	base, err := l.tree.Store(t.Context(), "", false)
+	l.must(err)
+	if _, err := base.Publish(t.Context(), l.sealed, l.entry); err != nil || l.shows() != "" {
+		t.Errorf("without a condition the tree shows %q, %v", l.shows(), err)
 	}
-	if _, text, err := l.tree.Staged(t.Context(), "halted-e3"); err != nil || !strings.Contains(text, "one commit of each worker") {
-		t.Errorf("the proof says %q, %v", text, err)
+	// Without a halt somebody's write in between is replaced, as ever.
+	l = open("drift")
+	l.way.next(commits)
+	go func() {
+		<-l.way.held
+		if err := l.put("old", "drift"); err != nil {
+			t.Error(err)
+		}
+		close(l.way.free)
+	}()
+	if _, err := l.target.Publish(t.Context(), l.sealed, l.entry); err != nil || l.shows() != "late" {
+		t.Errorf("after a write in between the tree shows %q, %v", l.shows(), err)
 	}
-	l.must(l.put("old", "old!"))
-	l.refused()
 }
 
 // TestAFenceThatShutsOutUnderstudyIsTakenBack closes a bucket with keys that its policy binds.

@@ -126,7 +126,8 @@ type Tree interface {
 	Rename(ctx context.Context, from, to string) (bool, error)
 	// Remove removes a folder with all it holds; empty means understudy's folder itself.
 	Remove(ctx context.Context, folder string) error
-	// Try makes and removes an empty file below the root. ErrRefused when the store forbids it; ErrUnproven when we cannot act as another.
+	// Try makes and removes an empty file below the root. ErrRefused when the store forbids it; ErrUnproven when we cannot act as another. It also
+	// removes such files of processes that were killed in between, as far as it may.
 	Try(ctx context.Context, who Who) error
 }
 
@@ -197,9 +198,6 @@ var (
 	ErrUnproven = errors.New("storage: we cannot act as an ordinary user")
 )
 
-// probeName begins the names of files that Try makes.
-const probeName = ".understudy-probe-"
-
 // FolderOf is where understudy's folder of a tree lies, as the plan writes paths.
 func FolderOf(tree string) string { return folderOf(tree) }
 
@@ -210,6 +208,19 @@ func folderOf(root string) string {
 
 // tidyTime is how long a probe takes at most to be made, and to be removed.
 const tidyTime = 10 * time.Second
+
+// probe names a file for Try.
+func probe() string { return filecopy.NewProbe(time.Now()) }
+
+// forgotten is how old a probe is of which nobody comes back to remove it: its maker was killed. It is much longer than tidyTime, and than clocks
+// may differ.
+const forgotten = time.Hour
+
+// left says whether a name is that of a probe whose maker was killed.
+func left(name string) bool {
+	made, ok := filecopy.ProbeMade(name)
+	return ok && time.Since(made) > forgotten
+}
 
 // tried makes a probe and removes it, or what may have been made, also when its step is being given up: nobody would look
 // for it later. The answer to the making is waited for then too, since a server may do what nobody waits for any more only

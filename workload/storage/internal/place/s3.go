@@ -156,7 +156,7 @@ func tryRights(ctx context.Context, sh shelf, site *objectSite) []Note {
 		return []Note{{"refuse", "US705", fmt.Sprintf("understudy's keys may not %s below %s: %v", doing, site.own(""), err),
 			"give them the rights to list, read, write and delete objects"}}
 	}
-	if err := sh.Put(ctx, key, []byte("probe"), false); err != nil {
+	if err := sh.Put(ctx, key, nil, false); err != nil {
 		return failed("write", err)
 	}
 	if _, err := sh.Get(ctx, key); err != nil {
@@ -165,7 +165,7 @@ func tryRights(ctx context.Context, sh shelf, site *objectSite) []Note {
 	if _, err := sh.Names(ctx, path.Dir(key)+"/"); err != nil {
 		return failed("list", err)
 	}
-	if err := sh.Remove(ctx, key); err != nil {
+	if err := errors.Join(sh.Remove(ctx, key), tidy(ctx, sh, site.own(filecopy.ProbeName))); err != nil {
 		return failed("delete", err)
 	}
 	return nil
