@@ -111,7 +111,7 @@ func (c *court) unlinks(theirs string, write func(int64)) {
 	far.Forward(c.sites[1].Addr())
 	var missed error
 	seed := int64(20)
-	for way := 20 * time.Millisecond; missed == nil && way < 2*time.Second; way *= 4 {
+	for way := 100 * time.Millisecond; missed == nil && way < 2*time.Second; way *= 4 {
 		far.Set(proxy.Shape{Out: way, Back: way})
 		write(seed)
 		stop := c.watch(theirs)

@@ -28,8 +28,8 @@ func sweep(b *bench, after, otherMember bool) {
 	b.populate()
 	b.run()
 	stride := max(b.rig.Stride, 1)
+	old := b.tree(b.target)
 	for round, at := 1, 1; round <= maxCrashes; round, at = round+1, at+stride {
-		old := b.tree(b.target)
 		b.vary(round)
 		want := b.tree(b.source)
 		f := &fuse{at: at, after: after}
@@ -49,7 +49,7 @@ func sweep(b *bench, after, otherMember bool) {
 			b.dir = b.TempDir()
 		}
 		b.run()
-		b.same()
+		old = b.holdsWhat(b.source, b.target, want)
 		b.clean()
 		if b.Failed() {
 			b.Fatalf("after a crash at call %d", at)

@@ -269,7 +269,7 @@ func TestCallsOfNameNodes(t *testing.T) {
 	c := newCourt(t)
 	c.small("first", 50)
 	c.run()
-	const n = 400
+	const n = 200
 	c.small("second", n)
 	_, source, target := c.run()
 	t.Logf("calls for each of %d files of 4 KiB: %.1f at the source, %.1f at the target", n, float64(source)/n, float64(target)/n)

@@ -23,10 +23,11 @@ const (
 	killFiles = 9
 )
 
-// victim copies files into the bucket, of which the last one has several parts.
+// victim copies files into the bucket, of which the last one has several parts. Three readers look at everything without pause; more of them
+// only keep the mover from the processor.
 func victim() filecopytest.Victim {
 	last := func(i int) int { return i / (killFiles - 1) * partSize / 8 }
-	return filecopytest.Victim{Files: killFiles, Pieces: last, Kills: 8, Least: 1, Span: 5 * killFiles, Readers: killFiles, Run: runKilled}
+	return filecopytest.Victim{Files: killFiles, Pieces: last, Kills: 8, Least: 1, Span: 5 * killFiles, Readers: 3, Run: runKilled}
 }
 
 func runKilled(ctx context.Context, dir, url string, say func()) (filecopy.Set, error) {

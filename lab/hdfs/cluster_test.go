@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/understudy-dr/understudy/lab"
 	"github.com/understudy-dr/understudy/lab/hdfs"
 )
 
@@ -31,14 +30,13 @@ func TestKillAndRestartKeepsDataAndPorts(t *testing.T) {
 	if d := before.Diff(p.dump(""), 5); d != nil {
 		t.Error(strings.Join(d, "\n"))
 	}
-	p.cluster.Set("dfs.namenode.fs-limits.max-component-length", "20")
+	// No other test has names as long as this: the limit stays.
+	p.cluster.Set("dfs.namenode.fs-limits.max-component-length", "200")
 	start = time.Now()
 	must(t, p.cluster.Restart(t.Context()))
 	t.Logf("stopped and ready again after %v", time.Since(start))
-	err := p.client.MkdirAll(t.Context(), p.access, p.at("a name that is too long"))
-	p.cluster.Set("dfs.namenode.fs-limits.max-component-length", "255")
-	must(t, p.cluster.Restart(t.Context()))
-	refused(t, err, "PathComponentTooLongException")
+	must(t, p.client.MkdirAll(t.Context(), p.access, p.at(strings.Repeat("n", 200))))
+	refused(t, p.client.MkdirAll(t.Context(), p.access, p.at(strings.Repeat("n", 201))), "PathComponentTooLongException")
 }
 
 func TestPauseAndResume(t *testing.T) {
@@ -84,23 +82,6 @@ func TestOneDataNodeIsKilled(t *testing.T) {
 	if b, err := j.Read(t.Context(), a, "/f"); err != nil || string(b) != string(whole) {
 		t.Errorf("after all were killed: %d bytes, %v", len(b), err)
 	}
-}
-
-func TestClosedClusterKeepsItsDirectory(t *testing.T) {
-	dir := t.TempDir()
-	j := open(t).client
-	o := hdfs.Options{Name: "moved", Dir: dir, DataNodes: 1}
-	c, err := hdfs.Start(t.Context(), o)
-	lab.Check(t, err)
-	must(t, j.Put(t.Context(), c.Access(), hdfs.File{Path: "/f", Data: []byte("kept")}))
-	must(t, c.Stop(t.Context()))
-	must(t, c.Close())
-	c, err = hdfs.Start(t.Context(), o)
-	must(t, err)
-	if b, err := j.Read(t.Context(), c.Access(), "/f"); string(b) != "kept" {
-		t.Errorf("%q, %v", b, err)
-	}
-	must(t, c.Close())
 }
 
 func TestJMXCountsCalls(t *testing.T) {

@@ -12,16 +12,28 @@ import (
 
 // probeEvery is how often a NameNode is asked while waiting for it; probeLimit bounds one question.
 const (
-	probeEvery = 50 * time.Millisecond
+	probeEvery = 100 * time.Millisecond
 	probeLimit = 10 * time.Second
 )
 
 // JMX reads a bean of a daemon's web server, such as "Hadoop:service=NameNode,name=FSNamesystem": its attributes by
 // name, as of a second ago at most. An unknown bean is an error.
 func JMX(ctx context.Context, addr, bean string) (map[string]any, error) {
+	return ask(ctx, addr, "qry="+bean)
+}
+
+// attribute reads one attribute of a bean. To compute all of them, as JMX does, costs a server that has just started more than its answer
+// is worth.
+func attribute(ctx context.Context, addr, bean, name string) (any, error) {
+	found, err := ask(ctx, addr, "get="+bean+"::"+name)
+	return found[name], err
+}
+
+// ask sends a question to a daemon's web server, and gives the first bean of its answer.
+func ask(ctx context.Context, addr, question string) (map[string]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/jmx?qry="+bean, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/jmx?"+question, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -35,10 +47,10 @@ func JMX(ctx context.Context, addr, bean string) (map[string]any, error) {
 		Beans []map[string]any `json:"beans"`
 	}
 	if err := json.NewDecoder(answer.Body).Decode(&found); err != nil {
-		return nil, fmt.Errorf("%s of %s: status %d: %w", bean, addr, answer.StatusCode, err)
+		return nil, fmt.Errorf("%s of %s: status %d: %w", question, addr, answer.StatusCode, err)
 	}
 	if len(found.Beans) == 0 {
-		return nil, fmt.Errorf("%s has no bean %s", addr, bean)
+		return nil, fmt.Errorf("%s has no bean for %s", addr, question)
 	}
 	return found.Beans[0], nil
 }
@@ -78,14 +90,14 @@ func poll(ctx context.Context, n *Node, lacking func() string) error {
 
 // unready says what a NameNode lacks, or nothing.
 func (c *Cluster) unready(ctx context.Context, addr string) string {
-	info, err := JMX(ctx, addr, "Hadoop:service=NameNode,name=NameNodeInfo")
+	mode, err := attribute(ctx, addr, "Hadoop:service=NameNode,name=NameNodeInfo", "Safemode")
 	if err != nil {
 		return err.Error()
 	}
-	if safe, ok := info["Safemode"].(string); !ok || safe != "" {
-		return fmt.Sprintf("safe mode: %v", info["Safemode"])
+	if safe, ok := mode.(string); !ok || safe != "" {
+		return fmt.Sprintf("safe mode: %v", mode)
 	}
-	state, err := JMX(ctx, addr, "Hadoop:service=NameNode,name=FSNamesystemState")
+	nodes, err := attribute(ctx, addr, "Hadoop:service=NameNode,name=FSNamesystemState", "NumLiveDataNodes")
 	if err != nil {
 		return err.Error()
 	}
@@ -95,8 +107,8 @@ func (c *Cluster) unready(ctx context.Context, addr string) string {
 			want++
 		}
 	}
-	if live, ok := state["NumLiveDataNodes"].(float64); !ok || int(live) < want {
-		return fmt.Sprintf("%v of %d DataNodes", state["NumLiveDataNodes"], want)
+	if live, ok := nodes.(float64); !ok || int(live) < want {
+		return fmt.Sprintf("%v of %d DataNodes", nodes, want)
 	}
 	return ""
 }

@@ -54,6 +54,8 @@ func (y *YARN) Properties() map[string]string {
 		// slow starts here.
 		"yarn.nodemanager.vmem-check-enabled": "false",
 		"yarn.nodemanager.pmem-check-enabled": "false",
+		// Each container would else be listed and copied to its logs by a shell before it starts.
+		"yarn.nodemanager.log-container-debug-info.enabled": "false",
 		// The disk of a developer's machine is fuller than a data centre's.
 		"yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99",
 	})

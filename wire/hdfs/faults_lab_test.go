@@ -60,14 +60,14 @@ func TestWriterSurvivesTheDeathOfADataNode(t *testing.T) {
 	for place := range 3 {
 		t.Run(fmt.Sprint("place ", place), func(t *testing.T) {
 			p := open(t)
-			data := random(20+uint64(place), 24*small)
-			w, err := p.Create(t.Context(), p.at("f"), hdfs.CreateOptions{BlockSize: 16 * small, Replication: 3})
+			data := random(20+uint64(place), 12*small)
+			w, err := p.Create(t.Context(), p.at("f"), hdfs.CreateOptions{BlockSize: 8 * small, Replication: 3})
 			must(t, err)
-			_, err = w.Write(data[:6*small+100])
+			_, err = w.Write(data[:3*small+100])
 			must(t, err)
 			must(t, w.Flush())
 			p.kill(p.chain("f", 0)[place].Node)
-			_, err = w.Write(data[6*small+100:])
+			_, err = w.Write(data[3*small+100:])
 			must(t, err)
 			must(t, w.Close())
 			if w.Written().Recoveries == 0 {
@@ -84,20 +84,20 @@ func TestWriterSurvivesTheDeathOfADataNode(t *testing.T) {
 func TestLostDataNodesAreReplaced(t *testing.T) {
 	p := open(t)
 	c := dial(t, hdfs.Options{NameNodes: p.cluster.Addrs(), ReplaceDatanode: true})
-	data := random(25, 12*small)
+	data := random(25, 6*small)
 	w, err := c.Create(t.Context(), p.at("f"), hdfs.CreateOptions{BlockSize: 16 * small, Replication: 3})
 	must(t, err)
-	_, err = w.Write(data[:6*small+100])
+	_, err = w.Write(data[:3*small+100])
 	must(t, err)
 	must(t, w.Flush())
 	chain := p.chain("f", 0)
 	p.kill(chain[1].Node)
 	p.kill(chain[2].Node)
-	_, err = w.Write(data[6*small+100 : 8*small])
+	_, err = w.Write(data[3*small+100 : 4*small])
 	must(t, err)
 	must(t, w.Flush())
 	after := p.chain("f", 0)
-	_, err = w.Write(data[8*small:])
+	_, err = w.Write(data[4*small:])
 	must(t, err)
 	must(t, w.Close())
 	has := func(r hdfs.Replica) bool {
@@ -160,8 +160,9 @@ func TestWriterSurvivesADeathAtTheEnd(t *testing.T) {
 
 func TestReaderGoesOnAtAnotherReplica(t *testing.T) {
 	p := open(t)
-	data := random(32, 64*small)
-	p.write("f", data, hdfs.CreateOptions{BlockSize: 64 * small, Replication: 3})
+	// More than what lies in buffers between a DataNode and its reader.
+	data := random(32, 32*small)
+	p.write("f", data, hdfs.CreateOptions{BlockSize: 32 * small, Replication: 3})
 	b, err := p.Locate(t.Context(), p.at("f"), 0, -1)
 	must(t, err)
 	r, err := p.OpenInfo(t.Context(), &hdfs.FileInfo{Path: p.at("f"), Blocks: b})

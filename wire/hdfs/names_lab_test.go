@@ -22,7 +22,8 @@ func TestListingGoesOverPages(t *testing.T) {
 	for i := range 16 {
 		group.Go(func() {
 			for j := i; j < files; j += 16 {
-				p.write(fmt.Sprintf("d/f%05d", j), []byte{byte(j)}[:j%2], hdfs.CreateOptions{})
+				// One of eight has a block.
+				p.write(fmt.Sprintf("d/f%05d", j), []byte{byte(j)}[:(j%8)/7], hdfs.CreateOptions{})
 			}
 		})
 	}

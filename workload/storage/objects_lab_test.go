@@ -272,6 +272,8 @@ func (p *objectPair) lose(_ context.Context, site understudy.Site) (func() error
 func TestObjectStores(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) *shop{"s3": s3Shop, "blob": blobShop} {
 		t.Run(name, func(t *testing.T) {
+			// Each waits long for a store that was lost.
+			t.Parallel()
 			s := open(t)
 			workloadtest.RunScheduled(t, s.stand)
 			t.Run("nothing keeps writers out", func(t *testing.T) { unguarded(t, s.pair(t)) })
