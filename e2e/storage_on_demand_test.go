@@ -138,6 +138,7 @@ func onDemandSecondary(t *testing.T, l *lake) {
 		{"protect", s.protect},
 		{"a run by schedule, killed while the cluster is made", s.scheduled},
 		{"the region is lost", s.loseRegion},
+		{"reprotect and failback", s.comeHome},
 	} {
 		begun := time.Now()
 		act.play()
@@ -240,4 +241,30 @@ func (s *demandStory) loseRegion() {
 		return len(w.Old) == 1 && w.Old[0].State == "fenced"
 	})
 	s.denied(s.lake.east)
+}
+
+// comeHome makes the east the secondary, and then the primary again. The west stays for as long as it is the primary, and then is there on demand.
+func (s *demandStory) comeHome() {
+	t := s.t
+	r := s.p.report("reprotect", s.plan, "--confirm", s.plan)
+	s.tell(r)
+	if ledger := s.p.run("ledger", "export", s.plan, "curated", r.Operation.ID).stdout; !strings.Contains(ledger, `"lib/lost.jar"`) {
+		t.Errorf("the ledger is %s", ledger)
+	}
+	s.settled()
+	want := s.same()
+	s.denied(s.lake.east)
+	if orders, there := s.by.asked(); !there || strings.Contains(orders, "remove") {
+		t.Errorf("the provisioner was asked to %s; the primary is there: %v", orders, there)
+	}
+	s.p.report("failback", s.plan, "--confirm", s.plan)
+	if d := want.Diff(s.dump(s.lake.east), 10); d != nil {
+		t.Errorf("the west as it was here, the east there:\n%s", strings.Join(d, "\n"))
+	}
+	s.puts(s.lake.east, s.file("lib/home.jar", 100, 6))
+	s.p.report("commit", s.plan)
+	s.settled()
+	if orders, there := s.by.asked(); there || !strings.HasSuffix(orders, "remove") {
+		t.Errorf("on the way home the provisioner was asked to %s; the cluster is there: %v", orders, there)
+	}
 }

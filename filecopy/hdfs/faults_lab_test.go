@@ -121,12 +121,12 @@ func (r *trial) shows() string {
 	return out.String()
 }
 
-// amid is a target that calls once when so many parts are being written.
+// amid is a target that calls once when so many parts are being written, or so many files are being shown.
 type amid struct {
 	filecopy.Target
-	at    int64
-	parts atomic.Int64
-	do    func()
+	at, showing  int64
+	parts, shown atomic.Int64
+	do           func()
 }
 
 func (a *amid) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
@@ -134,6 +134,13 @@ func (a *amid) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecop
 		a.do()
 	}
 	return a.Target.Begin(ctx, lot, e)
+}
+
+func (a *amid) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
+	if a.shown.Add(1) == a.showing {
+		a.do()
+	}
+	return a.Target.Publish(ctx, sealed, e)
 }
 
 // TestServersDieAmidARun kills a DataNode that is written to, one that is read from, and the NameNode of the target. Each run lives through it.
@@ -169,30 +176,10 @@ func TestServersDieAmidARun(t *testing.T) {
 	r.must(west.DataNode(2).Restart(t.Context()))
 }
 
-// TestTheTargetIsFullAmidARun uses up a quota of bytes, and one of names. Readers see the last set, and the next run goes on.
-func TestTheTargetIsFullAmidARun(t *testing.T) {
-	r := newTrial(t, wire.Options{}, wire.Options{})
-	r.puts(1)
-	r.runs()
-	before := r.shows()
-	r.puts(2)
-	dir := filepath.Dir(r.to)
-	for _, q := range [][2]int64{{-1, 60 << 20}, {70, -1}} {
-		r.must(judge(t).SetQuota(t.Context(), r.west.cluster.Access(), dir, q[0], q[1]))
-		t.Log(r.fails("US621"))
-		if r.shows() != before {
-			t.Error("readers see something of a set that did not fit")
-		}
-		r.must(judge(t).SetQuota(t.Context(), r.west.cluster.Access(), dir, -1, -1))
-	}
-	r.runs()
-	r.same()
-}
-
 // TestARightIsRevokedAmidARun has an ordinary mover copy what it could give to nobody, which is refused before anything is staged, and what may
-// be its own; and takes the target's tree away from it meanwhile, and gives it back.
+// be its own; and takes the target's tree away from it meanwhile, and gives it back, and then the source's.
 func TestARightIsRevokedAmidARun(t *testing.T) {
-	r := newTrial(t, wire.Options{}, wire.Options{User: "mover"})
+	r := newTrial(t, wire.Options{User: "reader"}, wire.Options{User: "mover"})
 	dir := filepath.Dir(r.to)
 	for _, d := range []string{dir, r.to} {
 		r.must(r.west.client.SetOwner(t.Context(), d, "mover", ""))
@@ -211,6 +198,15 @@ func TestARightIsRevokedAmidARun(t *testing.T) {
 	}
 	r.must(r.west.client.SetOwner(t.Context(), dir, "mover", ""))
 	r.must(r.west.client.SetPermission(t.Context(), dir, 0o755))
+	r.runs()
+	before := r.shows()
+	r.puts(2)
+	r.job.Target = &amid{Target: r.target, at: 10, do: func() { r.check(r.east.client.SetPermission(t.Context(), filepath.Dir(r.from), 0o700)) }}
+	t.Log(r.fails("US619"))
+	if r.shows() != before {
+		t.Error("readers see something of a set that could not be read")
+	}
+	r.must(r.east.client.SetPermission(t.Context(), filepath.Dir(r.from), 0o755))
 	r.runs()
 	if a, b := r.sums(r.east, r.from), r.sums(r.west, r.to); a != b {
 		t.Errorf("east has\n%s\nwest has\n%s", a, b)
@@ -260,7 +256,8 @@ func (w *ways) each(do func(*proxy.Proxy)) {
 	}
 }
 
-// TestTheLinkIsCutAmidARun cuts all connections to the target, once for a moment, and once for longer than the mover waits.
+// TestTheLinkIsCutAmidARun cuts all connections to the target, once for a moment, and for longer than the mover waits: while it stages, and in the
+// middle of showing an increment.
 func TestTheLinkIsCutAmidARun(t *testing.T) {
 	w := &ways{all: map[string]*proxy.Proxy{}}
 	t.Cleanup(func() { w.each(func(p *proxy.Proxy) { _ = p.Close() }) })
@@ -283,6 +280,38 @@ func TestTheLinkIsCutAmidARun(t *testing.T) {
 	w.each((*proxy.Proxy).Heal)
 	r.runs()
 	r.same()
+	before = r.shows()
+	r.puts(3)
+	r.must(judge(t).Remove(t.Context(), r.east.cluster.Access(), r.from+"/d0/f0"))
+	after := strings.ReplaceAll("\n"+r.sums(r.east, r.from), "\n", "\n"+r.to)
+	// Up to 16 are shown at once.
+	r.job.Target = &amid{Target: r.target, showing: 25, do: func() { w.each((*proxy.Proxy).Cut) }}
+	t.Log(r.fails("US600"))
+	r.between(before, after)
+	w.each((*proxy.Proxy).Heal)
+	r.runs()
+	r.same()
+}
+
+// between wants each file that is shown to be that of one set or of the next, whole, and some of either.
+func (r *trial) between(before, after string) {
+	r.Helper()
+	old, young := 0, 0
+	for line := range strings.Lines(r.shows()) {
+		was, is := strings.Contains(before, line), strings.Contains(after, line)
+		switch {
+		case was && !is:
+			old++
+		case is && !was:
+			young++
+		case !was:
+			r.Errorf("neither set has %s", line)
+		}
+	}
+	r.Logf("%d files of the last set are shown, and %d of the next", old, young)
+	if old == 0 || young == 0 {
+		r.Error("showing was not cut in its middle")
+	}
 }
 
 // noise flips one byte on every so many connections to DataNodes, deep in the stream.

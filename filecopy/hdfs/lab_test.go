@@ -60,7 +60,14 @@ func (r *rig) start(ctx context.Context) error {
 	r.clusters = map[string]*labhdfs.Cluster{}
 	var group errgroup.Group
 	var mu sync.Mutex
-	for _, o := range []labhdfs.Options{{Name: "east", Symlinks: true}, {Name: "west", SeparateDataNodes: true}} {
+	// West's NameNode has its edits on a disk that is full for as long as this directory is not there.
+	if err = os.Mkdir(r.edits(), 0o755); err != nil {
+		return err
+	}
+	west := labhdfs.Options{Name: "west", SeparateDataNodes: true, Fills: true, Properties: map[string]string{
+		"dfs.namenode.resource.checked.volumes": "file://" + r.edits(), "dfs.namenode.resource.check.interval": "200",
+	}}
+	for _, o := range []labhdfs.Options{{Name: "east", Symlinks: true}, west} {
 		// NameNodes walk down a tree of a thousand levels on their stack; the lab's is smaller than Java's own.
 		o.Dir, o.JVM = filepath.Join(r.dir, o.Name), []string{"-Xss2m"}
 		group.Go(func() error {
@@ -77,6 +84,9 @@ func (r *rig) start(ctx context.Context) error {
 	r.judge, err = labhdfs.NewClient(ctx, r.dir, nil)
 	return err
 }
+
+// edits is the directory that west's NameNode looks at.
+func (r *rig) edits() string { return filepath.Join(r.dir, "edits") }
 
 func (r *rig) close() error {
 	var errs []error

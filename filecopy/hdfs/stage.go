@@ -33,11 +33,14 @@ func (s *Store) place(elements ...string) string {
 // copyBuffer is the size of one write.
 const copyBuffer = 256 << 10
 
-// unfit refuses an entry that cannot be copied.
-func unfit(p filecopy.Path, why string) error {
+// inZone is why nothing is read or written: what lies there is encrypted by keys that the mover does not have.
+const inZone = "lies in an encryption zone"
+
+// unfit refuses what cannot be copied, by its full path.
+func unfit(at, why string) *understudy.Error {
 	return &understudy.Error{
-		Code: "US618", Kind: understudy.KindInvalid, Op: "filecopy.list",
-		Summary: fmt.Sprintf("%q %s", string(p), why), Fix: "leave it out",
+		Code: "US618", Kind: understudy.KindInvalid, Op: "filecopy.hdfs",
+		Summary: fmt.Sprintf("%q %s", at, why), Fix: "leave it out of the tree, or let the tree lie elsewhere",
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/wire/hdfs"
 )
@@ -159,6 +160,9 @@ func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {
 	if !info.IsDir() {
 		return filecopy.Root{}, fmt.Errorf("%w: %s is no directory", filecopy.ErrNotFound, s.root)
 	}
+	if info.Encrypted {
+		return filecopy.Root{}, unfit(s.root, inZone)
+	}
 	free := int64(-1)
 	if stats, err := s.client.FsStats(ctx); err == nil {
 		// The disks' room is that of all replicas.
@@ -168,9 +172,17 @@ func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {
 	return filecopy.Root{Identity: fmt.Sprintf("%s#%d", s.namespace, info.ID), Now: time.Now(), Free: free}, nil
 }
 
-// Open gives the tree at a snapshot, or the live one.
+// Open gives the tree at a snapshot, or the live one. A root in an encryption zone is refused: it may be a zone of its own, into which nothing
+// could be renamed that was staged beside it.
 func (s *Store) Open(ctx context.Context, at filecopy.Pin) (filecopy.View, error) {
 	if at.Name == "" {
+		info, err := s.client.Stat(ctx, s.root)
+		if err == nil && info.Encrypted {
+			return nil, unfit(s.root, inZone)
+		}
+		if err != nil && !hdfs.IsNotFound(err) {
+			return nil, tell(err)
+		}
 		return &view{store: s, base: s.root, ahead: newLocations(s.client.List)}, nil
 	}
 	now, err := s.pin(ctx, at.Name)
@@ -327,8 +339,11 @@ func (s *Store) policy(ctx context.Context, id int) (string, error) {
 	return s.policies[id], nil
 }
 
-// tell gives an error the meaning that it has in the contract.
+// tell gives an error the meaning that it has in the contract, and a code where people have to do something that only HDFS knows of.
 func tell(err error) error {
+	if coded := peculiar(err); coded != nil {
+		return coded
+	}
 	for _, m := range []struct{ of, means error }{
 		{hdfs.ErrNotFound, filecopy.ErrNotFound},
 		{hdfs.ErrChecksum, filecopy.ErrCorrupt},
@@ -345,6 +360,31 @@ func tell(err error) error {
 		}
 	}
 	return err
+}
+
+// peculiar gives errors that only HDFS has their code; nil for all others, and for those that have one.
+func peculiar(err error) error {
+	var coded *understudy.Error
+	if err == nil || errors.As(err, &coded) {
+		return nil
+	}
+	var by *hdfs.RemoteError
+	at := "the tree"
+	if errors.As(err, &by) && by.Path != "" {
+		at = by.Path
+	}
+	switch {
+	case errors.Is(err, hdfs.ErrEncrypted):
+		e := unfit(at, inZone)
+		e.Err = err
+		return e
+	case errors.Is(err, hdfs.ErrSafeMode) && !errors.Is(err, hdfs.ErrRetriable):
+		return &understudy.Error{
+			Code: "US742", Kind: understudy.KindRetry, Op: "filecopy.hdfs", Summary: fmt.Sprintf("the NameNode is in safe mode, and changes nothing at %q", at), Err: err,
+			Fix: "where it says that its resources are low, make room where it keeps its edits; then `hdfs dfsadmin -safemode leave`, and retry: what is staged is not copied again",
+		}
+	}
+	return nil
 }
 
 // told is an error of the client with its meaning.

@@ -127,6 +127,9 @@ func (v *view) entry(ctx context.Context, p filecopy.Path, info *hdfs.FileInfo) 
 	if p != "" {
 		e.Modified = info.ModTime.UnixMilli()
 	}
+	if info.Encrypted {
+		return e, unfit(v.at(p), inZone)
+	}
 	var err error
 	if e.StoragePolicy, err = v.store.policy(ctx, info.StoragePolicy); err != nil {
 		return e, err
@@ -137,9 +140,6 @@ func (v *view) entry(ctx context.Context, p filecopy.Path, info *hdfs.FileInfo) 
 	case hdfs.TypeSymlink:
 		e.Kind, e.Size, e.Link = filecopy.Symlink, 0, info.Symlink
 	case hdfs.TypeFile:
-		if info.Encrypted {
-			return e, unfit(p, "lies in an encryption zone")
-		}
 		e.Version = version(info.ID, e.Modified, info.Length)
 		e.Accessed = info.AccessTime.UnixMilli()
 		e.Replication, e.BlockSize = uint16(info.Replication), info.BlockSize

@@ -44,6 +44,9 @@ func (c *Cluster) jvm() jvm {
 	if c.opts.Symlinks {
 		j.more = append(j.more, "-Dlab.symlinks=true")
 	}
+	if c.opts.Fills {
+		j.more = append(j.more, "-Dlab.fills=true")
+	}
 	if c.opts.Kerberos != nil {
 		j.more = append(j.more, "-Djava.security.krb5.conf="+c.opts.Kerberos.Config())
 	}

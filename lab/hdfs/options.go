@@ -49,6 +49,8 @@ type Options struct {
 	Protection Protection
 	// Symlinks lets the NameNode make symbolic links, which Hadoop keeps switched off.
 	Symlinks bool
+	// Fills lets Fill take the room of the DataNodes.
+	Fills bool
 	// Properties override those of core-site and hdfs-site, of daemons and clients, by name.
 	Properties map[string]string
 	// HeapMB is the largest Java heap of each JVM; 320 when 0.

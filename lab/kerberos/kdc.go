@@ -274,6 +274,14 @@ func (k *KDC) modify(what, principal string) error {
 // Demand has the centre ask a principal for a proof by its keys and clock before it gives a ticket, as Active Directory does.
 func (k *KDC) Demand(principal string) error { return k.modify("+requires_preauth", principal) }
 
+// Bar has the centre give a principal no more tickets, or give them again. Those that are held stay good until they run out.
+func (k *KDC) Bar(principal string, barred bool) error {
+	if barred {
+		return k.modify("-allow_tix", principal)
+	}
+	return k.modify("+allow_tix", principal)
+}
+
 // Remove deletes a principal: its next request for a ticket is refused. Its keytab file stays.
 func (k *KDC) Remove(principal string) error {
 	k.admin.Lock()

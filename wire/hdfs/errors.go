@@ -120,13 +120,13 @@ func (e *RemoteError) Is(target error) bool {
 	case ErrQuota:
 		return e.is("QuotaExceededException", "NSQuotaExceededException", "DSQuotaExceededException", "QuotaByStorageTypeExceededException")
 	case ErrNoSpace:
-		return e.is("MaxDirectoryItemsExceededException") || strings.Contains(e.Message, "could only be written to 0 of the")
+		return e.is("MaxDirectoryItemsExceededException")
 	case ErrLease:
 		return e.is("LeaseExpiredException", "AlreadyBeingCreatedException", "RecoveryInProgressException")
 	case ErrUnsupported:
 		return e.code == codeNoSuchMethod || e.code == codeNoSuchProtocol || e.is("UnsupportedOperationException", "RpcNoSuchMethodException")
 	case ErrEncrypted:
-		return e.is("UnknownCryptoProtocolVersionException")
+		return e.is("UnknownCryptoProtocolVersionException") || strings.Contains(e.Message, "can't be moved into an encryption zone")
 	case ErrNotDirectory:
 		return e.is("ParentNotDirectoryException", "PathIsNotDirectoryException") || e.throughFile()
 	case ErrNotEmpty:

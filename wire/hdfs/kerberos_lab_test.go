@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -55,6 +56,7 @@ func TestKerberos(t *testing.T) {
 			}})
 			p.secure(cluster)
 			if s.protection == labhdfs.Authentication && s.properties == nil {
+				p.servicesFollowAddresses(kdc)
 				p.ticketsRunOut(kdc)
 			}
 		})
@@ -88,6 +90,34 @@ func (p place) secure(cluster *labhdfs.Cluster) {
 	p.listed(append(append(data, data[:1000]...), data[:1000]...))
 	_, err = hdfs.Dial(ctx, hdfs.Options{NameNodes: cluster.Addrs(), User: labhdfs.Superuser})
 	refused(p.TB, err, hdfs.ErrUnauthenticated)
+}
+
+// servicesFollowAddresses has the host in the NameNode's principal taken from its address, with and without a principal in the options.
+func (p place) servicesFollowAddresses(kdc *kerberos.KDC) {
+	p.Helper()
+	keytab, err := kdc.Keytab("understudy")
+	must(p.TB, err)
+	_, port, err := net.SplitHostPort(p.cluster.Addr())
+	must(p.TB, err)
+	for _, x := range []struct{ host, service, want string }{
+		{"localhost", "", ""},
+		{"LocalHost", "hdfs/_HOST@" + kdc.Name(), ""},
+		{"localhost", "hdfs/_HOST", ""},
+		{"127.0.0.1", "", "hdfs/127.0.0.1"},
+		{"127.0.0.1", "hdfs/localhost@" + kdc.Name(), ""},
+	} {
+		c, err := hdfs.Dial(p.Context(), hdfs.Options{NameNodes: []string{net.JoinHostPort(x.host, port)}, Kerberos: &hdfs.Kerberos{
+			Principal: "understudy@" + kdc.Name(), Keytab: keytab, Config: kdc.Config(), ServicePrincipal: x.service, DataProtection: hdfs.Authentication,
+		}})
+		if err == nil {
+			_, err = c.Stat(p.Context(), p.at("f"))
+			c.Close()
+		}
+		var login *hdfs.LoginError
+		if x.want == "" && err != nil || x.want != "" && (!errors.As(err, &login) || login.Service != x.want || login.Reason != hdfs.ReasonService) {
+			p.Errorf("%q at %s: %v", x.service, x.host, err)
+		}
+	}
 }
 
 // ticketsRunOut holds a client over the end of its tickets: they are fetched anew by keytab, until the realm knows the principal no more.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -161,6 +162,33 @@ func TestWhoIsBlamedAtTheSetupIsLeftOut(t *testing.T) {
 	}
 	if bytes.Contains(adds[1].argument, first.encode()) || w.Written().Recoveries != 1 {
 		t.Error("the first DataNode is left out too")
+	}
+}
+
+// A DataNode whose disk is full only closes the connection. Left out, nobody is there to write to, which says nothing about room; asked for again
+// after a moment, the NameNode knows that there is none. Where no DataNode runs, room is not what is missing.
+func TestWhoHasNoRoom(t *testing.T) {
+	const none = "File /f could only be written to 0 of the 1 minReplication nodes. There are %s datanode(s) running and %s node(s) are excluded in this operation."
+	node := dataNode(t, func(net.Conn, *bufio.Reader) {})
+	p := &played{nodes: []*DataNode{node}}
+	for running, want := range map[string]bool{"1": true, "0": false} {
+		c := dialed(t, Options{RetryFor: time.Second, NameNodes: []string{nameNode(t, defaults(func(a asked) answered {
+			full := running == "0" || len(p.asked("addBlock")) > 0
+			if a.method == "addBlock" && full {
+				return answered{class: "java.io.IOException", message: fmt.Sprintf(none, running, "1")}
+			}
+			return p.answer(a)
+		}))}})
+		w, err := c.Create(t.Context(), "/f", CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fill(w, 1000); err == nil || errors.Is(err, ErrNoSpace) != want {
+			t.Errorf("with %s DataNodes: %v", running, err)
+		}
+		if err := w.Abort(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -14,16 +14,31 @@ import (
 // maxRecoveries is how often one block is mended at most. Every time loses at least one DataNode or tries one again, so this ends.
 const maxRecoveries = 12
 
+// firstBreath is how long a writer waits before it goes back to DataNodes that failed; each further time twice as long, up to lastBreath. With few
+// DataNodes all pauses together are longer than a heartbeat (dfs.heartbeat.interval, 3 s).
+const (
+	firstBreath = 500 * time.Millisecond
+	lastBreath  = 2 * time.Second
+)
+
 // addBlock asks for a new block and sets up its chain, leaving out DataNodes that cannot be reached.
 func (w *FileWriter) addBlock() error {
 	var failed []error
+	pause := firstBreath
 	for range maxRecoveries {
 		b, err := w.allocate()
 		var refused *RemoteError
 		if len(w.excluded) > 0 && errors.As(err, &refused) && refused.is("IOException") {
-			// Without those that failed before there is nobody left: they may be back.
+			// Without those that failed before there is nobody left: they may be back, or the NameNode may know by the next heartbeat what they lack.
 			failed, w.excluded = append(failed, err), nil
+			if err := sleep(w.ctx, pause); err != nil {
+				return err
+			}
+			pause = min(2*pause, lastBreath)
 			continue
+		}
+		if len(w.excluded) == 0 && untaken(err) {
+			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
 		}
 		if err != nil {
 			return errors.Join(append([]error{err}, failed...)...)
@@ -39,6 +54,14 @@ func (w *FileWriter) addBlock() error {
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrPipeline, errors.Join(failed...))
+}
+
+// untaken says that of all DataNodes that run, none takes a block. Where the writer left none out, they have no room; the NameNode's answer is
+// the same where it did, and names those that it ruled out itself among those that were left out.
+func untaken(err error) bool {
+	var refused *RemoteError
+	return errors.As(err, &refused) && refused.is("IOException") && strings.Contains(refused.Message, "could only be written to 0 of") &&
+		!strings.Contains(refused.Message, "There are 0 datanode(s)")
 }
 
 // allocate asks for a new block. What the NameNode refuses for a moment only is asked for again.

@@ -2,6 +2,7 @@ package hdfs
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -27,9 +28,10 @@ type asked struct {
 
 // answered is what a NameNode says: a body, or the class of an exception; or it hangs up.
 type answered struct {
-	body   proto.Message
-	class  string
-	hangUp bool
+	body proto.Message
+	// class is an exception's; its message says little where none is given.
+	class, message string
+	hangUp         bool
 }
 
 // nameNode plays a NameNode without authentication, and gives its address.
@@ -95,7 +97,7 @@ func (a answered) encode(id int32) []byte {
 	h := proto.Message(nil).Uint(1, uint64(uint32(id)))
 	var b []byte
 	if a.class != "" {
-		b = h.Uint(2, 1).String(4, a.class).String(5, "because\n\tat x").Delimited(make([]byte, 4))
+		b = h.Uint(2, 1).String(4, a.class).String(5, cmp.Or(a.message, "because")+"\n\tat x").Delimited(make([]byte, 4))
 	} else {
 		b = a.body.Delimited(h.Uint(2, 0).Delimited(make([]byte, 4)))
 	}

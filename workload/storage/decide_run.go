@@ -128,6 +128,7 @@ func (p *plan) checkSource() {
 		}
 		p.refuse(e)
 	}
+	p.checkFit(p.stage.Old)
 	for _, t := range p.facts.Sites[p.stage.Old].Trees {
 		if !t.There {
 			p.refuse(p.w.refuse("US704", p.stage.Old, t.Path, "the tree is not there", "mount or restore it, or correct the plan"))
@@ -135,9 +136,22 @@ func (p *plan) checkSource() {
 	}
 }
 
+// unfitFix is what to do about a tree in an encryption zone.
+const unfitFix = "let the tree lie outside of encryption zones at every site: understudy has no keys"
+
+// checkFit refuses a root that nobody could copy.
+func (p *plan) checkFit(s understudy.Site) {
+	for _, t := range p.facts.Sites[s].Trees {
+		if t.Unfit != "" {
+			p.refuse(p.w.refuse("US618", s, t.Path, t.Unfit, unfitFix))
+		}
+	}
+}
+
 // checkTarget refuses a target into which the mover could not write, or that is open to its users although it was closed.
 func (p *plan) checkTarget() {
 	p.checkEngine()
+	p.checkFit(p.stage.To)
 	id := p.facts.Sites[p.stage.To].Identity
 	for _, t := range p.facts.Sites[p.stage.To].Trees {
 		if t.There && !id.Super && t.Root.Owner != "" && t.Root.Owner != id.User {

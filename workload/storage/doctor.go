@@ -68,6 +68,9 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 		find(n.Level, n.Code, "", n.Summary, n.Fix)
 	}
 	for _, t := range s.Trees {
+		if t.Unfit != "" {
+			find("refuse", "US618", t.Path, t.Unfit, unfitFix)
+		}
 		if summary, fix := unfenced(t.Root); summary != "" {
 			find("warning", "US731", t.Path, summary, fix)
 		}

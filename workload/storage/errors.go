@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
@@ -14,13 +15,21 @@ import (
 
 // failure gives errors of stores a code, and leaves errors that have one, and the context's own, as they are.
 func (w *Workload) failure(s understudy.Site, tree, doing string, err error) error {
-	var coded *understudy.Error
 	unreachable := errors.Is(err, place.ErrUnreachable)
-	if err == nil || errors.As(err, &coded) || !unreachable && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	if err == nil || !unreachable && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return err
 	}
-	if e := w.noLogin(s, err); e != nil {
+	var coded *understudy.Error
+	failed := errors.As(err, &coded)
+	if failed && coded.Code == noLoginCode {
+		return err
+	}
+	// A mover does not know what it means that a login fails in its midst, nor at which of its two ends.
+	if e := w.noLogin(w.failedAt(s, err), err); e != nil {
 		return e
+	}
+	if failed {
+		return err
 	}
 	e := &understudy.Error{
 		Code: "US701", Kind: understudy.KindRetry, Op: "storage", Object: w.object(s, tree), Summary: fmt.Sprintf("cannot %s the tree", doing), Err: err,
@@ -40,6 +49,23 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 	return e
 }
 
+// failedAt gives the site whose NameNode an error names; the given one where it names none of ours.
+func (w *Workload) failedAt(s understudy.Site, err error) understudy.Site {
+	var at *hdfs.Error
+	if !errors.As(err, &at) {
+		return s
+	}
+	for _, name := range w.siteNames() {
+		if e, ok := w.spec.Clusters[name].(*HDFS); ok && slices.Contains(e.Namenodes, at.Server) {
+			return name
+		}
+	}
+	return s
+}
+
+// noLoginCode is that of a store which knows us not.
+const noLoginCode understudy.Code = "US725"
+
 // noLogin says why a store knows us not, and what to do about it; nil for other errors.
 func (w *Workload) noLogin(s understudy.Site, err error) error {
 	var login *hdfs.LoginError
@@ -47,7 +73,7 @@ func (w *Workload) noLogin(s understudy.Site, err error) error {
 		return nil
 	}
 	e := &understudy.Error{
-		Code: "US725", Kind: understudy.KindDenied, Op: "storage.login", Object: w.object(s, ""), Summary: "cannot log in to the store", Why: err.Error(), Err: err,
+		Code: noLoginCode, Kind: understudy.KindDenied, Op: "storage.login", Object: w.object(s, ""), Summary: "cannot log in to the store", Why: err.Error(), Err: err,
 		Fix: "say in the site file how the cluster wants to be spoken to: kerberos where it asks for it, user where it does not",
 	}
 	var refused *hdfs.RemoteError

@@ -20,6 +20,7 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/lab/kerberos"
+	"github.com/understudy-dr/understudy/lab/proxy"
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage"
@@ -38,6 +39,8 @@ type court struct {
 	clusters map[understudy.Site]*labhdfs.Cluster
 	spec     workload.Spec
 	dir      string
+	// ways lead to the NameNodes of west, for those who go by the site file.
+	ways []*proxy.Proxy
 	// secrets are files beside the keytabs of the realm.
 	secrets map[string]string
 	plane   *controltest.Plane
@@ -53,10 +56,12 @@ const (
 func newCourt(t *testing.T) *court {
 	c := &court{T: t, kdc: kerberos.Boot(t, kerberos.Options{}), dir: t.TempDir()}
 	super := map[string]string{"hadoop.user.group.static.mapping.overrides": labhdfs.Superuser + "=supergroup;" + us + "=supergroup"}
-	all := labhdfs.BootAll(t,
-		labhdfs.Options{Name: "east", Kerberos: c.kdc, Protection: labhdfs.Integrity, Properties: super},
-		labhdfs.Options{Name: "west", Kerberos: c.kdc, Protection: labhdfs.Privacy, HA: true, Properties: super})
 	c.judge = labhdfs.OpenClient(t, c.kdc)
+	zoned := maps.Clone(super)
+	maps.Copy(zoned, c.keys())
+	all := labhdfs.BootAll(t,
+		labhdfs.Options{Name: "east", Kerberos: c.kdc, Protection: labhdfs.Integrity, Properties: zoned},
+		labhdfs.Options{Name: "west", Kerberos: c.kdc, Protection: labhdfs.Privacy, HA: true, Properties: super})
 	c.clusters = map[understudy.Site]*labhdfs.Cluster{east: all[0], west: all[1]}
 	c.keytab(us)
 	c.must(c.kdc.Limit(us, ticketLife))
@@ -66,10 +71,15 @@ func newCourt(t *testing.T) *court {
 		Config: &storage.Config{Proof: "read", Trees: []storage.Tree{{Path: root}}, Guard: storage.Guard{Deletes: 1000, Percent: 100, Keep: time.Hour}},
 	}
 	for site, protection := range map[understudy.Site]labhdfs.Protection{east: labhdfs.Integrity, west: labhdfs.Privacy} {
-		c.spec.Clusters[site] = &storage.HDFS{
-			Namenodes: c.clusters[site].Addrs(), Kerberos: c.login(us, protection), Writer: &storage.Writer{Kerberos: c.login("app", protection)},
+		e := &storage.HDFS{
+			Namenodes: c.named(site), Kerberos: c.login(us, protection), Writer: &storage.Writer{Kerberos: c.login("app", protection)},
 			SuperUsers: []string{labhdfs.Superuser, us},
 		}
+		if site == east {
+			// What is not named is hdfs/_HOST, and the host that of the address.
+			e.Kerberos.Service, e.Writer.Kerberos.Service = "", ""
+		}
+		c.spec.Clusters[site] = e
 	}
 	c.must(c.judge.MkdirAll(t.Context(), c.as(east), root))
 	owner, mode, acl := "app", 0o750, "user::rwx,user:ada:r-x,group::r-x,mask::r-x,other::---"
@@ -100,11 +110,30 @@ func (c *court) keytab(principal string) string {
 	return path
 }
 
+// named are the addresses of a cluster's NameNodes by the name in their principal; those of west are proxies'.
+func (c *court) named(s understudy.Site) []string {
+	c.Helper()
+	var all []string
+	for _, a := range c.clusters[s].Addrs() {
+		if s == west {
+			p, err := proxy.Listen("127.0.0.1:0")
+			c.must(err)
+			c.Cleanup(func() { c.must(p.Close()) })
+			p.Forward(a)
+			c.ways, a = append(c.ways, p), p.Addr()
+		}
+		_, port, err := net.SplitHostPort(a)
+		c.must(err)
+		all = append(all, net.JoinHostPort("localhost", port))
+	}
+	return all
+}
+
 // login is that of a principal, in the words of a site file; the secret with its keytab has its name.
 func (c *court) login(principal string, p labhdfs.Protection) *storage.Kerberos {
 	c.keytab(principal)
 	return &storage.Kerberos{
-		Principal: principal + "@" + c.kdc.Name(), Keytab: understudy.SecretName(principal), Config: c.kdc.Config(), Service: "hdfs/localhost",
+		Principal: principal + "@" + c.kdc.Name(), Keytab: understudy.SecretName(principal), Config: c.kdc.Config(), Service: "hdfs/_HOST@" + c.kdc.Name(),
 		Protection: string(p), DataProtection: string(p),
 	}
 }
@@ -259,9 +288,11 @@ func TestLifeOnHDFS(t *testing.T) {
 	}{
 		{"know who answers", c.knows},
 		{"say why a login fails", c.isTurnedAway},
+		{"refuse encryption zones", c.refusesZones},
 		{"protect", c.isProtected},
 		{"replicate by the difference", c.replicates},
 		{"replicate over a failover of the NameNodes", c.replicatesOver},
+		{"replicate over the end of its tickets", c.outlivesItsTickets},
 		{"find times alone, and heal the target", c.sweeps},
 		{"read quotas", c.quotas},
 		{"halt a mover that is late", c.halts},

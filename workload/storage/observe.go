@@ -43,6 +43,8 @@ type treeFacts struct {
 	Size int64 `json:"size,omitempty"`
 	// Quotas are those of the root and above it, where somebody asked for them.
 	Quotas []place.Quota `json:"quotas,omitempty"`
+	// Unfit is why the root can neither be copied nor written into; empty where it can.
+	Unfit string `json:"unfit,omitempty"`
 	// Snapshots says what the root's snapshots are: "none" where the store has none, "off" or "on".
 	Snapshots string `json:"snapshots"`
 	// Live and Halted are the folders of links into the tree: those in which a mover may work, and the newest that was halted.
@@ -208,6 +210,10 @@ func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string
 	}
 	root, err := store.Probe(ctx)
 	_, gate := at.(place.Gate)
+	if coded := understudy.AsError(err); coded != nil && coded.Code == "US618" {
+		t.There, t.Unfit = true, coded.Summary
+		return t, nil
+	}
 	switch {
 	case err == nil, gate && errors.Is(err, filecopy.ErrNotFound):
 		// What a gate keeps out is known before there is a root.

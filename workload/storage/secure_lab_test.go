@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/understudy-dr/understudy/control"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/lab/kerberos"
+	wire "github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage"
 )
@@ -111,11 +113,7 @@ func (c *court) staged() {
 // replicatesOver lets the NameNodes of the target change places while a run copies. The end-to-end test kills one. The files go again: each
 // later look at both sides by Hadoop's own client would cost a login at a DataNode for every one of them.
 func (c *court) replicatesOver() {
-	var files []labhdfs.File
-	for i := range 200 {
-		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/many/d%d/f%d", root, i%4, i), Size: 20000, Seed: int64(i)})
-	}
-	c.must(c.judge.Put(c.Context(), c.app(east), files...))
+	c.many("many")
 	op := c.plane.Begin(control.StartRequest{Verb: understudy.Replicate})
 	c.staged()
 	if now, err := c.plane.Operation(c.Context(), op.ID); err != nil || now.State.Final() {
@@ -127,4 +125,53 @@ func (c *court) replicatesOver() {
 	}
 	c.same()
 	c.must(c.judge.Remove(c.Context(), c.app(east), root+"/many"))
+}
+
+// many has the ordinary user write so many files that a run takes a while.
+func (c *court) many(dir string) {
+	c.Helper()
+	var files []labhdfs.File
+	for i := range 200 {
+		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/%s/d%d/f%d", root, dir, i%4, i), Size: 20000, Seed: int64(i)})
+	}
+	c.must(c.judge.Put(c.Context(), c.app(east), files...))
+}
+
+// outlivesItsTickets has the realm give no more tickets while a run copies, and holds the run up until those that it has have run out. The next
+// connection to the target is refused; the run says so, and goes on where it was when the realm knows us again.
+func (c *court) outlivesItsTickets() {
+	c.many("more")
+	held := c.opener(east)
+	defer held.Close()
+	op := c.plane.Begin(control.StartRequest{Verb: understudy.Replicate})
+	c.staged()
+	for _, p := range c.ways {
+		p.Freeze()
+	}
+	c.must(c.kdc.Bar(us, true))
+	var err error
+	for range 1200 {
+		// It takes a connection of its own, and so a ticket that is good now.
+		if _, err = held.NamespaceInfo(c.Context()); err != nil {
+			break
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	if !errors.Is(err, wire.ErrUnauthenticated) {
+		c.Fatalf("tickets are good without end: %v", err)
+	}
+	for _, p := range c.ways {
+		p.Cut()
+		p.Heal()
+	}
+	op = c.plane.Rest(op.ID)
+	if codeOf(op) != "US725" || op.Error.Object.Site != west || !strings.Contains(op.Error.Fix, "realm") || op.Stage != understudy.StageCopy {
+		c.Errorf("without tickets the run is %s at %s: %v", op.State, op.Stage, op.Error)
+	}
+	c.Logf("%v", op.Error)
+	c.must(c.kdc.Bar(us, false))
+	if op = c.plane.Act(c.plane.Retry, control.ActRequest{Operation: op.ID}); op.State != control.Committed {
+		c.Fatalf("the run with tickets is %s at %s: %v", op.State, op.Stage, op.Error)
+	}
+	c.same()
 }

@@ -15,6 +15,9 @@ import org.apache.hadoop.ha.HAServiceProtocol;
 import org.apache.hadoop.hdfs.HdfsConfiguration;
 import org.apache.hadoop.hdfs.qjournal.server.JournalNode;
 import org.apache.hadoop.hdfs.server.datanode.DataNode;
+import org.apache.hadoop.hdfs.server.datanode.fsdataset.FsDatasetSpi;
+import org.apache.hadoop.hdfs.server.datanode.fsdataset.FsVolumeSpi;
+import org.apache.hadoop.hdfs.server.datanode.fsdataset.impl.FsVolumeImpl;
 import org.apache.hadoop.hdfs.server.namenode.NameNode;
 import org.apache.hadoop.metrics2.lib.DefaultMetricsSystem;
 import org.apache.hadoop.security.SecurityUtil;
@@ -23,10 +26,12 @@ import org.apache.hadoop.security.UserGroupInformation;
 /**
  * Daemons of HDFS in one JVM, each an argument ROLE=DIRECTORY with the role journal, name, active or data, and the directory
  * of its core-site.xml and hdfs-site.xml. They start in that order; DataNodes side by side. "active" is a NameNode of a pair
- * that takes over at once. An empty name directory is formatted first, which is said in a line of its own.
+ * that takes over at once. An empty name directory is formatted first, which is said in a line of its own. With lab.fills a
+ * DataNode is full for as long as a file with the name of its directory and ".full" lies beside that.
  */
 public final class Server {
   private static final long POLL_MS = 20;
+  private static final long FILL_POLL_MS = 100;
 
   public static void main(String[] args) throws Exception {
     try {
@@ -97,6 +102,11 @@ public final class Server {
         while (!node.isDatanodeFullyStarted()) {
           Thread.sleep(POLL_MS);
         }
+        if (Boolean.getBoolean("lab.fills")) {
+          Thread t = new Thread(() -> fill(node, new File(URI.create(c.get("dfs.datanode.data.dir") + ".full"))), "lab-fill");
+          t.setDaemon(true);
+          t.start();
+        }
         return null;
       });
     }
@@ -104,6 +114,28 @@ public final class Server {
       f.get();
     }
     pool.shutdown();
+  }
+
+  /** Lets the volumes of a DataNode have no room while the file is there. What they hold stays readable. */
+  private static void fill(DataNode node, File full) {
+    boolean was = false;
+    try {
+      for (; ; Thread.sleep(FILL_POLL_MS)) {
+        boolean now = full.exists();
+        if (now == was) {
+          continue;
+        }
+        try (FsDatasetSpi.FsVolumeReferences all = node.getFSDataset().getFsVolumeReferences()) {
+          for (FsVolumeSpi v : all) {
+            // Less than nothing means: what the file system says.
+            ((FsVolumeImpl) v).setCapacityForTesting(now ? 0 : -1);
+          }
+        }
+        was = now;
+      }
+    } catch (Exception e) {
+      e.printStackTrace();
+    }
   }
 
   private static void say(String line) {
