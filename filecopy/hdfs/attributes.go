@@ -254,6 +254,7 @@ const madeDir = stagingDir + "/made"
 // MakeDirectory makes a directory; the root with all above it. Others are made in the area and come out of it by a rename, so that who has put
 // a file in the area's place bars them.
 func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
+	fields := filecopy.AllFields
 	info, err := s.client.Stat(ctx, s.at(e.Path))
 	switch {
 	case !hdfs.IsNotFound(err):
@@ -261,6 +262,10 @@ func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
 		err = s.client.Mkdirs(ctx, s.root, uint16(e.Mode&0o1777))
 	case s.hidden:
 		err = s.client.Mkdir(ctx, s.at(e.Path), uint16(e.Mode&0o1777))
+		if err == nil && len(e.Xattrs) == 0 {
+			// A new directory has none to clear.
+			fields &^= filecopy.FieldXattrs
+		}
 	default:
 		if err = s.bringDirectory(ctx, e); err == nil {
 			return nil
@@ -275,7 +280,7 @@ func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%w: %q is no directory", filecopy.ErrChanged, string(e.Path))
 	}
-	return s.style(ctx, s.at(e.Path), filecopy.Directory, e.Attributes, filecopy.AllFields&^s.settled(info, e.Attributes), s.open)
+	return s.style(ctx, s.at(e.Path), filecopy.Directory, e.Attributes, fields&^s.settled(info, e.Attributes), s.open)
 }
 
 // bringDirectory makes a directory in the area, gives it its attributes, and renames it to its place, which is free.

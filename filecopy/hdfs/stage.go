@@ -30,8 +30,11 @@ func (s *Store) place(elements ...string) string {
 	return path.Join(append([]string{s.area}, elements...)...)
 }
 
-// copyBuffer is the size of one write.
-const copyBuffer = 256 << 10
+// copyBuffer is the size of one write, and leastBuffer that of a buffer for the smallest files.
+const (
+	copyBuffer  = 256 << 10
+	leastBuffer = 512
+)
 
 // inZone is why nothing is read or written: what lies there is encrypted by keys that the mover does not have.
 const inZone = "lies in an encryption zone"
@@ -114,12 +117,25 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 	if err != nil {
 		return tell(err)
 	}
-	if err := fill(w, r); err != nil {
+	s.fresh.Delete(h)
+	err = fill(w, r, p.Size)
+	known := fresh{id: w.ID()}
+	if err == nil && p.Number == 0 && p.Size < s.part {
+		// Now and not later: while the DataNodes answer, they have the time to tell the NameNode of the block.
+		if sum, serr := w.Sum(); serr == nil {
+			known.sum = &sum
+		}
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
 		return errors.Join(tell(err), w.Abort())
 	}
 	if p.Number == 0 {
-		owner, group := w.Owner()
-		s.fresh.Store(h, fresh{w.ID(), w.Blocks(), owner, group})
+		known.blocks = w.Blocks()
+		known.owner, known.group = w.Owner()
+		s.fresh.Store(h, known)
 	}
 	return nil
 }
@@ -129,6 +145,8 @@ type fresh struct {
 	id           uint64
 	blocks       *hdfs.Blocks
 	owner, group string
+	// sum is what the DataNodes said of it when it was written; nil when they were not asked, or gave none.
+	sum *hdfs.FileSum
 }
 
 // owned is the handle of a file that says whose it was made: publishing, perhaps in another process, then need not give it to them. A
@@ -146,13 +164,13 @@ func (f fresh) owned(h filecopy.Handle) filecopy.Handle {
 // mostHandle is the longest handle that the contract allows.
 const mostHandle = 1 << 10
 
-// fill writes all and closes.
-func fill(w *hdfs.FileWriter, r io.Reader) error {
-	buffer := make([]byte, copyBuffer)
+// fill writes all, and waits until the DataNodes have it.
+func fill(w *hdfs.FileWriter, r io.Reader, size int64) error {
+	buffer := make([]byte, min(copyBuffer, max(size, leastBuffer)))
 	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buffer); err != nil {
 		return err
 	}
-	return w.Close()
+	return w.Finish()
 }
 
 // Seal makes one file of the parts, and asks the DataNodes for its checksum.
@@ -171,7 +189,7 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 		return filecopy.Sealed{}, err
 	}
 	sealed := filecopy.Sealed{Handle: file.owned(h), Identity: fmt.Sprint(file.id)}
-	sum, err := s.sum(ctx, st, e.Size, file.blocks)
+	sum, err := s.sum(ctx, st, e.Size, file)
 	switch {
 	case errors.Is(err, hdfs.ErrUnsupported):
 		return sealed, nil
@@ -216,10 +234,13 @@ func (s *Store) written(ctx context.Context, h filecopy.Handle, st staged) (fres
 	return fresh{id: info.ID}, err
 }
 
-// sum asks the DataNodes for the checksum, those that the writer knows first.
-func (s *Store) sum(ctx context.Context, st staged, size int64, known *hdfs.Blocks) (hdfs.FileSum, error) {
-	if known != nil && size <= s.part {
-		if sum, err := s.client.ChecksumOf(ctx, st.path, known); err == nil {
+// sum gives the checksum that the DataNodes told the writer, or asks them, those that the writer knows first.
+func (s *Store) sum(ctx context.Context, st staged, size int64, known fresh) (hdfs.FileSum, error) {
+	if known.sum != nil && size < s.part {
+		return *known.sum, nil
+	}
+	if known.blocks != nil && size <= s.part {
+		if sum, err := s.client.ChecksumOf(ctx, st.path, known.blocks); err == nil {
 			return sum, nil
 		}
 	}

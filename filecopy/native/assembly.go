@@ -3,6 +3,8 @@ package native
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,11 +15,34 @@ import (
 type assembly struct {
 	root filecopy.Path
 	to   filecopy.Target
+	// above is the directory in which it will be shown.
+	above *folder
+	// working counts those that put something into it, and failed says that one of them could not.
+	working sync.WaitGroup
+	failed  atomic.Bool
+	// shown is closed when it is in its place.
+	shown chan struct{}
 }
 
 // holds says whether an entry is put together with the directory. Out of sight paths are longer: what is too deep for that is shown by itself, after
 // the rest.
 func (a *assembly) holds(p filecopy.Path) bool { return p.Below(a.root) && a.to.CheckName(p) == nil }
+
+// work does something for the directory; where that fails it is not shown. No assembly is none to keep from being shown.
+func (a *assembly) work(do func() error) func() error {
+	if a == nil {
+		return do
+	}
+	a.working.Add(1)
+	return func() error {
+		defer a.working.Done()
+		err := do()
+		if err != nil {
+			a.failed.Store(true)
+		}
+		return err
+	}
+}
 
 // target gives the tree into which the present items go.
 func (p *publisher) target() filecopy.Target {
@@ -42,14 +67,25 @@ func (p *publisher) begin(ctx context.Context, it item) error {
 	if err != nil || to.CheckName(it.Path) != nil {
 		return err
 	}
-	// The directories above are there for the path only; they go with the lot.
-	for _, dir := range above(it.Path) {
+	if err := p.raise(ctx, to, it.Path.Dir()); err != nil {
+		return err
+	}
+	p.whole = &assembly{root: it.Path, to: to, above: p.folder, shown: make(chan struct{})}
+	return nil
+}
+
+// raise makes the directories above an assembly. They are there for the path only; they go with the lot.
+func (p *publisher) raise(ctx context.Context, to filecopy.Target, top filecopy.Path) error {
+	if p.raised != nil && *p.raised == top {
+		return nil
+	}
+	for _, dir := range append(above(top), top) {
 		e := filecopy.Entry{Path: dir, Kind: filecopy.Directory, Attributes: filecopy.Attributes{Mode: 0o700}}
 		if err := to.MakeDirectory(ctx, e); err != nil {
 			return err
 		}
 	}
-	p.whole = &assembly{root: it.Path, to: to}
+	p.raised = &top
 	return nil
 }
 
@@ -61,14 +97,33 @@ func above(p filecopy.Path) []filecopy.Path {
 	return append(above(p.Dir()), p.Dir())
 }
 
-// reveal shows what was put together once the workers are through with it.
-func (p *publisher) reveal(ctx context.Context, g *errgroup.Group) error {
-	if err := g.Wait(); err != nil || p.whole == nil {
-		return err
+// reveal shows what was put together once the workers are through with it, while the walk goes on; next is the item that it goes on with.
+func (p *publisher) reveal(ctx context.Context, g *errgroup.Group, next *item) error {
+	a := p.whole
+	if a == nil || next != nil && a.holds(next.Path) {
+		return nil
 	}
-	root := p.whole.root
 	p.whole = nil
-	return named("publish", root, p.job.Target.(filecopy.Assembler).Reveal(ctx, p.ready.Lot, root))
+	g.Go(func() error {
+		a.working.Wait()
+		if a.failed.Load() {
+			// Whoever could not do its part says why.
+			return nil
+		}
+		err := a.above.wait(ctx)
+		if err == nil {
+			err = p.job.Target.(filecopy.Assembler).Reveal(ctx, p.ready.Lot, a.root)
+		}
+		if err == nil {
+			close(a.shown)
+		}
+		return named("publish", a.root, err)
+	})
+	if next == nil || !next.Path.Below(a.root) {
+		return nil
+	}
+	// It goes into what is only now shown.
+	return await(ctx, a.shown)
 }
 
 // makeWay retires what stands where an entry of another kind is to come. After a crash the new one may be there already.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -244,19 +245,33 @@ func TestGateFindsWhatPays(t *testing.T) {
 		"more is better":  {func(n int) float64 { return float64(n) }, 40, maxWorkers},
 		"nothing matters": {func(int) float64 { return 5 }, 1, maxWorkers},
 	} {
-		if mean := climb(t, c.speed); mean < c.low || mean > c.high {
+		if mean, _ := climb(t, c.speed, 0); mean < c.low || mean > c.high {
 			t.Errorf("%s: %d files at once, want %d to %d", name, mean, c.low, c.high)
 		}
 	}
 }
 
-// climb sends files through a gate to a store with the given speed, and gives the mean limit of the second half.
-func climb(t *testing.T, speed func(n int) float64) int {
+// TestGateIsNotWornDown measures a throughput that is never the same twice: what the store can do is used all the same, and not more files
+// at once than that takes.
+func TestGateIsNotWornDown(t *testing.T) {
+	knee := func(n int) float64 { return 200 * min(1, float64(n)/24) }
+	mean, speed := climb(t, knee, 0.1)
+	if speed < 180 || mean < 20 || mean > 44 {
+		t.Errorf("%.0f of 200 files a second, with %d at once where 24 are enough", speed, mean)
+	}
+}
+
+// climb sends files through a gate to a store with the given speed, give or take some noise in each second, and gives the mean limit of the second half,
+// and the mean speed.
+func climb(t *testing.T, speed func(n int) float64, noise float64) (int, float64) {
 	t.Helper()
-	now := time.Unix(0, 0)
+	begun := time.Unix(0, 0)
+	now := begun
 	g := newGate(0, 0, func() time.Time { return now })
+	random := rand.New(rand.NewPCG(1, 2))
 	const files = 40000
 	sum := 0
+	second, luck := int64(-1), 1.0
 	for i := range files {
 		n := g.allowed()
 		if i >= files/2 {
@@ -265,10 +280,13 @@ func climb(t *testing.T, speed func(n int) float64) int {
 		if err := g.enter(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		now = now.Add(time.Duration(float64(time.Second) / max(speed(n), 0.01)))
+		if now.Unix() != second {
+			second, luck = now.Unix(), math.Exp(noise*random.NormFloat64())
+		}
+		now = now.Add(time.Duration(float64(time.Second) / max(speed(n)*luck, 0.01)))
 		g.leave(fileCost, false)
 	}
-	return sum / (files / 2)
+	return sum / (files / 2), files / now.Sub(begun).Seconds()
 }
 
 func TestGateHalvesForABusyStore(t *testing.T) {

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// publishParallel is how many entries are published at once.
+	// publishParallel is how many entries are retired, or get their last attributes, at once.
 	publishParallel = 16
+	// handedOver is how many items are given to workers ahead of their turn. Most of them wait for the directory above, or for a place.
+	handedOver = 512
 	// maxLayers is how many layers a manifest may have; beyond, all become one.
 	maxLayers = 8
 )
@@ -29,6 +31,11 @@ type publisher struct {
 	again func(context.Context, item) (item, error)
 	order *order
 	list  *listWriter
+	gate  *gate
+	// folder is the directory that holds the present items.
+	folder *folder
+	// raised is the directory that was made last to stand above an assembly.
+	raised *filecopy.Path
 	// whole is the new directory to which the present items belong; nil where they are shown one by one.
 	whole *assembly
 	// resumed is the last path whose new line of the manifest is kept already.
@@ -41,7 +48,8 @@ func (d *desk) publish(ctx context.Context, h head, rd ready, r *run) (filecopy.
 		return filecopy.Set{}, failure("US614", understudy.KindBroken, "publish", "the ready set does not follow the published one", filecopy.ErrGuard)
 	}
 	d.meter.change(func(p *filecopy.Progress) { p.Phase = filecopy.PhasePublish })
-	p := &publisher{desk: d, head: h, ready: rd}
+	p := &publisher{desk: d, head: h, ready: rd, gate: newGate(d.job.Limits.MinParallel, d.job.Limits.MaxParallel, d.clock)}
+	d.meter.allowed = p.gate.allowed
 	if r != nil {
 		defer r.closeViews()
 		p.again = func(ctx context.Context, it item) (item, error) { return r.restage(ctx, rd, it) }
@@ -213,34 +221,23 @@ func (v vault) inspect(ctx context.Context, name string) (segmentInfo, error) {
 	}
 }
 
-// walk publishes the items in the order of their paths, so that directories are there before what they hold.
+// walk hands out the items in the order of their paths, and waits until all of them are published.
 func (p *publisher) walk(ctx context.Context) error {
 	in := p.vault.stream(ctx, p.ready.Items, &floor{})
 	defer in.close()
-	g, working := workers(ctx)
-	seq := int64(0)
-	for {
+	g, working := errgroup.WithContext(ctx)
+	g.SetLimit(handedOver)
+	for seq := int64(0); ; {
 		it, ok, err := in.next()
-		if err != nil {
+		if err == nil && !ok {
+			err = p.reveal(working, g, nil)
+		}
+		if err != nil || !ok {
 			// What is not all there is not shown.
 			return firstError(g.Wait(), err)
 		}
-		if !ok {
-			return p.reveal(ctx, g)
-		}
-		if p.whole != nil && !p.whole.holds(it.Path) {
-			if err := p.reveal(ctx, g); err != nil {
-				return err
-			}
-			g, working = workers(ctx)
-		}
 		resumed := p.resumed != nil && it.Path.Compare(*p.resumed) <= 0
-		if it.First && !resumed {
-			err = p.makeWay(working, it)
-		}
-		if err == nil {
-			err = p.begin(working, it)
-		}
+		err = p.prepare(working, g, it, resumed)
 		if err == nil && !resumed {
 			err = p.hand(working, g, seq, it)
 			seq++
@@ -251,23 +248,48 @@ func (p *publisher) walk(ctx context.Context) error {
 	}
 }
 
-// workers gives a group of workers, and the context that ends when one of them fails.
-func workers(ctx context.Context) (*errgroup.Group, context.Context) {
-	g, working := errgroup.WithContext(ctx)
-	g.SetLimit(publishParallel)
-	return g, working
+// prepare does what comes before an item, which may be published already.
+func (p *publisher) prepare(ctx context.Context, g *errgroup.Group, it item, resumed bool) error {
+	if err := p.reveal(ctx, g, &it); err != nil {
+		return err
+	}
+	p.folder = p.folder.around(it.Path)
+	if it.First && !resumed {
+		if err := p.makeWay(ctx, it); err != nil {
+			return err
+		}
+	}
+	return p.begin(ctx, it)
 }
 
-// hand publishes directories at once, and gives the rest to a worker.
+// hand gives what takes a call to a worker, which waits for the directory above: directories are there before what they hold.
 func (p *publisher) hand(ctx context.Context, g *errgroup.Group, seq int64, it item) error {
 	if err := p.order.room(ctx, seq); err != nil {
 		return err
 	}
-	to := p.target()
-	if it.Kind == filecopy.Directory || it.Op == opKeep || it.Gone {
+	to, above, made := p.target(), p.folder, make(chan struct{})
+	if it.Kind == filecopy.Directory {
+		p.folder = &folder{path: it.Path, made: made, above: above}
+	}
+	if it.Op == opKeep || it.Gone || it.Kind == filecopy.Directory && it.Op != opMake {
+		close(made)
 		return p.entry(ctx, to, seq, it)
 	}
-	g.Go(func() error { return p.entry(ctx, to, seq, it) })
+	g.Go(p.whole.work(func() error {
+		err := above.wait(ctx)
+		if err == nil {
+			err = p.gate.enter(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		err = p.entry(ctx, to, seq, it)
+		p.gate.leave(0, false)
+		if err == nil {
+			close(made)
+		}
+		return err
+	}))
 	return nil
 }
 

@@ -47,11 +47,22 @@ func TestWritesOfAnySizeMakeOneFile(t *testing.T) {
 	if w.Blocks() != nil {
 		t.Error("an open file has all its blocks")
 	}
+	_, err = w.Sum()
+	refused(t, err, hdfs.ErrUnsupported)
+	must(t, w.Finish())
+	before := p.Calls()
+	early, err := w.Sum()
+	must(t, err)
+	if early.CRC32C != crcOf(data) || early.Length != int64(len(data)) || p.Calls() != before {
+		t.Errorf("before it is closed the DataNodes give %+v, we wrote %+v", early, w.Written())
+	}
+	_, err = w.Write(data)
+	refused(t, err, hdfs.ErrClosed)
 	must(t, w.Close())
 	if !bytes.Equal(p.read("f"), data) || p.entry("f").CRC != w.Written().CRC32C {
 		t.Error("the file differs from what was written")
 	}
-	before := p.Calls()
+	before = p.Calls()
 	sum, err := p.ChecksumOf(t.Context(), p.at("f"), w.Blocks())
 	must(t, err)
 	if sum.CRC32C != w.Written().CRC32C || sum.Length != int64(len(data)) || p.Calls() != before || len(w.Blocks().List) != 3 {

@@ -52,9 +52,10 @@ type FileWriter struct {
 
 	block    *blockWriter
 	previous proto.Message
-	// ended are the blocks that are closed.
-	ended []Block
-	frame *packet.Frame
+	// ended are the blocks that are closed, the last of them at closed.
+	ended  []Block
+	closed time.Time
+	frame  *packet.Frame
 	// tail is how much of the frame was sent before: a chunk that a flush cut short is sent again as a whole.
 	tail     int
 	excluded []*DataNode
@@ -64,8 +65,8 @@ type FileWriter struct {
 	recoveries int
 	unreplaced error
 	err        error
-	// over says that the writer was closed or aborted, whole that it was closed without an error.
-	over, whole bool
+	// finished says that all blocks are closed, over that the writer was closed or aborted, whole that it was closed without an error.
+	finished, over, whole bool
 }
 
 // Written is what a writer wrote.
@@ -200,7 +201,7 @@ func readAppend(d *proto.Decoder) appendAnswer {
 
 // usable says why the writer takes nothing more.
 func (w *FileWriter) usable() error {
-	if w.err == nil && w.over {
+	if w.err == nil && (w.over || w.finished) {
 		return &Error{Op: "write", Path: w.path, Err: ErrClosed}
 	}
 	return w.err
@@ -379,7 +380,7 @@ func (w *FileWriter) note(b *blockWriter) {
 	if n := len(w.ended); n > 0 {
 		done.Offset = w.ended[n-1].Offset + w.ended[n-1].Length
 	}
-	w.ended = append(w.ended, done)
+	w.ended, w.closed = append(w.ended, done), time.Now()
 }
 
 // dispose gives back what is still held.
@@ -465,6 +466,11 @@ func (w *FileWriter) Blocks() *Blocks {
 	if !w.whole || w.appended {
 		return nil
 	}
+	return w.located()
+}
+
+// located gives the blocks that are closed.
+func (w *FileWriter) located() *Blocks {
 	b := &Blocks{List: w.ended}
 	for _, block := range w.ended {
 		b.Length += block.Length
@@ -478,65 +484,48 @@ func (w *FileWriter) Owner() (owner, group string) { return w.owner, w.group }
 // ID is the number of the inode.
 func (w *FileWriter) ID() uint64 { return w.id }
 
-// Close sends the rest, and completes the file at the NameNode. Only after it returns nil is the file whole.
-// After an error the file is unfinished; Abort removes it.
-func (w *FileWriter) Close() error {
+// Finish sends the rest, and waits until every DataNode has closed the last block. Nothing more can be written then, and the file is whole only
+// after Close. Who asks the DataNodes for the Sum in between gives them the time that they need to tell the NameNode of the block.
+func (w *FileWriter) Finish() error {
+	if w.finished {
+		return w.err
+	}
 	if err := w.usable(); err != nil {
 		return err
 	}
+	err := w.ship(false)
+	if err == nil && w.block != nil {
+		err = w.endBlock()
+	}
+	w.finished = err == nil
+	return w.failed(err)
+}
+
+// Sum asks the DataNodes for the checksum of a file that was made by Create, between Finish and Close. ErrUnsupported where blocks need tokens,
+// since those of a writer do not let it read, and as Client.Checksum has it.
+func (w *FileWriter) Sum() (FileSum, error) {
+	if !w.finished || w.appended || w.client.login != nil {
+		return FileSum{}, &Error{Op: "checksum", Path: w.path, Err: ErrUnsupported}
+	}
+	return w.client.ChecksumOf(w.ctx, w.path, w.located())
+}
+
+// Close sends the rest, and completes the file at the NameNode. Only after it returns nil is the file whole.
+// After an error the file is unfinished; Abort removes it.
+func (w *FileWriter) Close() error {
+	if w.over && w.err == nil {
+		return &Error{Op: "write", Path: w.path, Err: ErrClosed}
+	}
+	if err := w.Finish(); err != nil {
+		return err
+	}
 	written := w.Written()
-	if err := w.failed(w.close()); err != nil {
+	if err := w.failed(w.complete()); err != nil {
 		return err
 	}
 	w.sum, w.whole = written.CRC32C, true
 	w.end()
 	return nil
-}
-
-// close ends the last block and the file.
-func (w *FileWriter) close() error {
-	if err := w.ship(false); err != nil {
-		return err
-	}
-	if w.block != nil {
-		if err := w.endBlock(); err != nil {
-			return err
-		}
-	}
-	return w.complete()
-}
-
-// complete tells the NameNode that all is written. It says no until the DataNodes have reported the last block, which takes a moment:
-// the wait begins at a millisecond and doubles, where Hadoop's own client begins at 400. How long that moment is lately is known from
-// the files before, and so long nothing is asked: the first answer is mostly yes then.
-func (w *FileWriter) complete() error {
-	request := proto.Message(nil).String(1, w.path).String(2, w.client.name)
-	if w.previous != nil {
-		request = request.Bytes(3, w.previous)
-	}
-	request = request.Uint(4, w.id)
-	deadline := time.Now().Add(w.client.opts.CallTimeout)
-	if w.previous != nil {
-		if err := sleep(w.ctx, w.client.settling.wait()); err != nil {
-			return err
-		}
-	}
-	for first, pause := true, max(time.Millisecond, w.client.settling.wait()/2); ; pause = min(2*pause, time.Second) {
-		done, err := ask(w.ctx, w.client, "complete", w.path, request, readBool)
-		if err == nil && first && w.previous != nil {
-			w.client.settling.learn(done)
-		}
-		if err != nil || done {
-			return err
-		}
-		first = false
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: the NameNode does not take the file as complete: too few DataNodes reported its last block", ErrTimeout)
-		}
-		if err := sleep(w.ctx, pause); err != nil {
-			return err
-		}
-	}
 }
 
 // end gives up what the writer holds.
