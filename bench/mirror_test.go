@@ -145,7 +145,7 @@ func (s *servers) mirrorMaker(b *testing.B, l load) run {
 	defer s.clean(b, l.topic)
 	m, err := kafka.StartMirror(b.Context(), kafka.MirrorOptions{
 		Dir: b.TempDir(), Source: s.source.Addr(), Target: s.target.Addr(), Topics: strings.ReplaceAll(l.topic, ".", `\.`),
-		Properties: tuned(l.codec),
+		Properties: tuned(l.codec), Optimise: true,
 	})
 	lab.Check(b, err)
 	defer func() {

@@ -19,13 +19,52 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bootBoth starts a broker of each version side by side.
-func bootBoth(t *testing.T) []*kafka.Broker {
-	t.Helper()
-	start := time.Now()
-	brokers := kafka.BootAll(t, kafka.Options{Version: kafka.V39, Name: "east"}, kafka.Options{Version: kafka.V44, Name: "west"})
+// stage is what the scenes of TestBrokers share: a broker of each version, and a Java client of each.
+type stage struct {
+	old, new             *kafka.Broker
+	oldClient, newClient *kafka.Client
+	wan                  *proxy.Proxy // leads to the new one
+	dir                  string       // the new one's
+}
+
+func (s *stage) both() []*kafka.Broker { return []*kafka.Broker{s.old, s.new} }
+
+// TestBrokers plays one scene after another on one pair of brokers: a boot costs more than most scenes, and each has topics
+// of its own. The last two restart them and give them up.
+func TestBrokers(t *testing.T) {
+	wan := listen(t)
+	start, dir := time.Now(), t.TempDir()
+	brokers := kafka.BootAll(t, kafka.Options{Version: kafka.V39, Name: "east"}, kafka.Options{Version: kafka.V44, Name: "west", WAN: wan, Dir: dir})
 	t.Logf("both ready after %v", time.Since(start))
-	return brokers
+	s := &stage{
+		old: brokers[0], new: brokers[1], wan: wan, dir: dir,
+		oldClient: kafka.OpenClient(t, kafka.V39), newClient: kafka.OpenClient(t, kafka.V44),
+	}
+	for _, scene := range []struct {
+		name string
+		play func(*testing.T, *stage)
+	}{
+		{"a dump tells everything", dumpTellsEverything},
+		{"isolation and log start", isolationAndLogStart},
+		{"groups", groups},
+		{"configs", configs},
+		{"the WAN listener leads through the proxy", wanListenerLeadsThroughTheProxy},
+		{"pause and resume", pauseAndResume},
+		{"MirrorMaker copies", mirrorMakerCopies},
+		{"a kill and a restart keep data and port", killAndRestartKeepDataAndPort},
+		{"close ends it and keeps the directory", closeEndsItAndKeepsTheDirectory},
+	} {
+		t.Run(scene.name, func(t *testing.T) { scene.play(t, s) })
+	}
+}
+
+// listen opens a proxy for the length of a test.
+func listen(t *testing.T) *proxy.Proxy {
+	t.Helper()
+	p, err := proxy.Listen("127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { must(t, p.Close()) })
+	return p
 }
 
 // must ends the test on an error.
@@ -67,26 +106,36 @@ func dump(t *testing.T, c *kafka.Client, a kafka.Access, topics ...string) kafka
 	return contents
 }
 
-func TestKillAndRestartKeepsDataAndPort(t *testing.T) {
-	brokers := bootBoth(t)
-	c := kafka.OpenClient(t, kafka.V44)
-	for _, b := range brokers {
+func killAndRestart(t *testing.T, b *kafka.Broker) {
+	t.Helper()
+	start := time.Now()
+	must(t, b.Kill())
+	if b.Running() {
+		t.Fatal("it runs after a kill")
+	}
+	must(t, b.Restart(t.Context()))
+	t.Logf("%s killed and ready again after %v", b.Version(), time.Since(start))
+}
+
+// killAndRestartKeepDataAndPort kills each broker, the new one while records are written, and restarts it once more in good
+// order.
+func killAndRestartKeepDataAndPort(t *testing.T, s *stage) {
+	c := s.newClient
+	for _, b := range s.both() {
 		addr, pid := b.Addr(), b.PID()
 		before := fill(t, c, b.Access(), "kept", 100)
-		start := time.Now()
-		must(t, b.Kill())
-		if b.Running() {
-			t.Fatal("it runs after a kill")
+		if b == s.new {
+			loadGoesOn(t, c, b)
+		} else {
+			killAndRestart(t, b)
 		}
-		must(t, b.Restart(t.Context()))
-		t.Logf("%s killed and ready again after %v", b.Version(), time.Since(start))
 		if b.Addr() != addr || b.PID() == pid {
 			t.Errorf("address %s then %s, process %d then %d", addr, b.Addr(), pid, b.PID())
 		}
 		if d := before.Diff(dump(t, c, b.Access(), "kept"), 5); d != nil {
 			t.Errorf("after the kill: %s", strings.Join(d, "\n"))
 		}
-		start = time.Now()
+		start := time.Now()
 		b.Set("auto.create.topics.enable", "true")
 		must(t, b.Restart(t.Context()))
 		t.Logf("%s stopped and ready again after %v", b.Version(), time.Since(start))
@@ -99,9 +148,8 @@ func TestKillAndRestartKeepsDataAndPort(t *testing.T) {
 	}
 }
 
-func TestPauseAndResume(t *testing.T) {
-	b := kafka.Boot(t, kafka.Options{Version: kafka.V44})
-	c := kafka.OpenClient(t, kafka.V44)
+func pauseAndResume(t *testing.T, s *stage) {
+	b, c := s.new, s.newClient
 	fill(t, c, b.Access(), "held", 1)
 	p, err := c.Producer(t.Context(), b.Access(), nil)
 	must(t, err)
@@ -123,33 +171,25 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
-func TestCloseEndsItAndKeepsTheDirectory(t *testing.T) {
-	dir := t.TempDir()
-	b, err := kafka.Start(t.Context(), kafka.Options{Version: kafka.V44, Name: "moved", Dir: dir})
-	lab.Check(t, err)
-	pid, id := b.PID(), b.ClusterID()
-	must(t, b.Close())
+func closeEndsItAndKeepsTheDirectory(t *testing.T, s *stage) {
+	pid, id := s.new.PID(), s.new.ClusterID()
+	must(t, s.new.Close())
 	if err := syscall.Kill(pid, 0); err == nil {
 		t.Error("the process is there after Close")
 	}
-	if b, err = kafka.Start(t.Context(), kafka.Options{Version: kafka.V44, Name: "moved", Dir: dir}); err != nil {
-		t.Fatal(err)
+	if _, err := kafka.Start(t.Context(), kafka.Options{Version: kafka.V44, Dir: s.dir, ClusterID: kafka.NewClusterID()}); err == nil {
+		t.Error("the data of one cluster was started as another")
 	}
+	b, err := kafka.Start(t.Context(), kafka.Options{Version: kafka.V44, Name: "moved", Dir: s.dir})
+	must(t, err)
 	if b.ClusterID() != id {
 		t.Errorf("the directory of cluster %s was started as %s", id, b.ClusterID())
 	}
 	must(t, b.Close())
-	if _, err = kafka.Start(t.Context(), kafka.Options{Version: kafka.V44, Dir: dir, ClusterID: kafka.NewClusterID()}); err == nil {
-		t.Error("the data of one cluster was started as another")
-	}
 }
 
-func TestWANListenerLeadsThroughTheProxy(t *testing.T) {
-	wan, err := proxy.Listen("127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { wan.Close() })
-	b := kafka.Boot(t, kafka.Options{Version: kafka.V44, WAN: wan})
-	c := kafka.OpenClient(t, kafka.V44)
+func wanListenerLeadsThroughTheProxy(t *testing.T, s *stage) {
+	b, c, wan := s.new, s.newClient, s.wan
 	near := fill(t, c, b.Access(), "far", 10)
 	wan.Delay(100 * time.Millisecond)
 	start := time.Now()

@@ -8,19 +8,18 @@ import (
 	"testing"
 
 	"github.com/understudy-dr/understudy/lab/kafka"
-	"github.com/understudy-dr/understudy/lab/proxy"
 )
 
 // mixed makes a topic with two partitions that has a little of everything.
-func mixed(t *testing.T, c *kafka.Client, a kafka.Access) {
+func mixed(t *testing.T, c *kafka.Client, a kafka.Access, topic string) {
 	t.Helper()
-	must(t, c.CreateTopics(t.Context(), a, kafka.Topic{Name: "mixed", Partitions: 2, Configs: map[string]string{"retention.ms": "-1"}}))
+	must(t, c.CreateTopics(t.Context(), a, kafka.Topic{Name: topic, Partitions: 2, Configs: map[string]string{"retention.ms": "-1"}}))
 	for i, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		p, err := c.Producer(t.Context(), a, map[string]string{"compression.type": codec})
 		must(t, err)
 		_, err = p.Send(t.Context(),
-			kafka.Out{Topic: "mixed", Timestamp: int64(1000 + i), Value: []byte(codec)},
-			kafka.Out{Topic: "mixed", Partition: 1, Timestamp: int64(2000 + i), Key: []byte{}, Headers: []kafka.Header{{Key: "a", Value: []byte("1")}, {Key: "b"}}})
+			kafka.Out{Topic: topic, Timestamp: int64(1000 + i), Value: []byte(codec)},
+			kafka.Out{Topic: topic, Partition: 1, Timestamp: int64(2000 + i), Key: []byte{}, Headers: []kafka.Header{{Key: "a", Value: []byte("1")}, {Key: "b"}}})
 		must(t, err)
 		must(t, p.Close(t.Context()))
 	}
@@ -28,18 +27,18 @@ func mixed(t *testing.T, c *kafka.Client, a kafka.Access) {
 	must(t, err)
 	for _, end := range []func() error{func() error { return p.Commit(t.Context()) }, func() error { return p.Abort(t.Context()) }} {
 		must(t, p.Begin(t.Context()))
-		_, err = p.Send(t.Context(), kafka.Out{Topic: "mixed", Timestamp: 3000, Key: []byte("k"), Value: []byte{0, 255}})
+		_, err = p.Send(t.Context(), kafka.Out{Topic: topic, Timestamp: 3000, Key: []byte("k"), Value: []byte{0, 255}})
 		must(t, err)
 		must(t, end())
 	}
 	must(t, p.Close(t.Context()))
 }
 
-func TestDumpTellsEverything(t *testing.T) {
-	c := kafka.OpenClient(t, kafka.V44)
+func dumpTellsEverything(t *testing.T, s *stage) {
+	c := s.newClient
 	var all []kafka.Contents
-	for _, b := range bootBoth(t) {
-		mixed(t, c, b.Access())
+	for _, b := range s.both() {
+		mixed(t, c, b.Access(), "mixed")
 		all = append(all, dump(t, c, b.Access(), "mixed"))
 	}
 	if d := all[0].Diff(all[1], 5); d != nil {
@@ -63,14 +62,13 @@ func TestDumpTellsEverything(t *testing.T) {
 	}
 }
 
-func TestIsolationAndLogStart(t *testing.T) {
-	b := kafka.Boot(t, kafka.Options{Version: kafka.V39})
-	c := kafka.OpenClient(t, kafka.V39)
-	mixed(t, c, b.Access())
-	must(t, c.DeleteRecords(t.Context(), b.Access(), kafka.Offset{Topic: "mixed", Offset: 2}))
-	all, err := c.Dump(t.Context(), b.Access(), kafka.ReadUncommitted, "mixed")
+func isolationAndLogStart(t *testing.T, s *stage) {
+	b, c := s.old, s.oldClient
+	mixed(t, c, b.Access(), "trimmed")
+	must(t, c.DeleteRecords(t.Context(), b.Access(), kafka.Offset{Topic: "trimmed", Offset: 2}))
+	all, err := c.Dump(t.Context(), b.Access(), kafka.ReadUncommitted, "trimmed")
 	must(t, err)
-	committed := dump(t, c, b.Access(), "mixed")
+	committed := dump(t, c, b.Access(), "trimmed")
 	if len(all.Records) != 10 || len(committed.Records) != 9 {
 		t.Errorf("%d records, %d committed", len(all.Records), len(committed.Records))
 	}
@@ -99,9 +97,8 @@ func TestDiffFindsOneOfEach(t *testing.T) {
 	}
 }
 
-func TestGroups(t *testing.T) {
-	b := kafka.Boot(t, kafka.Options{Version: kafka.V44})
-	c := kafka.OpenClient(t, kafka.V44)
+func groups(t *testing.T, s *stage) {
+	b, c := s.new, s.newClient
 	fill(t, c, b.Access(), "read", 10)
 	must(t, c.SetOffsets(t.Context(), b.Access(), "readers", kafka.Offset{Topic: "read", Offset: 4, Metadata: "by hand"}))
 	m, err := c.Join(t.Context(), b.Access(), kafka.Membership{Group: "readers", Topics: []string{"read"}, Commit: true})
@@ -123,19 +120,17 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-func TestLoadGoesOnThroughAKill(t *testing.T) {
-	b := kafka.Boot(t, kafka.Options{Version: kafka.V44})
-	c := kafka.OpenClient(t, kafka.V44)
+// loadGoesOn writes all the time while the broker is killed and restarted: what was acknowledged is there.
+func loadGoesOn(t *testing.T, c *kafka.Client, b *kafka.Broker) {
+	t.Helper()
 	must(t, c.CreateTopics(t.Context(), b.Access(), kafka.Topic{Name: "busy", Partitions: 3}))
 	p, err := c.Producer(t.Context(), b.Access(), map[string]string{"delivery.timeout.ms": "60000"})
 	must(t, err)
 	l, err := p.Load(t.Context(), kafka.Steady{Topic: "busy", Partitions: 3, Rate: 500, Size: 100, Prefix: "x"})
 	must(t, err)
 	must(t, l.WaitAcks(t.Context(), 100))
-	must(t, b.Kill())
-	at := len(l.Answers().Acks)
-	must(t, b.Restart(t.Context()))
-	must(t, l.WaitAcks(t.Context(), at+100))
+	killAndRestart(t, b)
+	must(t, l.WaitAcks(t.Context(), len(l.Answers().Acks)+100))
 	answers, err := l.Stop(t.Context())
 	must(t, err)
 	stored := make(map[kafka.Partition]map[int64]string)
@@ -158,10 +153,20 @@ func TestLoadGoesOnThroughAKill(t *testing.T) {
 	t.Logf("%d acknowledged, %d refused", len(answers.Acks), len(answers.Refusals))
 }
 
-func TestAuthorizerDenies(t *testing.T) {
+// TestAuthorizer asks who gets in where, on brokers with users; the old one has them on its WAN listener too.
+func TestAuthorizer(t *testing.T) {
+	users := map[string]string{"app": "secret", "other": `q"t`, "mover": "m"}
 	brokers := kafka.BootAll(t,
-		kafka.Options{Version: kafka.V39, Authorizer: true, Users: map[string]string{"app": "secret", "other": `q"t`}},
-		kafka.Options{Version: kafka.V44, Authorizer: true, Users: map[string]string{"app": "secret", "other": `q"t`}})
+		kafka.Options{
+			Version: kafka.V39, Authorizer: true, Users: users, WAN: listen(t), WANUsers: true,
+			Properties: map[string]string{"super.users": "User:ANONYMOUS;User:mover"},
+		},
+		kafka.Options{Version: kafka.V44, Authorizer: true, Users: users})
+	t.Run("it denies", func(t *testing.T) { authorizerDenies(t, brokers) })
+	t.Run("users on the WAN listener", func(t *testing.T) { usersOnTheWANListener(t, brokers[0]) })
+}
+
+func authorizerDenies(t *testing.T, brokers []*kafka.Broker) {
 	c := kafka.OpenClient(t, kafka.V44)
 	for _, b := range brokers {
 		must(t, c.CreateTopics(t.Context(), b.Access(), kafka.Topic{Name: "guarded", Partitions: 1}))
@@ -191,14 +196,7 @@ func TestAuthorizerDenies(t *testing.T) {
 	}
 }
 
-func TestUsersOnTheWANListener(t *testing.T) {
-	wan, err := proxy.Listen("127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { wan.Close() })
-	b := kafka.Boot(t, kafka.Options{
-		Version: kafka.V39, Authorizer: true, WAN: wan, WANUsers: true, Users: map[string]string{"mover": "m"},
-		Properties: map[string]string{"super.users": "User:ANONYMOUS;User:mover"},
-	})
+func usersOnTheWANListener(t *testing.T, b *kafka.Broker) {
 	c := kafka.OpenClient(t, kafka.V39)
 	near := fill(t, c, b.Access(), "far", 3)
 	far, err := c.Dump(t.Context(), b.Far("mover"), kafka.ReadCommitted, "far")
@@ -215,9 +213,8 @@ func TestUsersOnTheWANListener(t *testing.T) {
 	}
 }
 
-func TestConfigs(t *testing.T) {
-	b := kafka.Boot(t, kafka.Options{Version: kafka.V44})
-	c := kafka.OpenClient(t, kafka.V44)
+func configs(t *testing.T, s *stage) {
+	b, c := s.new, s.newClient
 	must(t, c.CreateTopics(t.Context(), b.Access(), kafka.Topic{Name: "set", Partitions: 1, Configs: map[string]string{"cleanup.policy": "compact"}}))
 	limit := "78"
 	must(t, c.SetConfigs(t.Context(), b.Access(), "set", map[string]*string{"max.message.bytes": &limit, "cleanup.policy": nil}))

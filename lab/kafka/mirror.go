@@ -43,6 +43,8 @@ type MirrorOptions struct {
 	Properties map[string]string
 	// HeapMB is the largest Java heap; 512 when 0.
 	HeapMB int
+	// Optimise lets the JVM use its optimising compiler: for benchmarks.
+	Optimise bool
 }
 
 // Mirror is a running MirrorMaker 2, for comparisons.
@@ -50,8 +52,8 @@ type Mirror struct {
 	process *lab.Process
 }
 
-// StartMirror starts MirrorMaker 2 and returns at once: its first record takes it some seconds. The JVM's
-// optimising compiler is on. Topics arrive as primary.NAME. Close it.
+// StartMirror starts MirrorMaker 2 and returns at once: its first record takes it some seconds. Topics
+// arrive as primary.NAME. Close it.
 func StartMirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
 	jdk, err := lab.Java()
 	if err != nil {
@@ -72,7 +74,7 @@ func StartMirror(ctx context.Context, o MirrorOptions) (*Mirror, error) {
 	if heap == 0 {
 		heap = 512
 	}
-	args := Options{HeapMB: heap, Optimise: true}.jvmArgs()
+	args := Options{HeapMB: heap, Optimise: o.Optimise}.jvmArgs()
 	p, err := lab.Start(lab.Command{
 		Name: "mirrormaker",
 		Path: jdk.Java(),

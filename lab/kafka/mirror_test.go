@@ -9,14 +9,13 @@ import (
 	"github.com/understudy-dr/understudy/lab/kafka"
 )
 
-// TestMirrorMakerCopies shows that the recipe of the benchmarks' other side works.
-func TestMirrorMakerCopies(t *testing.T) {
-	brokers := kafka.BootAll(t, kafka.Options{Version: kafka.V44}, kafka.Options{Version: kafka.V44})
-	c := kafka.OpenClient(t, kafka.V44)
-	fill(t, c, brokers[0].Access(), "copied", 50)
+// mirrorMakerCopies shows that the recipe of the benchmarks' other side works.
+func mirrorMakerCopies(t *testing.T, s *stage) {
+	c := s.newClient
+	fill(t, c, s.old.Access(), "copied", 50)
 	start := time.Now()
 	mirror, err := kafka.StartMirror(t.Context(), kafka.MirrorOptions{
-		Dir: t.TempDir(), Source: brokers[0].Addr(), Target: brokers[1].Addr(), Topics: "copied",
+		Dir: t.TempDir(), Source: s.old.Addr(), Target: s.new.Addr(), Topics: "copied",
 		Properties: map[string]string{"tasks.max": "1"},
 	})
 	lab.Check(t, err)
@@ -27,7 +26,7 @@ func TestMirrorMakerCopies(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	m, err := c.Join(ctx, brokers[1].Access(), kafka.Membership{
+	m, err := c.Join(ctx, s.new.Access(), kafka.Membership{
 		Group: "watch", Topics: []string{"primary.copied"}, Properties: map[string]string{"metadata.max.age.ms": "300"},
 	})
 	must(t, err)

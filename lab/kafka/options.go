@@ -162,5 +162,7 @@ func singleNode() map[string]string {
 		"log.cleaner.dedupe.buffer.size":                   "10485760",
 		"log.cleaner.backoff.ms":                           "500",
 		"log.retention.check.interval.ms":                  "5000",
+		// An idle controller writes an empty record twice a second, for followers; this one has none.
+		"metadata.max.idle.interval.ms": "0",
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
@@ -23,29 +24,38 @@ type forgetful struct {
 	coder *batch.Coder
 }
 
-// forgetfuls runs a test against a target of each version, with records of 2 days ago to be had in the source.
-func forgetfuls(t *testing.T, test func(t *testing.T, from *end, to *forgetful)) {
+// TestForgotten has a target of each version that forgets, with records of 2 days ago to be had in the source.
+func TestForgotten(t *testing.T) {
 	s := live.start(t)
 	often := map[string]string{"producer.id.expiration.check.interval.ms": "200"}
 	var options []kafka.Options
 	for _, v := range kafka.Versions() {
 		options = append(options, kafka.Options{Version: v, Name: "forgetful " + v, Properties: often})
 	}
-	for i, b := range kafka.BootAll(t, options...) {
-		t.Run(options[i].Version, func(t *testing.T) {
+	for _, b := range kafka.BootAll(t, options...) {
+		t.Run(b.Version(), func(t *testing.T) {
 			from := side(t, s.old, "east")
-			md, err := from.c.Metadata(t.Context(), understudy.Lease{})
-			if err != nil {
-				t.Fatal(err)
+			t.Run("a broker that forgot", func(t *testing.T) { aBrokerThatForgot(t, newForgetful(t, from, b)) })
+			t.Run("a mover that was forgotten", func(t *testing.T) { aMoverThatWasForgotten(t, from, newForgetful(t, from, b)) })
+			if b.Version() == kafka.V44 {
+				t.Run("a producer that grew old", func(t *testing.T) { aProducerThatGrewOld(t, from, newForgetful(t, from, b)) })
 			}
-			coder, err := batch.NewCoder(1 << 20)
-			if err != nil {
-				t.Fatal(err)
-			}
-			link := understudy.Link{Plan: "p", Workload: "w", From: "east", To: "west"}
-			test(t, from, &forgetful{side(t, b, "west"), t, from.topic(t, 1, nil), mirror.PID(md.ClusterID, link), coder})
 		})
 	}
+}
+
+func newForgetful(t *testing.T, from *end, b *kafka.Broker) *forgetful {
+	t.Helper()
+	md, err := from.c.Metadata(t.Context(), understudy.Lease{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	coder, err := batch.NewCoder(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := understudy.Link{Plan: "p", Workload: "w", From: "east", To: "west"}
+	return &forgetful{side(t, b, "west"), t, from.topic(t, 1, nil), mirror.PID(md.ClusterID, link), coder}
 }
 
 // writeOld produces records of the day before yesterday to partition 0.
@@ -120,92 +130,130 @@ func (f *forgetful) marker(epoch int16) int16 {
 	return code
 }
 
-// TestABrokerThatForgot holds the facts that the mover and the halt stand on: a leader that has forgotten a producer
+// aBrokerThatForgot holds the facts that the mover and the halt stand on: a leader that has forgotten a producer
 // takes any sequence and any epoch, so that neither refuses what is late; a marker makes it remember again.
-func TestABrokerThatForgot(t *testing.T) {
-	forgetfuls(t, func(t *testing.T, _ *end, to *forgetful) {
-		to.create(t, to.topic, 1, map[string]string{"retention.ms": "-1"})
-		until(t, func() (bool, string) {
-			md, err := to.c.Metadata(t.Context(), understudy.Lease{}, to.topic)
-			ps := md.Topics[to.topic].Partitions
-			return err == nil && len(ps) == 1 && ps[0].Leader >= 0, fmt.Sprint(md, err)
-		})
-		now := time.Now()
-		old := now.Add(-48 * time.Hour)
-		var said []string
-		say := func(what string, a any) { said = append(said, fmt.Sprintf("%s=%v", what, a)) }
-		code := func(a cluster.Produced) int16 { return a.Code }
-		say("first", code(to.put(4, 0, now)))
-		say("old", code(to.put(4, 1, old)))
-		to.forgets() // although it was just written
-		say("running", code(to.put(4, 2, now)))
-		say("next", code(to.put(4, 3, old)))
-		to.forgets()
-		say("anew", code(to.put(4, 0, now)))
-		say("again", to.put(4, 0, now))
-		say("late", code(to.put(4, 4, now)))
-		say("next", code(to.put(4, 1, old)))
-		to.forgets()
-		say("lower", code(to.put(3, 77, old)))
-		to.forgets()
-		say("marker", to.marker(5))
-		say("halted", code(to.put(4, 2, old)))
-		say("absurd", code(to.put(4, 1<<30, now)))
-		say("markers", to.marker(4))
-		want := "[first=0 old=0 running=0 next=0 anew=0 again={0 4} late=45 next=0 lower=0 marker=0 halted=47 absurd=47 markers=47]"
-		if got := fmt.Sprint(said); got != want {
-			t.Errorf("\n got %s\nwant %s", got, want)
-		}
+func aBrokerThatForgot(t *testing.T, to *forgetful) {
+	to.create(t, to.topic, 1, map[string]string{"retention.ms": "-1"})
+	until(t, func() (bool, string) {
+		md, err := to.c.Metadata(t.Context(), understudy.Lease{}, to.topic)
+		ps := md.Topics[to.topic].Partitions
+		return err == nil && len(ps) == 1 && ps[0].Leader >= 0, fmt.Sprint(md, err)
 	})
+	now := time.Now()
+	old := now.Add(-48 * time.Hour)
+	var said []string
+	say := func(what string, a any) { said = append(said, fmt.Sprintf("%s=%v", what, a)) }
+	code := func(a cluster.Produced) int16 { return a.Code }
+	say("first", code(to.put(4, 0, now)))
+	say("old", code(to.put(4, 1, old)))
+	to.forgets() // although it was just written
+	say("running", code(to.put(4, 2, now)))
+	say("next", code(to.put(4, 3, old)))
+	to.forgets()
+	say("anew", code(to.put(4, 0, now)))
+	say("again", to.put(4, 0, now))
+	say("late", code(to.put(4, 4, now)))
+	say("next", code(to.put(4, 1, old)))
+	to.forgets()
+	say("lower", code(to.put(3, 77, old)))
+	to.forgets()
+	say("marker", to.marker(5))
+	say("halted", code(to.put(4, 2, old)))
+	say("absurd", code(to.put(4, 1<<30, now)))
+	say("markers", to.marker(4))
+	want := "[first=0 old=0 running=0 next=0 anew=0 again={0 4} late=45 next=0 lower=0 marker=0 halted=47 absurd=47 markers=47]"
+	if got := fmt.Sprint(said); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
 }
 
-// TestAMoverThatWasForgotten copies records that are older than what a leader remembers: a running mover and the next
+// aMoverThatWasForgotten copies records that are older than what a leader remembers: a running mover and the next
 // one of the same assignment begin at sequence 0 of the same epoch, and a halt still holds.
-func TestAMoverThatWasForgotten(t *testing.T) {
-	forgetfuls(t, func(t *testing.T, from *end, to *forgetful) {
-		topic := to.topic
+func aMoverThatWasForgotten(t *testing.T, from *end, to *forgetful) {
+	topic := to.topic
+	from.writeOld(t, topic, 20)
+	o := options(from, to.end, 4, topic)
+	r := run(t, o)
+	again := func() {
+		t.Helper()
+		r.caughtUp(from, to.end, topic)
+		to.forgets()
+		end := to.ends(t, topic)[0]
 		from.writeOld(t, topic, 20)
-		o := options(from, to.end, 4, topic)
-		r := run(t, o)
-		again := func() {
-			t.Helper()
-			r.caughtUp(from, to.end, topic)
-			to.forgets()
-			end := to.ends(t, topic)[0]
-			from.writeOld(t, topic, 20)
-			r.caughtUp(from, to.end, topic)
-			if p := to.wroteAt(end); p.Epoch != 4 || p.Sequence != 0 {
-				t.Fatalf("after it was forgotten, it went on as %+v", p)
+		r.caughtUp(from, to.end, topic)
+		if p := to.wroteAt(end); p.Epoch != 4 || p.Sequence != 0 {
+			t.Fatalf("after it was forgotten, it went on as %+v", p)
+		}
+	}
+	again()
+	from.writeOld(t, topic, 20)
+	again()
+	r.caughtUp(from, to.end, topic)
+	to.forgets()
+	end := from.ends(t, topic)[0]
+	from.transact(t, topic, 1, 5, kgo.TryAbort, "a") // a marker is the first thing after
+	until(t, func() (bool, string) { now := from.ends(t, topic)[0]; return now == end+18, fmt.Sprint(now) })
+	from.writeOld(t, topic, 20)
+	r.caughtUp(from, to.end, topic)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = run(t, o)
+	again()
+	same(t, live.start(t).java, from, to.end, topic)
+	to.forgets()
+	if code := to.marker(5); code != 0 {
+		t.Fatalf("the halt marker was answered %d", code)
+	}
+	if a := to.put(4, 1<<30, time.Now()); a.Code != 47 {
+		t.Fatalf("the halt probe was answered %+v", a)
+	}
+	end = to.ends(t, topic)[0]
+	from.writeOld(t, topic, 20)
+	until(t, func() (bool, string) { p := r.progress(); return p.NeedEpoch == 5, fmt.Sprintf("%+v", p) })
+	if got := to.ends(t, topic)[0]; got != end {
+		t.Fatalf("a halted mover wrote up to %d, from %d", got, end)
+	}
+}
+
+// aProducerThatGrewOld waits until the target's leader has forgotten the mover, as it does after a day.
+func aProducerThatGrewOld(t *testing.T, from *end, to *forgetful) {
+	soon := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "producer.id.expiration.ms", Value: kadm.StringPtr("2000")}}
+	if got, err := to.a.AlterBrokerConfigs(t.Context(), soon); err != nil || got[0].Err != nil {
+		t.Fatal(got, err)
+	}
+	topic := to.topic
+	from.write(t, topic, 1, 50)
+	forgotten := func() {
+		until(t, func() (bool, string) {
+			meta, err := to.c.Metadata(t.Context(), understudy.Lease{}, topic)
+			if err != nil {
+				return false, err.Error()
 			}
-		}
-		again()
-		from.writeOld(t, topic, 20)
-		again()
-		r.caughtUp(from, to.end, topic)
-		to.forgets()
-		end := from.ends(t, topic)[0]
-		from.transact(t, topic, 1, 5, kgo.TryAbort, "a") // a marker is the first thing after
-		until(t, func() (bool, string) { now := from.ends(t, topic)[0]; return now == end+18, fmt.Sprint(now) })
-		from.writeOld(t, topic, 20)
-		r.caughtUp(from, to.end, topic)
-		if err := r.stop(); err != nil {
-			t.Fatal(err)
-		}
-		r = run(t, o)
-		again()
-		same(t, live.start(t).java, from, to.end, topic)
-		to.forgets()
-		if code := to.marker(5); code != 0 {
-			t.Fatalf("the halt marker was answered %d", code)
-		}
-		if a := to.put(4, 1<<30, time.Now()); a.Code != 47 {
-			t.Fatalf("the halt probe was answered %+v", a)
-		}
-		end = to.ends(t, topic)[0]
-		from.writeOld(t, topic, 20)
-		until(t, func() (bool, string) { p := r.progress(); return p.NeedEpoch == 5, fmt.Sprintf("%+v", p) })
-		if got := to.ends(t, topic)[0]; got != end {
-			t.Fatalf("a halted mover wrote up to %d, from %d", got, end)
-		}
-	})
+			got, err := to.c.DescribeProducers(t.Context(), understudy.Lease{}, meta.Topics[topic].Partitions)
+			return err == nil && len(got[cluster.TP{Topic: topic}]) == 0, fmt.Sprint(got, err)
+		})
+	}
+	r := run(t, options(from, to.end, 4, topic))
+	r.caughtUp(from, to.end, topic)
+	forgotten()
+	from.write(t, topic, 1, 50) // the running mover goes on
+	from.transact(t, topic, 1, 5, kgo.TryAbort, "a")
+	r.caughtUp(from, to.end, topic)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	forgotten()
+	from.write(t, topic, 1, 50)
+	r = run(t, options(from, to.end, 3, topic)) // an older one is known by the log alone
+	until(t, func() (bool, string) { p := r.progress(); return p.NeedEpoch == 4, fmt.Sprintf("%+v", p) })
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = run(t, options(from, to.end, 4, topic)) // the next one of the same assignment begins at sequence 0
+	r.caughtUp(from, to.end, topic)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, live.start(t).java, from, to.end, topic)
 }

@@ -164,7 +164,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 		})
 	})
 	go4(&duties, m.pollSources)
-	go4(&duties, func(ctx context.Context) { m.every(ctx, checkEvery, "check", m.checkTargets) })
+	go4(&duties, m.checkTargets)
 	go4(&duties, func(ctx context.Context) { m.every(ctx, groupsEvery, "groups", m.syncGroups) })
 	go4(&duties, m.reports)
 	duties.Wait()

@@ -118,11 +118,13 @@ func (m *Mirror) pollBroker(ctx context.Context, l *line, group []*shard, parts 
 	return bad
 }
 
-// checkTargets looks for appends that are not ours, and follows the source's log start.
-func (m *Mirror) checkTargets(ctx context.Context) error {
+// checkTargets looks again and again for appends that are not ours, and follows the source's log start.
+func (m *Mirror) checkTargets(ctx context.Context) {
 	lines := map[int32]*line{}
 	defer closeAll(lines)
-	return m.byLeader(ctx, m.target, lines, m.checkBroker)
+	m.every(ctx, checkEvery, "check", func(ctx context.Context) error {
+		return m.byLeader(ctx, m.target, lines, m.checkBroker)
+	})
 }
 
 func (m *Mirror) checkBroker(ctx context.Context, l *line, group []*shard, parts []cluster.Partition) error {
