@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/understudy-dr/understudy/filecopy"
@@ -22,22 +23,19 @@ const killRoot = "killed/tree"
 
 // victim copies files into the file system, of which the last ones have several appends.
 func victim() filecopytest.Victim {
-	return filecopytest.Victim{Files: 9, Kills: 6, Least: 1, Span: 6 * 9, Readers: 9, Run: runKilled}
+	return filecopytest.Victim{Files: 4, Kills: 6, Least: 1, Span: 60, Readers: 4, Whole: true, Open: openKilled}
 }
 
-func runKilled(ctx context.Context, dir, url string, say func()) (filecopy.Set, error) {
+func openKilled(_ context.Context, dir, url string, say func(string)) (filecopytest.Errand, error) {
 	source, err := local.New(local.Config{Root: filepath.Join(dir, "source")})
 	if err != nil {
-		return filecopy.Set{}, err
+		return filecopytest.Errand{}, err
 	}
 	target, err := adls.New(adls.Config{URL: url, Keys: labKeys, FileSystem: lake, Root: killRoot, PartSize: 1000, NoOwners: true})
-	if err != nil {
-		return filecopy.Set{}, err
-	}
 	job := filecopy.Job{
-		Name: "killed", Source: source, Target: filecopytest.Telling(target, say), Guard: filecopy.Guard{MaxDeletes: 10, MaxShare: 1},
+		Name: "killed", Source: source, Target: filecopytest.Telling(target, say), Guard: filecopy.Guard{MaxDeletes: 100, MaxShare: 1},
 	}
-	return native.New(filepath.Join(dir, "mover")).Run(ctx, job, nil)
+	return filecopytest.Errand{Mover: native.New(filepath.Join(dir, "mover")), Job: job}, err
 }
 
 // TestKilledChild is the process that is killed; on its own it does nothing.
@@ -52,15 +50,18 @@ func TestKilledAnywhere(t *testing.T) {
 	// The client for files panics when no answer comes.
 	blobs, err := container.NewClientWithSharedKeyCredential(client(t, server.Endpoint()).BlobURL(), key, nil)
 	must(t, err)
-	k := victim().Begin(t, t.TempDir(), server.Endpoint(), func(ctx context.Context, path string) (string, error) {
+	k := victim().Begin(t, filecopytest.Setting{Dir: t.TempDir(), At: server.Endpoint(), Read: func(ctx context.Context, path string) (string, error) {
 		answer, err := blobs.NewBlobClient(killRoot+"/"+path).DownloadStream(ctx, nil)
+		if bloberror.HasCode(err, bloberror.BlobNotFound, "PathNotFound") {
+			return "", filecopy.ErrNotFound
+		}
 		if err != nil {
 			return "", err
 		}
 		b, err := io.ReadAll(answer.Body)
 		return string(b), errors.Join(err, answer.Body.Close())
-	})
-	k.Servers(k.Movers(), 17, func() error { return errors.Join(server.Kill(), server.Restart(context.Background())) })
+	}})
+	k.Servers(k.Movers(), 23, func() error { return errors.Join(server.Kill(), server.Restart(context.Background())) })
 }
 
 // largeVictim is killed within one file of 16 appends.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
@@ -109,9 +111,9 @@ func (c *court) unlinks(theirs string, write func(int64)) {
 	c.must(err)
 	c.Cleanup(func() { c.must(far.Close()) })
 	far.Forward(c.sites[1].Addr())
-	var missed error
+	var missed []string
 	seed := int64(20)
-	for way := 100 * time.Millisecond; missed == nil && way < 2*time.Second; way *= 4 {
+	for way := 100 * time.Millisecond; len(missed) == 0 && way < 2*time.Second; way *= 4 {
 		far.Set(proxy.Shape{Out: way, Back: way})
 		write(seed)
 		stop := c.watch(theirs)
@@ -120,32 +122,39 @@ func (c *court) unlinks(theirs string, write func(int64)) {
 		}
 		var reads int
 		reads, missed = stop()
-		c.Logf("over %v, after %d reads: %v", 2*way, reads, missed)
+		c.Logf("over %v, in %d reads: %q", 2*way, reads, missed)
 		seed += 10
 	}
-	if e := (*labhdfs.ClientError)(nil); !errors.As(missed, &e) || e.Class != "FileNotFoundException" {
-		c.Errorf("a reader of what DistCp replaces missed nothing: %v", missed)
+	if len(missed) == 0 || !strings.Contains(missed[0], "is not there") {
+		c.Errorf("a reader of what DistCp replaces missed nothing: %q", missed)
 	}
 	stop := c.watch(c.to)
 	if gaps := c.gaps(c.to, func() { c.run() }); len(gaps) != 0 {
 		c.Errorf("a reader could have missed %v", gaps)
 	}
-	if reads, fault := stop(); fault != nil {
-		c.Errorf("after %d reads of what we replaced: %v", reads, fault)
+	if reads, faults := stop(); len(faults) > 0 {
+		c.Errorf("in %d reads of what we replaced: %q", reads, faults)
 	}
 }
 
-// watch reads the three files of a tree of the target by Hadoop's own client: each must be what it was, or what the source has.
-func (c *court) watch(root string) (stop func() (int, error)) {
+// watch reads the three files of a tree of the target by Hadoop's own client: each must be what it was, and then what the source has.
+func (c *court) watch(root string) (stop func() (reads int, faults []string)) {
 	c.Helper()
-	var good [3][2]string
-	for i := range good {
-		good[i] = [2]string{c.content(1, fmt.Sprintf("%s/f%d", root, i)), c.content(0, fmt.Sprintf("%s/f%d", c.from, i))}
+	paths := []string{"f0", "f1", "f2"}
+	course := filecopytest.Course{Scenes: []filecopytest.Scene{{}, {}}, Sets: true}
+	for i, dir := range []string{root, c.from} {
+		for _, p := range paths {
+			course.Scenes[i][p] = filecopytest.Shown{Digest: filecopytest.Digest(c.content(1-i, dir+"/"+p))}
+		}
 	}
-	return filecopytest.Watch(len(good), func(ctx context.Context, i int) (string, error) {
-		b, err := c.judge.Read(ctx, c.sites[1].Access(), fmt.Sprintf("%s/f%d", root, i))
+	w := filecopytest.Look(1, paths, func(ctx context.Context, path string) (string, error) {
+		b, err := c.judge.Read(ctx, c.sites[1].Access(), root+"/"+path)
+		if e := (*labhdfs.ClientError)(nil); errors.As(err, &e) && e.Class == "FileNotFoundException" {
+			err = filecopy.ErrNotFound
+		}
 		return string(b), err
-	}, func(i int, content string) bool { return content == good[i][0] || content == good[i][1] })
+	})
+	return func() (int, []string) { return w.Stop(), course.Faults(w) }
 }
 
 // content reads a file by Hadoop's own client.

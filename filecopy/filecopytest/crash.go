@@ -69,6 +69,11 @@ func (b *bench) vary(round int) {
 		return
 	}
 	b.put(filecopy.Path(fmt.Sprintf("d/r%d/s/y", round)), "and one within it")
+	// Out of a directory in whose place a file is to come.
+	b.must(b.source.Retire(b.ctx, "kx", "20200101T000000Z-x-1"))
+	if _, err := b.stat(b.source, "k/x"); err == nil {
+		b.must(b.source.Move(b.ctx, "k/x", "kx"))
+	}
 	b.must(b.source.Retire(b.ctx, "k", "20200101T000000Z-x-1"))
 	if round%2 == 0 {
 		b.put("k/x", "in a directory")

@@ -2,14 +2,15 @@ package filecopytest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,42 +27,8 @@ const (
 	killSeed = "UNDERSTUDY_KILL_SEED"
 )
 
-// Victim is a mover between a local tree and a store that is killed -9. The store's test has a TestKilledChild that calls Child with it: that is
-// the process that is killed.
-type Victim struct {
-	// Files are in the tree; Pieces says how often the piece of one is repeated in it, beyond what its number does, and may be nil.
-	Files  int
-	Pieces func(i int) int
-	// Kills is how many movers are killed, each after Least points and up to Span-1 more.
-	Kills, Least, Span int
-	// Readers are how many read the target side by side.
-	Readers int
-	// Run copies dir/source to the store at an address, with dir/mover as the mover's, and calls say at each point where it may be killed.
-	Run func(ctx context.Context, dir, at string, say func()) (filecopy.Set, error)
-}
-
-// Path gives the path of a file.
-func (v Victim) Path(i int) string { return fmt.Sprintf("d%d/f%d", i%3, i) }
-
-// Content gives a version of a file. It tells by itself whether it is whole: its number, version and length are in each piece.
-func (v Victim) Content(i, version int) string {
-	n := 1 + i*97
-	if v.Pieces != nil {
-		n = max(n, v.Pieces(i))
-	}
-	return strings.Repeat(fmt.Sprintf("<%d.%d.%d>", i, version, n), n)
-}
-
-// Whole gives the version of a file that some content is; false when it is none, or torn.
-func (v Victim) Whole(i int, content string) (version int, whole bool) {
-	piece, _, ok := strings.Cut(content, ">")
-	parts := strings.Split(strings.TrimPrefix(piece, "<"), ".")
-	if !ok || len(parts) != 3 {
-		return 0, false
-	}
-	version, err := strconv.Atoi(parts[1])
-	return version, err == nil && content == v.Content(i, version)
-}
+// pointMark begins the lines that name points.
+const pointMark = "point: "
 
 // Child runs the mover that is killed; on its own it does nothing.
 func (v Victim) Child(t *testing.T) {
@@ -69,30 +36,61 @@ func (v Victim) Child(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	if _, err := v.Run(context.Background(), dir, os.Getenv(killAt), func() { fmt.Println("point") }); err != nil {
+	if _, err := v.run(t.Context(), dir, os.Getenv(killAt), func(where string) { fmt.Println(pointMark + where) }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// with opens the job, and lets something be done with it.
+func (v Victim) with(ctx context.Context, dir, at string, say func(string), do func(Errand) error) error {
+	e, err := v.Open(ctx, dir, at, say)
+	if e.Close != nil {
+		defer e.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return do(e)
+}
+
+func (v Victim) run(ctx context.Context, dir, at string, say func(string)) (set filecopy.Set, err error) {
+	err = v.with(ctx, dir, at, say, func(e Errand) error {
+		set, err = e.Run(ctx, e.Job, nil)
+		return err
+	})
+	return set, err
+}
+
+// Setting is where a victim works.
+type Setting struct {
+	// Dir is a directory of this machine, and At the address of the store.
+	Dir, At string
+	// Ground is the source; nil is the folder source in Dir.
+	Ground Ground
+	// Read reads a file of the store as others do, by its path; filecopy.ErrNotFound when there is none.
+	Read func(ctx context.Context, path string) (string, error)
 }
 
 // Killed is a tree with a first version of it in the store.
 type Killed struct {
 	*testing.T
+	Setting
 	victim Victim
-	dir    string
-	at     string
-	read   func(ctx context.Context, path string) (string, error)
-	point  func()
+	point  func(where string)
+	// versions are those that the store showed as sets, one after the other.
+	versions []int
 }
 
-// Begin makes the first set in a store at an address. Read reads a file of the store as others do, by its path.
-func (v Victim) Begin(t *testing.T, dir, at string, read func(ctx context.Context, path string) (string, error)) *Killed {
+// Begin makes the first set in a store.
+func (v Victim) Begin(t *testing.T, s Setting) *Killed {
 	t.Helper()
-	k := &Killed{T: t, victim: v, dir: dir, at: at, read: read, point: func() {}}
-	for i := range v.Files {
-		k.must(os.MkdirAll(filepath.Dir(k.source(i)), 0o755))
+	if s.Ground == nil {
+		s.Ground = folder(filepath.Join(s.Dir, "source"))
 	}
+	k := &Killed{T: t, Setting: s, victim: v, point: func(string) {}}
 	k.next(0)
-	k.must(k.run())
+	k.must(k.run(0))
+	k.settles(nil)
 	return k
 }
 
@@ -103,24 +101,26 @@ func (k *Killed) must(err error) {
 	}
 }
 
-func (k *Killed) source(i int) string { return filepath.Join(k.dir, "source", k.victim.Path(i)) }
-
-// next makes a version of the source, each file in one step.
+// next brings the source to a version.
 func (k *Killed) next(version int) {
 	k.Helper()
-	for i := range k.victim.Files {
-		path := k.source(i)
-		k.must(errors.Join(os.WriteFile(path+".new", []byte(k.victim.Content(i, version)), 0o644), os.Rename(path+".new", path)))
-	}
+	k.must(k.victim.Change(k.Context(), k.Ground, version))
 }
 
-func (k *Killed) run() error {
-	set, err := k.victim.Run(k.Context(), k.dir, k.at, func() { k.point() })
-	if err == nil && set.Files != int64(k.victim.Files) {
-		err = fmt.Errorf("the set has %d files, not %d", set.Files, k.victim.Files)
+// run runs the job in this process. Its set must be that of a version, when none is left to be shown first.
+func (k *Killed) run(version int) error {
+	set, err := k.victim.run(k.Context(), k.Dir, k.At, func(where string) { k.point(where) })
+	if err != nil || version < 0 {
+		return err
 	}
-	return err
+	if files := len(k.victim.takes(version)); set.Files != int64(files) {
+		return fmt.Errorf("the set has %d files, not %d", set.Files, files)
+	}
+	return nil
 }
+
+// Course is what the store went through so far.
+func (k *Killed) Course() Course { return k.victim.course(k.versions) }
 
 // Kills says how often to kill, and by which random numbers: as often as the test does and by new ones, unless the environment says
 // otherwise. It logs the seed, so that a run can be repeated.
@@ -142,68 +142,124 @@ func Kills(t testing.TB, kills int) (int, *rand.Rand) {
 func (k *Killed) Movers() int {
 	k.Helper()
 	kills, random := Kills(k, k.victim.Kills)
-	stop := k.watch()
+	w := Look(k.victim.Readers, k.victim.paths(), k.Read)
+	defer w.Stop()
+	died := map[string]int{}
 	for version := 1; version <= kills; version++ {
 		k.next(version)
-		k.killAfter(k.victim.Least + random.IntN(k.victim.Span))
+		died[k.killAfter(k.victim.Least+random.IntN(k.victim.Span))]++
+		k.settles(w)
 	}
-	err := k.run()
-	stop()
-	k.must(err)
-	k.must(k.run())
+	// The first may have to show a set that was left.
+	for _, version := range []int{-1, kills} {
+		k.must(k.run(version))
+		k.settles(w)
+	}
+	reads := w.Stop()
 	k.shows(kills, kills)
+	for _, f := range k.watched(kills).Faults(w) {
+		k.Errorf("a reader saw what it must not: %s", f)
+	}
+	k.Logf("%d kills (%v), %d reads; sets of a source that is held still: %v", kills, died, reads, k.versions)
 	return kills
 }
 
-// killAfter runs the child, and kills it after it has passed a number of points, or when it is done.
-func (k *Killed) killAfter(points int) {
+// watched is what readers may have seen.
+func (k *Killed) watched(last int) Course {
+	if k.victim.Still {
+		return k.Course()
+	}
+	var all []int
+	for n := range last + 1 {
+		all = append(all, n)
+	}
+	return k.victim.course(all)
+}
+
+// settles looks which set the store shows now that nothing runs. Of a source that is held still it is one version of it, which a file that each
+// version replaces tells. A process shows one set at most.
+func (k *Killed) settles(w *Watch) {
+	k.Helper()
+	if !k.victim.Still {
+		return
+	}
+	number := 0
+	k.must(k.victim.with(k.Context(), k.Dir, k.At, func(string) {}, func(e Errand) error {
+		s, err := e.Standing(k.Context(), e.Job)
+		if err == nil && s.Published != nil {
+			number = int(s.Published.Number)
+		}
+		return err
+	}))
+	if number == len(k.versions) {
+		return
+	}
+	got, err := k.Read(k.Context(), k.victim.Path(0))
+	version, verr := k.victim.version(0, got)
+	if err = cmp.Or(err, verr); err != nil || number != len(k.versions)+1 {
+		k.Fatalf("set %d is shown, after %d: %v", number, len(k.versions), err)
+	}
+	k.versions = append(k.versions, version)
+	if w != nil {
+		w.Shown(number - 1)
+	}
+}
+
+// killAfter runs the child, and kills it after it has passed a number of points. It gives the last one. A child that comes to its end before
+// must do so without an error.
+func (k *Killed) killAfter(points int) (last string) {
 	k.Helper()
 	self, err := os.Executable()
 	k.must(err)
 	child := exec.Command(self, "-test.run=^TestKilledChild$")
 	// The race detector would have the child linger for a second where it comes to its end.
-	child.Env = append(os.Environ(), killDir+"="+k.dir, killAt+"="+k.at, "GORACE=atexit_sleep_ms=0")
+	child.Env = append(os.Environ(), killDir+"="+k.Dir, killAt+"="+k.At, "GORACE=atexit_sleep_ms=0")
 	out, err := child.StdoutPipe()
 	k.must(err)
 	k.must(child.Start())
-	lines := bufio.NewScanner(out)
-	for points > 0 && lines.Scan() {
-		points--
+	var rest []string
+	ended := false
+	for lines := bufio.NewScanner(out); points > 0 && !ended; {
+		ended = !lines.Scan()
+		where, point := strings.CutPrefix(lines.Text(), pointMark)
+		switch {
+		case point:
+			last = where
+			points--
+		case !ended:
+			rest = append(rest, lines.Text())
+		}
 	}
-	_ = child.Process.Kill()
-	// The exit status of a process that was killed says nothing.
-	_ = child.Wait()
+	if !ended {
+		_ = child.Process.Kill()
+		// The exit status of a process that was killed says nothing.
+		_ = child.Wait()
+		return last
+	}
+	if err := child.Wait(); err != nil {
+		k.Errorf("a mover that nobody killed: %v\n%s", err, strings.Join(rest, "\n"))
+	}
+	return "its end"
 }
 
-// watch reads file after file without pause until stop is called: each must be there, and whole.
-func (k *Killed) watch() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var all sync.WaitGroup
-	for first := range k.victim.Readers {
-		all.Go(func() {
-			for i := first; ctx.Err() == nil; i = (i + 1) % k.victim.Files {
-				got, err := k.read(ctx, k.victim.Path(i))
-				if _, whole := k.victim.Whole(i, got); ctx.Err() == nil && (err != nil || !whole) {
-					k.Errorf("%s is %.40q (%d bytes), %v", k.victim.Path(i), got, len(got), err)
-					return
-				}
-			}
-		})
-	}
-	return func() {
-		cancel()
-		all.Wait()
-	}
-}
-
-// shows wants every file to be there, in one of the versions from first to last.
+// shows wants the tree to be in one of the versions from first to last, path by path.
 func (k *Killed) shows(first, last int) {
 	k.Helper()
-	for i := range k.victim.Files {
-		got, err := k.read(k.Context(), k.victim.Path(i))
-		version, whole := k.victim.Whole(i, got)
-		if err != nil || !whole || version < first || version > last {
-			k.Errorf("%s is %.40q, %v; want version %d to %d", k.victim.Path(i), got, err, first, last)
+	var scenes []Scene
+	for n := first; n <= last; n++ {
+		scenes = append(scenes, k.victim.Scene(-1, n))
+	}
+	for _, p := range k.victim.paths() {
+		got, err := k.Read(k.Context(), p)
+		now := ""
+		if err == nil {
+			now = Digest(got)
+		} else if !errors.Is(err, filecopy.ErrNotFound) {
+			k.Error(err)
+			continue
+		}
+		if !slices.ContainsFunc(scenes, func(s Scene) bool { return s[p].Digest == now }) {
+			k.Errorf("%s is %.40q (%s), %v; want version %d to %d", p, got, now, err, first, last)
 		}
 	}
 }
@@ -217,7 +273,7 @@ func (k *Killed) Servers(version, stride int, kill func() error) {
 		k.next(version)
 		var mu sync.Mutex
 		points := 0
-		k.point = func() {
+		k.point = func(string) {
 			mu.Lock()
 			defer mu.Unlock()
 			if points++; points != at {
@@ -227,8 +283,8 @@ func (k *Killed) Servers(version, stride int, kill func() error) {
 				k.Error(err)
 			}
 		}
-		err := k.run()
-		k.point = func() {}
+		err := k.run(-1)
+		k.point = func(string) {}
 		if points < at {
 			k.must(err)
 			k.shows(version, version)
@@ -237,46 +293,8 @@ func (k *Killed) Servers(version, stride int, kill func() error) {
 		k.shows(version-1, version)
 		if err != nil {
 			k.Logf("killed at call %d: %v", at, err)
-			k.must(k.run())
+			k.must(k.run(version))
 		}
 		k.shows(version, version)
 	}
-}
-
-// Telling gives a target that says before each call that writes that it is made.
-func Telling(to filecopy.Target, say func()) filecopy.Target { return telling{to, say} }
-
-type telling struct {
-	filecopy.Target
-	say func()
-}
-
-func (b telling) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
-	b.say()
-	return b.Target.Begin(ctx, lot, e)
-}
-
-func (b telling) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
-	b.say()
-	return b.Target.Write(ctx, h, p, r)
-}
-
-func (b telling) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, sum filecopy.Checksum) (filecopy.Sealed, error) {
-	b.say()
-	return b.Target.Seal(ctx, h, e, sum)
-}
-
-func (b telling) Publish(ctx context.Context, s filecopy.Sealed, e filecopy.Entry) (string, error) {
-	b.say()
-	return b.Target.Publish(ctx, s, e)
-}
-
-func (b telling) Keep(ctx context.Context, name string, r io.Reader) error {
-	b.say()
-	return b.Target.Keep(ctx, name, r)
-}
-
-func (b telling) Discard(ctx context.Context, lot string) error {
-	b.say()
-	return b.Target.Discard(ctx, lot)
 }

@@ -1,37 +1,229 @@
 package filecopytest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"hash/crc64"
+	"path"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
+
+	"github.com/understudy-dr/understudy/filecopy"
 )
 
-// Watch reads files by their numbers, one after the other and without pause: each must be there, and whole. It ends with the first that is
-// not, or when stop is called, which gives how many reads were right, and what was wrong. A read has to go on by itself where a file was replaced
-// while it was open.
-func Watch(files int, read func(ctx context.Context, i int) (string, error), whole func(i int, content string) bool) (stop func() (reads int, fault error)) {
+// Watch reads a tree as others do, path after path and without pause, and writes down what it sees. Course says afterwards what of it was wrong:
+// a reader cannot know while it reads which sets there will have been.
+type Watch struct {
+	paths []string
+	read  func(ctx context.Context, path string) (string, error)
+	stop  context.CancelFunc
+	all   sync.WaitGroup
+	shown atomic.Int64
+	seen  [][]sight
+	fault []error
+	// begins are the first bytes of contents, by digest, to tell what was wrong.
+	begins sync.Map
+}
+
+// sight is what one reading gave: the digest of a content, or nothing. shown is the set that was there whole when the reading began.
+type sight struct {
+	path, shown int
+	digest      string
+}
+
+// Digest names a content.
+func Digest(content string) string {
+	return fmt.Sprintf("%d bytes with sum %016x", len(content), crc64.Checksum([]byte(content), crc64.MakeTable(crc64.ECMA)))
+}
+
+// Look starts readers side by side. A path that is not there gives filecopy.ErrNotFound; any other error ends its reader, and is a fault.
+// A reading has to go on by itself where a file was replaced while it was open.
+func Look(readers int, paths []string, read func(ctx context.Context, path string) (string, error)) *Watch {
 	ctx, cancel := context.WithCancel(context.Background())
-	var one sync.WaitGroup
-	reads, fault := 0, error(nil)
-	one.Go(func() {
-		for ; ctx.Err() == nil; reads++ {
-			i := reads % files
-			got, err := read(ctx, i)
-			switch {
-			case ctx.Err() != nil:
-				return
-			case err != nil:
-				fault = fmt.Errorf("file %d: %w", i, err)
-				return
-			case !whole(i, got):
-				fault = fmt.Errorf("file %d is %.40q (%d bytes)", i, got, len(got))
-				return
+	w := &Watch{paths: paths, read: read, stop: cancel, seen: make([][]sight, readers), fault: make([]error, readers)}
+	for n := range readers {
+		w.all.Go(func() {
+			// Each begins elsewhere.
+			for i := n * len(paths) / readers; w.look(ctx, n, i%len(paths)); i++ {
+			}
+		})
+	}
+	return w
+}
+
+// look reads one path, and says whether to go on.
+func (w *Watch) look(ctx context.Context, reader, i int) bool {
+	s := sight{path: i, shown: int(w.shown.Load())}
+	got, err := w.read(ctx, w.paths[i])
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case err == nil:
+		s.digest = Digest(got)
+		if _, ok := w.begins.Load(s.digest); !ok {
+			w.begins.Store(s.digest, got[:min(40, len(got))])
+		}
+	case !errors.Is(err, filecopy.ErrNotFound):
+		w.fault[reader] = fmt.Errorf("%s: %w", w.paths[i], err)
+		return false
+	}
+	w.seen[reader] = append(w.seen[reader], s)
+	return true
+}
+
+// Shown says that a set, by its place in the course, is there whole: who begins to read from now on sees nothing older.
+func (w *Watch) Shown(set int) { w.shown.Store(int64(set)) }
+
+// Stop ends the readers, and gives how often they read.
+func (w *Watch) Stop() (reads int) {
+	w.stop()
+	w.all.Wait()
+	for _, s := range w.seen {
+		reads += len(s)
+	}
+	return reads
+}
+
+// Scene is what one set shows, by path; a path that is not in it is not there.
+type Scene map[string]Shown
+
+// Shown is what a path shows, as digests.
+type Shown struct {
+	Digest string
+	// Moved is what it may show right before: the file as it came from its old path, when it was both renamed and changed.
+	Moved string
+}
+
+// Course is what a tree goes through, scene by scene. Readers see it in this order, and never go back.
+type Course struct {
+	Scenes []Scene
+	// Sets says that each scene is a set that is shown as a whole before the next one begins. Else the scenes are versions of a source that
+	// nothing holds still, of which each path goes its own way.
+	Sets bool
+	// Whole says that a new directory appears with all that it holds.
+	Whole bool
+}
+
+// mostFaults are told.
+const mostFaults = 10
+
+// Faults gives what the readers must not have seen, the first for each path of each reader: a file that is not there, or is none that any set has at
+// its path, or an older one than before, or a new directory of which a part is missing.
+func (c Course) Faults(w *Watch) []string {
+	var out []string
+	for n, seen := range w.seen {
+		if w.fault[n] != nil {
+			out = append(out, w.fault[n].Error())
+		}
+		r := c.reader(w.paths)
+		for _, s := range seen {
+			if f := r.sees(s); f != "" && len(out) < mostFaults {
+				begin, _ := w.begins.Load(s.digest)
+				out = append(out, fmt.Sprintf("%s, %q", f, begin))
 			}
 		}
-	})
-	return func() (int, error) {
-		cancel()
-		one.Wait()
-		return reads, fault
 	}
+	return out
+}
+
+// scenic is one thing that a path shows on its way.
+type scenic struct {
+	set    int
+	digest string
+}
+
+// reader follows one reader through the course.
+type reader struct {
+	Course
+	paths []string
+	way   [][]scenic
+	// at is where on its way a path is at least.
+	at []int
+	// begun is the newest set of which something was seen: those before it are there whole.
+	begun  int
+	failed []bool
+}
+
+func (c Course) reader(paths []string) *reader {
+	r := &reader{Course: c, paths: paths, way: make([][]scenic, len(paths)), at: make([]int, len(paths)), failed: make([]bool, len(paths))}
+	for i, p := range paths {
+		for set, scene := range c.Scenes {
+			now := scene[p]
+			if now.Moved != "" {
+				r.way[i] = append(r.way[i], scenic{set, now.Moved})
+			}
+			r.way[i] = append(r.way[i], scenic{set, now.Digest})
+		}
+	}
+	return r
+}
+
+// sees takes a sight at the earliest place on the way of its path where it fits, and tells what is wrong when there is none.
+func (r *reader) sees(s sight) string {
+	if r.failed[s.path] {
+		return ""
+	}
+	way := r.way[s.path]
+	if r.Sets {
+		r.atLeast(s.path, max(s.shown, r.begun-1), len(way)-1)
+	}
+	from := r.at[s.path]
+	fits := func(x scenic) bool { return x.digest == s.digest }
+	i := slices.IndexFunc(way[from:], fits)
+	if i < 0 {
+		r.failed[s.path] = true
+		what := "is none of its contents"
+		switch {
+		case slices.ContainsFunc(way, fits) && s.digest != "":
+			what = "is older than what was there before"
+		case s.digest == "":
+			what = "is not there"
+		}
+		return fmt.Sprintf("%s %s (scene %d or later): %s", r.paths[s.path], what, way[from].set, cmp.Or(s.digest, "no file"))
+	}
+	r.at[s.path] = from + i
+	if set := way[from+i].set; r.Sets {
+		r.begun = max(r.begun, set)
+		r.appears(s, set)
+	}
+	return ""
+}
+
+// atLeast moves a path on to a set: to the last thing that it shows in it, or to an earlier one.
+func (r *reader) atLeast(i, set, last int) {
+	for r.at[i] < last && (r.way[i][r.at[i]].set < set || r.way[i][r.at[i]].set == set && r.way[i][r.at[i]+1].set == set) {
+		r.at[i]++
+	}
+}
+
+// appears moves on all that a new directory holds once a file of it was seen.
+func (r *reader) appears(s sight, set int) {
+	if !r.Whole || s.digest == "" || set == 0 {
+		return
+	}
+	dir := ""
+	for d := path.Dir(r.paths[s.path]); d != "."; d = path.Dir(d) {
+		if !r.Scenes[set-1].holds(d) {
+			dir = d
+		}
+	}
+	for i, p := range r.paths {
+		for dir != "" && strings.HasPrefix(p, dir+"/") && r.way[i][r.at[i]].set < set {
+			r.at[i]++
+		}
+	}
+}
+
+// holds says whether there is a file below a directory.
+func (s Scene) holds(dir string) bool {
+	for p := range s {
+		if strings.HasPrefix(p, dir+"/") {
+			return true
+		}
+	}
+	return false
 }

@@ -313,6 +313,49 @@ func TestLostRenamesAreNamed(t *testing.T) {
 	s.wants("US615", s.tries)
 }
 
+// unwilling is a target that answers like stores for which there is nothing to look for below a file.
+type unwilling struct{ *filecopytest.Memory }
+
+func (u unwilling) Move(ctx context.Context, from, to filecopy.Path) error {
+	err := u.Memory.Move(ctx, from, to)
+	if errors.Is(err, filecopy.ErrNotFound) {
+		err = filecopy.ErrChanged
+	}
+	return err
+}
+
+// TestRenamesThatHappenedAreDone stops when all is shown, a file in the place of a directory out of which something was renamed too, and takes
+// the run up: the rename is found to have happened, in whatever words the store refuses it.
+func TestRenamesThatHappenedAreDone(t *testing.T) {
+	s := newScene(t, true)
+	s.put(s.source, "d/a", "content")
+	s.run()
+	if err := errors.Join(s.source.Move(t.Context(), "d/a", "b"), s.source.Retire(t.Context(), "d", "20200101T000000Z-x-1")); err != nil {
+		t.Fatal(err)
+	}
+	s.put(s.source, "d", "a file now")
+	s.job.Target = unwilling{s.target}
+	s.halt("head")
+	s.run()
+	view, err := s.target.Open(t.Context(), filecopy.Pin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, size := range map[filecopy.Path]int64{"b": 7, "d": 10} {
+		if e, err := view.Stat(t.Context(), p); err != nil || e.Kind != filecopy.File || e.Size != size {
+			t.Errorf("%s is %+v, %v", p, e, err)
+		}
+	}
+	// What is in the way from the first is told.
+	if err := s.source.Move(t.Context(), "b", "c"); err != nil {
+		t.Fatal(err)
+	}
+	s.put(s.target, "c", "foreign")
+	if err := s.tries(); !errors.Is(err, filecopy.ErrChanged) {
+		t.Errorf("a foreign file in the way gives %v", err)
+	}
+}
+
 // TestCrashAtEveryPoint stops at every append to a journal and every point of a run, and takes the run up again: with the store's proof, and with reading back.
 func TestCrashAtEveryPoint(t *testing.T) {
 	for _, back := range []bool{false, true} {

@@ -2,6 +2,8 @@ package native
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,25 +15,26 @@ import (
 
 // victim copies one local tree to another. Two readers are as good as many, which would only slow down what they watch.
 func victim() filecopytest.Victim {
-	return filecopytest.Victim{Files: 12, Kills: 60, Span: 3 * 12, Readers: 2, Run: runKilled}
+	return filecopytest.Victim{Files: 5, Kills: 60, Span: 36, Readers: 2, Whole: true, Open: openKilled}
 }
 
-// runKilled may be killed at any point of the mover.
-func runKilled(ctx context.Context, dir, _ string, say func()) (filecopy.Set, error) {
+// openKilled may be killed at any point of the mover.
+func openKilled(_ context.Context, dir, _ string, say func(string)) (filecopytest.Errand, error) {
 	source, err := local.New(local.Config{Root: filepath.Join(dir, "source")})
 	if err != nil {
-		return filecopy.Set{}, err
+		return filecopytest.Errand{}, err
 	}
 	target, err := local.New(local.Config{Root: filepath.Join(dir, "target")})
 	if err != nil {
-		return filecopy.Set{}, err
+		return filecopytest.Errand{}, err
 	}
 	m := New(filepath.Join(dir, "mover"))
-	m.hook = func(string) error {
-		say()
+	m.hook = func(point string) error {
+		say(point)
 		return nil
 	}
-	return m.Run(ctx, filecopy.Job{Name: "killed", Source: source, Target: target, Guard: filecopy.Guard{MaxDeletes: 10, MaxShare: 1}}, nil)
+	job := filecopy.Job{Name: "killed", Source: source, Target: target, Guard: filecopy.Guard{MaxDeletes: 100, MaxShare: 1}}
+	return filecopytest.Errand{Mover: m, Job: job}, nil
 }
 
 // TestKilledChild is the process that is killed; on its own it does nothing.
@@ -40,8 +43,11 @@ func TestKilledChild(t *testing.T) { victim().Child(t) }
 // TestKilledAnywhere kills -9 a process at random points of a run while readers look at the target, and lets the next one go on.
 func TestKilledAnywhere(t *testing.T) {
 	dir := t.TempDir()
-	victim().Begin(t, dir, "", func(_ context.Context, path string) (string, error) {
+	victim().Begin(t, filecopytest.Setting{Dir: dir, Read: func(_ context.Context, path string) (string, error) {
 		b, err := os.ReadFile(filepath.Join(dir, "target", path))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = filecopy.ErrNotFound
+		}
 		return string(b), err
-	}).Movers()
+	}}).Movers()
 }

@@ -130,13 +130,19 @@ func (p *publisher) each(ctx context.Context, l layer, parallel int, only op, do
 	return firstError(g.Wait(), ctx.Err())
 }
 
-// move renames. When it happened before a crash, the old path is gone and the new one is there.
+// move renames. When it happened before a crash, the old path is gone and the new one is there; what was shown since may stand in the way of the
+// old path, so the store may refuse in any words.
 func (p *publisher) move(ctx context.Context, it item) error {
 	err := p.job.Target.Move(ctx, it.From, it.Path)
-	if !errors.Is(err, filecopy.ErrNotFound) {
+	if err == nil {
+		return nil
+	}
+	_, old := p.live.Stat(ctx, it.From)
+	_, now := p.live.Stat(ctx, it.Path)
+	if !errors.Is(old, filecopy.ErrNotFound) || now != nil && !errors.Is(now, filecopy.ErrNotFound) {
 		return err
 	}
-	if _, serr := p.live.Stat(ctx, it.Path); serr == nil {
+	if now == nil {
 		return nil
 	}
 	e := failure("US615", understudy.KindBroken, "publish", fmt.Sprintf("neither %q nor %q is at the target any more", it.From, it.Path), err)

@@ -20,31 +20,28 @@ import (
 
 const (
 	killRoot  = "killed/tree"
-	killFiles = 9
+	killFiles = 4
 )
 
 // victim copies files into the bucket, of which the last one has several parts. Three readers look at everything without pause; more of them
 // only keep the mover from the processor.
 func victim() filecopytest.Victim {
 	last := func(i int) int { return i / (killFiles - 1) * partSize / 8 }
-	return filecopytest.Victim{Files: killFiles, Pieces: last, Kills: 8, Least: 1, Span: 5 * killFiles, Readers: 3, Run: runKilled}
+	return filecopytest.Victim{Files: killFiles, Pieces: last, Kills: 8, Least: 1, Span: 60, Readers: 3, Open: openKilled}
 }
 
-func runKilled(ctx context.Context, dir, url string, say func()) (filecopy.Set, error) {
+func openKilled(_ context.Context, dir, url string, say func(string)) (filecopytest.Errand, error) {
 	source, err := local.New(local.Config{Root: filepath.Join(dir, "source")})
 	if err != nil {
-		return filecopy.Set{}, err
+		return filecopytest.Errand{}, err
 	}
 	target, err := s3.New(s3.Config{
 		Endpoint: s3.Endpoint{URL: url, Region: versitygw.Region, Keys: labKeys}, Bucket: bucket, Root: killRoot, PartSize: partSize,
 	})
-	if err != nil {
-		return filecopy.Set{}, err
-	}
 	job := filecopy.Job{
-		Name: "killed", Source: source, Target: filecopytest.Telling(target, say), Guard: filecopy.Guard{MaxDeletes: 10, MaxShare: 1},
+		Name: "killed", Source: source, Target: filecopytest.Telling(target, say), Guard: filecopy.Guard{MaxDeletes: 100, MaxShare: 1},
 	}
-	return native.New(filepath.Join(dir, "mover")).Run(ctx, job, nil)
+	return filecopytest.Errand{Mover: native.New(filepath.Join(dir, "mover")), Job: job}, err
 }
 
 // beginKilled makes a first set, which is read with the client library alone.
@@ -56,15 +53,18 @@ func beginKilled(t *testing.T) (*filecopytest.Killed, *versitygw.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return victim().Begin(t, t.TempDir(), server.Endpoint(), func(ctx context.Context, path string) (string, error) {
+	return victim().Begin(t, filecopytest.Setting{Dir: t.TempDir(), At: server.Endpoint(), Read: func(ctx context.Context, path string) (string, error) {
 		o, err := c.GetObject(ctx, bucket, killRoot+"/"+path, minio.GetObjectOptions{})
 		if err != nil {
 			return "", err
 		}
 		defer func() { _ = o.Close() }()
 		b, err := io.ReadAll(o)
+		if minio.ToErrorResponse(err).Code == "NoSuchKey" {
+			err = filecopy.ErrNotFound
+		}
 		return string(b), err
-	}), server
+	}}), server
 }
 
 // TestKilledChild is the process that is killed; on its own it does nothing.
@@ -80,7 +80,7 @@ func TestKilledAnywhere(t *testing.T) {
 // next one ends it; each file is whole in between.
 func TestKilledServer(t *testing.T) {
 	k, server := beginKilled(t)
-	k.Servers(0, 11, func() error { return errors.Join(server.Kill(), server.Restart(context.Background())) })
+	k.Servers(0, 17, func() error { return errors.Join(server.Kill(), server.Restart(context.Background())) })
 }
 
 // largeVictim is killed within one file of 13 parts.

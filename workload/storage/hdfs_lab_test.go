@@ -196,17 +196,11 @@ func (c *court) refused(s understudy.Site) {
 // same lets Hadoop's client compare both sides in all attributes but those of the roots, which say who is closed.
 func (c *court) same() {
 	c.Helper()
-	var both []labhdfs.Tree
-	for _, s := range []understudy.Site{east, west} {
-		tree, err := c.judge.Dump(c.Context(), c.as(s), root)
-		c.must(err)
-		tree.Entries = slices.DeleteFunc(tree.Entries, func(e labhdfs.Entry) bool { return e.Path == root })
-		both = append(both, tree)
-	}
-	for _, line := range both[0].Diff(both[1], 10) {
+	a, b := c.bare(east), c.bare(west)
+	for _, line := range a.Diff(b, 10) {
 		c.Error(line)
 	}
-	if len(both[0].Entries) == 0 {
+	if len(a.Entries) == 0 {
 		c.Error("there is nothing to compare")
 	}
 }
@@ -406,12 +400,22 @@ func (c *court) switches() {
 	c.refused(west)
 }
 
-// failsOver loses what east took after the last set.
+// failsOver loses what east took after the last set, of which a part was shown when whoever showed it was killed: that set is finished from what
+// west has alone.
 func (c *court) failsOver() {
+	set := c.halfShown()
 	c.puts(east, "lost", 3)
 	c.must(c.judge.Put(c.Context(), c.app(east), labhdfs.File{Path: root + "/first/d0/f0", Data: []byte("lost too")}))
 	c.must(c.clusters[east].Kill())
+	salvage, halt := foretold(c.T, c.plane)
+	if !strings.Contains(salvage, "roll "+root+" forward to the set that run op-half captured at ") || !strings.Contains(salvage, "; part of it is shown already") ||
+		!strings.Contains(halt, "finish the set of "+root) {
+		c.Errorf("a failover would do:\n%s%s", salvage, halt)
+	}
 	c.plane.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
+	for _, line := range set.Diff(c.bare(west), 10) {
+		c.Error(line)
+	}
 	c.puts(west, "new", 4)
 	c.must(c.judge.Remove(c.Context(), c.app(west), root+"/third/d0/f0"))
 	c.do(understudy.Commit, control.Committed)

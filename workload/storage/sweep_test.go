@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,12 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/native"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 	"github.com/understudy-dr/understudy/workload/workloadtest"
 )
 
@@ -41,6 +46,8 @@ type stagehand struct {
 	*pair
 	p    *controltest.Plane
 	back func() error
+	// shows is what west showed at some moment.
+	shows string
 }
 
 func (s *stagehand) do(verb understudy.Verb, want control.State) {
@@ -63,29 +70,94 @@ func (s *stagehand) protected() {
 // lost is protected, and then east is gone.
 func (s *stagehand) lost() {
 	s.protected()
-	back, err := s.lose(context.Background(), east)
-	must(s.t, err)
-	s.back = back
+	s.loses()
 }
 
-// staged has a run whose set is ready and not shown, and then east is gone.
-func (s *stagehand) staged() {
+// shownInPart has a run whose set is ready in both trees, and shown in a part of one, and then east is gone. A failover says that it will roll both
+// forward.
+func (s *stagehand) shownInPart() {
 	s.protected()
+	s.lacks(trees()[0])
 	w := s.opened(s.t)
 	for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
 		must(s.t, s.does(w, understudy.Replicate, stage))
 	}
+	was := content(s.root[west] + trees()[0])
+	store, err := place.Local(s.root[west]).Tree(trees()[0]).Store(s.t.Context(), "e1", false)
+	must(s.t, err)
+	ctx, stop := context.WithCancel(s.t.Context())
+	defer stop()
+	_, err = native.New(s.t.TempDir()).Finish(ctx, filecopy.Job{Name: "contoso.curated.east.west", LeaveRoot: true, Target: filecopytest.Telling(store, func(call string) {
+		if call == "retire" {
+			stop()
+		}
+	})}, nil)
+	if now := content(s.root[west] + trees()[0]); err == nil || now == was || now == content(s.root[east]+trees()[0]) {
+		s.t.Fatalf("the set is not shown in part: %v\n%s", err, now)
+	}
+	s.loses()
+	salvage, halt := foretold(s.t, s.p)
+	for _, want := range []string{"roll /data/curated forward to the set that run op-1 captured at ", "roll /jars forward to the set that run op-1 captured at "} {
+		if !strings.Contains(salvage, want) {
+			s.t.Errorf("a failover would do:\n%s", salvage)
+		}
+	}
+	if strings.Count(salvage, "part of it is shown already") != 1 || !strings.Contains(halt, "finish the set of /data/curated") {
+		s.t.Errorf("a failover would do:\n%s%s", salvage, halt)
+	}
+}
+
+// cutOff has a run that staged one tree and not the other, and then east is gone. A failover says that it will give up what is staged.
+func (s *stagehand) cutOff() {
+	s.protected()
+	s.shows = s.text(s.root[west])
+	if s.shows == s.text(s.root[east]) {
+		s.t.Fatal("nothing tells the set that is given up from the one before")
+	}
+	w := s.opened(s.t)
+	must(s.t, s.does(w, understudy.Replicate, understudy.StageCapture))
+	steps, err := s.decided(w, s.stage(understudy.Replicate, understudy.StageCopy, nil))
+	must(s.t, err)
+	_, err = w.Do(s.t.Context(), steps[0], s.run())
+	must(s.t, err)
+	s.loses()
+	salvage, halt := foretold(s.t, s.p)
+	if salvage != "" || !strings.Contains(halt, "give up the set of /data/curated that is staged and not shown") {
+		s.t.Errorf("a failover would do:\n%s%s", salvage, halt)
+	}
+}
+
+// loses moves east away.
+func (s *stagehand) loses() {
+	s.t.Helper()
 	back, err := s.lose(context.Background(), east)
 	must(s.t, err)
 	s.back = back
 }
 
-// rolledForward wants west to show what east had when it was lost.
-func (s *stagehand) rolledForward() error {
+// lacks removes a file of a tree at east.
+func (s *stagehand) lacks(tree string) {
+	s.t.Helper()
+	all, err := filepath.Glob(s.root[east] + tree + "/d*/f*")
+	must(s.t, err)
+	must(s.t, os.Remove(all[0]))
+}
+
+// text is what a site shows.
+func (s *stagehand) text(root string) (out string) {
 	for _, tree := range trees() {
-		if a, b := content(s.root[east]+".away"+tree), content(s.root[west]+tree); a != b {
-			return fmt.Errorf("%s: east had\n%swest has\n%s", tree, a, b)
-		}
+		out += tree + "\n" + content(root+tree)
+	}
+	return out
+}
+
+// rolledForward wants west to show what east had when it was lost, and rolledBack what it showed before.
+func (s *stagehand) rolledForward() error { return s.westShows(s.text(s.root[east] + ".away")) }
+func (s *stagehand) rolledBack() error    { return s.westShows(s.shows) }
+
+func (s *stagehand) westShows(want string) error {
+	if now := s.text(s.root[west]); now != want {
+		return fmt.Errorf("west shows\n%sand not\n%s", now, want)
 	}
 	return nil
 }
@@ -128,8 +200,8 @@ func stories() []story {
 		{name: "protect", req: control.StartRequest{Verb: understudy.Protect}, prepare: func(s *stagehand) { s.writes(east, 6) }},
 		{name: "replicate", req: control.StartRequest{Verb: understudy.Replicate}, prepare: (*stagehand).protected},
 		{name: "switchover", req: control.StartRequest{Verb: understudy.Switchover}, prepare: (*stagehand).protected},
-		{name: "failover", req: word, prepare: (*stagehand).lost},
-		{name: "failover that rolls forward", req: word, prepare: (*stagehand).staged, alike: (*stagehand).rolledForward},
+		{name: "failover that rolls back", req: word, prepare: (*stagehand).cutOff, alike: (*stagehand).rolledBack},
+		{name: "failover that rolls forward", req: word, prepare: (*stagehand).shownInPart, alike: (*stagehand).rolledForward},
 		{name: "failover of a primary that answers", req: control.StartRequest{Verb: understudy.Failover}, prepare: (*stagehand).protected},
 		{name: "reprotect", req: control.StartRequest{Verb: understudy.Reprotect}, prepare: (*stagehand).takenOver},
 		{name: "reprotect of a secondary that took writes", req: control.StartRequest{Verb: understudy.Reprotect}, prepare: func(s *stagehand) {
