@@ -169,26 +169,10 @@ func below(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/"
 
 // Change brings a tree from the version before to this one.
 func (v Victim) Change(ctx context.Context, g Ground, n int) error {
-	now, there := v.takes(n), map[string]take{}
-	if n > 0 {
-		there = v.takes(n - 1)
-		for _, gone := range removals(n) {
-			if err := g.Remove(ctx, gone); err != nil {
-				return err
-			}
-			maps.DeleteFunc(there, func(p string, _ take) bool { return below(p, gone) })
-		}
-		for _, m := range moves(n) {
-			if err := g.Move(ctx, m[0], m[1]); err != nil {
-				return err
-			}
-			for p, t := range maps.Clone(there) {
-				if below(p, m[0]) {
-					delete(there, p)
-					there[m[1]+strings.TrimPrefix(p, m[0])] = t
-				}
-			}
-		}
+	now := v.takes(n)
+	there, err := v.rearrange(ctx, g, n)
+	if err != nil {
+		return err
 	}
 	files := map[string]string{}
 	for p, t := range now {
@@ -201,6 +185,39 @@ func (v Victim) Change(ctx context.Context, g Ground, n int) error {
 		return fmt.Errorf("version %d has %v left over", n, there)
 	}
 	return g.Put(ctx, files)
+}
+
+// rearrange removes and renames on the way to a version, and gives what is there then.
+func (v Victim) rearrange(ctx context.Context, g Ground, n int) (map[string]take, error) {
+	if n == 0 {
+		return map[string]take{}, nil
+	}
+	there := v.takes(n - 1)
+	for _, gone := range removals(n) {
+		if err := g.Remove(ctx, gone); err != nil {
+			return nil, err
+		}
+		maps.DeleteFunc(there, func(p string, _ take) bool { return below(p, gone) })
+	}
+	for _, m := range moves(n) {
+		if err := g.Move(ctx, m[0], m[1]); err != nil {
+			return nil, err
+		}
+		there = moved(there, m[0], m[1])
+	}
+	return there, nil
+}
+
+// moved gives what is there after a rename.
+func moved(there map[string]take, from, to string) map[string]take {
+	out := map[string]take{}
+	for p, t := range there {
+		if below(p, from) {
+			p = to + strings.TrimPrefix(p, from)
+		}
+		out[p] = t
+	}
+	return out
 }
 
 // paths are all that there ever are.
