@@ -15,8 +15,8 @@ import (
 )
 
 // TestKafkaActivePassive tells the stories of the article's heading "Apache Kafka: active-passive" on two real
-// clusters. They run one after the other on the same servers, each with topics, a plan and a control plane of
-// its own.
+// clusters. They run one after the other, beside those of storage, on the same servers, each with topics, a plan and a
+// control plane of its own.
 func TestKafkaActivePassive(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
@@ -31,6 +31,7 @@ func TestKafkaActivePassive(t *testing.T) {
 		{"leader paused in a failover", pausedLeader},
 		{"zombie mover", zombieMover},
 		{"served and stopped", servedAndStopped},
+		{"access control", accessControl},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, e) })
 	}

@@ -19,8 +19,8 @@ const (
 	weak   = "weak"
 )
 
-// TestKafkaActivePassiveAuthorizer fences and guards by access control, on two clusters of its own.
-func TestKafkaActivePassiveAuthorizer(t *testing.T) {
+// accessControl fences and guards by access control, on two clusters of its own.
+func accessControl(t *testing.T, _ *estate) {
 	e := open(t, func(o *kafka.Options) {
 		o.Authorizer, o.WANUsers = true, true
 		o.Users = map[string]string{writer: "a-secret", mover: "m-secret", weak: "w-secret"}
