@@ -25,7 +25,7 @@ OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/l
 # The demo promises its story within seconds: that test has the machine to itself. Of all others three run at a time, the
 # longest first: some wait for their servers while others compute. Beside them goes what gains nothing by the race detector.
 ALONE := ^TestStoryInTime$$
-LONGEST := ./workload/kafka ./filecopy/distcp ./control ./workload/kafka/internal/mirror ./wire/hdfs ./workload/storage ./filecopy/hdfs ./lab/hdfs ./lab/kafka ./filecopy/s3 ./journal/etcd ./demo
+LONGEST := ./workload/kafka ./filecopy/distcp ./control ./workload/kafka/internal/mirror ./wire/hdfs ./workload/storage ./filecopy/hdfs ./lab/hdfs ./lab/kafka ./filecopy/s3 ./journal/etcd ./demo ./workload/kafka/kafkasim
 REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./e2e $(LONGEST))")
 # The linters vet, and no test reads debugging information: without both, sixty binaries are made in less time.
 TESTFLAGS := -json -count=1 -vet=off -ldflags=-w $(if $(RUN),-run '$(RUN)')
