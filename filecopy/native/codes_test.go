@@ -328,6 +328,9 @@ func (u unwilling) Move(ctx context.Context, from, to filecopy.Path) error {
 // the run up: the rename is found to have happened, in whatever words the store refuses it.
 func TestRenamesThatHappenedAreDone(t *testing.T) {
 	s := newScene(t, true)
+	if err := s.source.MakeDirectory(t.Context(), filecopy.Entry{Path: "d", Kind: filecopy.Directory}); err != nil {
+		t.Fatal(err)
+	}
 	s.put(s.source, "d/a", "content")
 	s.run()
 	if err := errors.Join(s.source.Move(t.Context(), "d/a", "b"), s.source.Retire(t.Context(), "d", "20200101T000000Z-x-1")); err != nil {
