@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -124,9 +125,9 @@ func (r *trial) shows() string {
 // amid is a target that calls once when so many parts are being written, or so many files are being shown.
 type amid struct {
 	filecopy.Target
-	at, showing  int64
-	parts, shown atomic.Int64
-	do           func()
+	at, writing, showing int64
+	parts, writes, shown atomic.Int64
+	do                   func()
 }
 
 func (a *amid) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
@@ -134,6 +135,13 @@ func (a *amid) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecop
 		a.do()
 	}
 	return a.Target.Begin(ctx, lot, e)
+}
+
+func (a *amid) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
+	if a.writes.Add(1) == a.writing {
+		a.do()
+	}
+	return a.Target.Write(ctx, h, p, r)
 }
 
 func (a *amid) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {

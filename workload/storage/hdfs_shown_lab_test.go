@@ -83,12 +83,12 @@ func TestKilledChild(t *testing.T) {
 // It gives the tree that the set was made of.
 func (c *court) halfShown() (of labhdfs.Tree) {
 	c.Helper()
-	c.must(c.judge.Rename(c.Context(), c.app(east), root+"/many/d0", root+"/many/renamed"))
-	for _, gone := range []string{"/many/d2/f2", "/many/d3", "/first/d2/f5"} {
+	c.must(c.judge.Rename(c.Context(), c.app(east), root+"/more/d0", root+"/more/renamed"))
+	for _, gone := range []string{"/more/d2/f2", "/more/d3", "/first/d2/f5"} {
 		c.must(c.judge.Remove(c.Context(), c.app(east), root+gone))
 	}
 	c.puts(east, "half", 6)
-	for i, p := range []string{"/first/d0/f3", "/many/renamed/f4", "/many/d1/f1"} {
+	for i, p := range []string{"/first/d0/f3", "/more/renamed/f4", "/more/d1/f1"} {
 		c.must(c.judge.Put(c.Context(), c.app(east), labhdfs.File{Path: root + p, Size: 5000, Seed: int64(900 + i)}))
 	}
 	of = c.bare(east)

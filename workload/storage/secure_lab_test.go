@@ -165,7 +165,9 @@ func (c *court) outlivesItsTickets() {
 		p.Heal()
 	}
 	op = c.plane.Rest(op.ID)
-	if codeOf(op) != "US725" || op.Error.Object.Site != west || !strings.Contains(op.Error.Fix, "realm") || op.Stage != understudy.StageCopy {
+	// A quick run may have copied all by then, and looks at it again.
+	amid := op.Stage == understudy.StageCopy || op.Stage == understudy.StageProve
+	if codeOf(op) != "US725" || op.Error.Object.Site != west || !strings.Contains(op.Error.Fix, "realm") || !amid {
 		c.Errorf("without tickets the run is %s at %s: %v", op.State, op.Stage, op.Error)
 	}
 	c.Logf("%v", op.Error)
