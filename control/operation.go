@@ -97,18 +97,24 @@ func (s *session) writeOp(t *change, op *Operation, version journal.Revision, ev
 	t.put(keyOp(op.ID), version, op)
 }
 
+// owned is as much of an operation as says whose it is; that never changes, and the rest may be long.
+type owned struct {
+	Plan understudy.PlanName `json:"plan"`
+}
+
 // amend reads an operation, lets fn change it, and writes it with fn's entries and further writes, in one
 // transaction under the plan's lock.
 func (s *session) amend(ctx context.Context, id understudy.OperationID, fn func(*Operation, *change) ([]Event, error)) (Operation, []Event, error) {
-	op, version, err := read[Operation](ctx, s.opt.Journal, keyOp(id))
+	owner, version, err := read[owned](ctx, s.opt.Journal, keyOp(id))
 	if err != nil {
-		return op, nil, err
+		return Operation{}, nil, err
 	}
 	if version == 0 {
-		return op, nil, notFound("operation", string(id))
+		return Operation{}, nil, notFound("operation", string(id))
 	}
-	defer s.locks.lock(string(op.Plan))()
-	if op, version, err = read[Operation](ctx, s.opt.Journal, keyOp(id)); err != nil {
+	defer s.locks.lock(string(owner.Plan))()
+	op, version, err := read[Operation](ctx, s.opt.Journal, keyOp(id))
+	if err != nil {
 		return op, nil, err
 	}
 	var t change
