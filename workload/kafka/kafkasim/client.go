@@ -1,6 +1,7 @@
 package kafkasim
 
 import (
+	"bufio"
 	"net"
 	"strconv"
 	"sync"
@@ -35,16 +36,17 @@ func (cl *client) kill() {
 // serve answers one request after the other, in order, as a broker does for a connection.
 func (cl *client) serve() {
 	defer cl.kill()
+	in := bufio.NewReader(cl.conn) // a frame's length and the frame in one read
 	for {
-		frame, err := readFrame(cl.conn)
+		frame, err := readFrame(in)
 		if err != nil {
 			return
 		}
-		in, err := parse(frame)
+		asked, err := parse(frame)
 		if err != nil {
 			return
 		}
-		if !cl.handle(in) {
+		if !cl.handle(asked) {
 			return
 		}
 	}
