@@ -52,6 +52,7 @@ func groupsTakeOver(t *testing.T, th theatre) {
 	mustLoad(t, load(t, client(t, th.east), "orders", 2, 20, "a"))
 	h.protect()
 	h.followed(east)
+	commit(t, th.west, "local", 0, 1) // a cluster that never had a group makes its coordinator now, and asks for patience
 	commitWith(t, th.east, "billing", "the app's own", 0, 5)
 	commit(t, th.east, "billing", 1, 1000)
 	reader := client(t, th.east, kgo.ConsumerGroup("reports"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))

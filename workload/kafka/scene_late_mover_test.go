@@ -30,25 +30,6 @@ func lateKinds() map[int16]string {
 	}
 }
 
-// gated boots two clusters; the gate leads to the western one.
-func gated(t *testing.T, version string) (theatre, *lab.Gate) {
-	t.Helper()
-	gate, err := lab.OpenGate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := gate.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	all := lab.BootAll(t, lab.Options{Version: version, Name: "east"}, lab.Options{Version: version, Name: "west", WAN: gate})
-	th := theatre{at: endpoints{}, east: all[0].Addr(), west: all[1].Addr()}
-	th.at[east], th.at[west] = &kafka.Endpoint{Brokers: []string{th.east}}, &kafka.Endpoint{Brokers: []string{th.west}}
-	th.make(t)
-	return th, gate
-}
-
 // oldMover is a mover of the house's link in another member, whose requests take another way. It stops when its lease is
 // over.
 type oldMover struct {
@@ -156,26 +137,16 @@ func stir(t *testing.T, addr string) {
 	}
 }
 
-func TestRealLateMover(t *testing.T) {
-	t.Parallel()
-	for _, v := range lab.Versions() {
-		t.Run(v, func(t *testing.T) {
-			t.Parallel() // they wait most of the time
-			lateMover(t, v)
-		})
-	}
-}
-
 // lateMover lets one of each request of a mover whose lease is over arrive after the takeover and after new writes.
 // Nothing of it stays.
-func lateMover(t *testing.T, version string) {
-	th, gate := gated(t, version)
+func lateMover(t *testing.T, th theatre) {
+	gate := th.way.gate
 	h := newHouse(t, th.at, topics())
 	mustLoad(t, load(t, client(t, th.east), "orders", 2, 20, "a"))
 	h.protect()
 	h.followed(east)
 	h.unlink()
-	old := h.oldMover(&kafka.Endpoint{Brokers: []string{gate.Addr()}})
+	old := h.oldMover(&kafka.Endpoint{Brokers: []string{th.way.Addr()}})
 	h.followed(east)
 	h.holdOneOfEach(t, th.east, gate)
 	old.lease.Store(0)

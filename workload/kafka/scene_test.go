@@ -27,6 +27,9 @@ type theatre struct {
 	restart            func(understudy.Site)
 	// sims are the clusters, where they are simulated.
 	sims map[understudy.Site]*kafkasim.Cluster
+	// way is another path to the western cluster, and anew gives both without anything on them, where they are real.
+	way  way
+	anew func(*testing.T) theatre
 }
 
 // simulated starts two simulated clusters without authorizer.
@@ -105,7 +108,7 @@ func (h *house) followed(from understudy.Site) {
 		to = west
 	}
 	h.await("followed from "+string(from), func() bool { return h.progress.State == understudy.Protected && h.progress.Link.From == from })
-	h.await("even", func() bool {
+	h.awaitEvery(100*time.Millisecond, "even", func() bool { // a look at both sites is some forty requests
 		seen, err := h.w.Observe(h.ctx)
 		if err != nil {
 			return false

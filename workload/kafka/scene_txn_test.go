@@ -14,7 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/understudy-dr/understudy"
-	lab "github.com/understudy-dr/understudy/lab/kafka"
 	"github.com/understudy-dr/understudy/workload/kafka"
 	"github.com/understudy-dr/understudy/workload/kafka/kafkasim"
 )
@@ -76,18 +75,12 @@ func fenceWaitsForTransactions(t *testing.T, th theatre) {
 	}
 }
 
-// TestRealFenceNamesHangingTransactions shows that a transaction which never ends stops the fence, by name, and
+// fenceNamesAHangingTransaction shows that a transaction which never ends stops the fence, by name, and
 // that the topics are not closed over it.
-func TestRealFenceNamesHangingTransactions(t *testing.T) {
-	t.Parallel()
-	b := lab.BootAll(t,
-		lab.Options{Version: lab.V44, Name: "east", Properties: map[string]string{"transaction.max.timeout.ms": "25000"}},
-		lab.Options{Version: lab.V44, Name: "west"})
-	th := theatre{at: endpoints{east: {Brokers: []string{b[0].Addr()}}, west: {Brokers: []string{b[1].Addr()}}}, east: b[0].Addr(), west: b[1].Addr()}
-	th.make(t)
+func fenceNamesAHangingTransaction(t *testing.T, th theatre) {
 	h := newHouse(t, th.at, topics())
 	h.protect()
-	openTransaction(t, th.east, "payments")
+	cl := openTransaction(t, th.east, "payments")
 	h.setRole(h.role.Fenced())
 	h.patience = 2 * time.Second
 	err := h.stage(understudy.Switchover, understudy.StageFence, east, west)
@@ -97,6 +90,7 @@ func TestRealFenceNamesHangingTransactions(t *testing.T) {
 	if got := settings(t, th.east, "orders")["max.message.bytes"]; got != "78" {
 		t.Fatalf("the append limit is %s while a transaction is open", got)
 	}
+	mustLoad(t, cl.EndTransaction(t.Context(), kgo.TryAbort))
 }
 
 // heldTransaction is a transaction that has a partition of orders and writes nothing there.

@@ -12,8 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/understudy-dr/understudy"
-	lab "github.com/understudy-dr/understudy/lab/kafka"
-	"github.com/understudy-dr/understudy/lab/proxy"
 	"github.com/understudy-dr/understudy/workload/kafka"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/batch"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
@@ -149,18 +147,11 @@ func TestTheMarkerIsSearchedFromTheEnd(t *testing.T) {
 	}
 }
 
-// TestRealSecondHaltReadsLittle lets the halt be planned anew after somebody wrote above its marker on a log of
+// secondHaltReadsLittle lets the halt be planned anew after somebody wrote above its marker on a log of
 // many batches: the marker stays the one that it was, and the log is not read again for it.
-func TestRealSecondHaltReadsLittle(t *testing.T) {
-	t.Parallel()
-	wan, err := proxy.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = wan.Close() })
-	b := lab.BootAll(t, lab.Options{Version: lab.V39, Name: "east"}, lab.Options{Version: lab.V44, Name: "west", WAN: wan})
-	th := theatre{at: endpoints{east: {Brokers: []string{b[0].Addr()}}, west: {Brokers: []string{b[1].WANAddr()}}}, east: b[0].Addr(), west: b[1].Addr()}
-	th.make(t)
+func secondHaltReadsLittle(t *testing.T, th theatre) {
+	th.west = th.way.Addr()
+	th.at[west] = &kafka.Endpoint{Brokers: []string{th.west}}
 	const batches, size = 400, 32 << 10
 	app := client(t, th.east, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(size+1<<10), kgo.RecordDeliveryTimeout(time.Minute))
 	var rs []*kgo.Record
@@ -188,9 +179,9 @@ func TestRealSecondHaltReadsLittle(t *testing.T) {
 		}
 		return all
 	}
-	before, read := ends(), wan.Counts()
+	before, read := ends(), th.way.Counts()
 	h.walk(understudy.Switchover, east, west, understudy.StageHalt)
-	after := wan.Counts()
+	after := th.way.Counts()
 	t.Logf("the second halt read %d bytes of a log of %d", after.Back-read.Back, batches*size)
 	if n := after.Back - read.Back; n > batches*size/8 { // done twice, as every step of a house is
 		t.Errorf("the second halt read %d bytes", n)

@@ -272,7 +272,13 @@ func (h *house) protect() {
 // await waits until something holds; h.mu is held while it looks.
 func (h *house) await(what string, holds func() bool) {
 	h.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
+	h.awaitEvery(20*time.Millisecond, what, holds)
+}
+
+// awaitEvery does so with a pause between two looks.
+func (h *house) awaitEvery(pause time.Duration, what string, holds func() bool) {
+	h.t.Helper()
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		h.mu.Lock()

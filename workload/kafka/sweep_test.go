@@ -15,7 +15,6 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
-	lab "github.com/understudy-dr/understudy/lab/kafka"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/kafka"
 )
@@ -238,18 +237,15 @@ func TestCrashSweep(t *testing.T) {
 	}
 }
 
-// TestRealCrashSweepOfFailover is the same for the steps of a failover on real brokers, which play one run after another.
-func TestRealCrashSweepOfFailover(t *testing.T) {
-	t.Parallel()
+// crashesOfFailover is the same for the steps of a failover on real brokers, which play one run after another.
+func crashesOfFailover(t *testing.T, th theatre) {
 	for _, s := range stories() {
 		if s.req.Verb != understudy.Failover {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPair(t, lab.V44, false, nil)
 			n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: 16, Offset: 3},
-				func(t *testing.T) controltest.Estate { return s.estate(t, p.theatre(t)) })
+				func(t *testing.T) controltest.Estate { return s.estate(t, th.anew(t)) })
 			t.Logf("%d crashes", n)
 		})
 	}
