@@ -448,22 +448,32 @@ func (w *walk) startLinks(ctx context.Context, p workload.Planned) error {
 		if err := w.s.links.stop(ctx, l); err != nil {
 			return err
 		}
-		rec.Link, rec.Epoch, rec.Wanted, rec.Since = l, role.Epoch, true, w.s.opt.Now()
-		rec.Reverse = l.From != w.plan.Home || w.op.Promoted
-		rec.Term++
-		rec.Scheduled = scheduled
-		if err := w.want(p, role, rec, version); err != nil {
+		if err := w.want(p, l, scheduled); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// want journals an assignment, as long as the operation is in its place, and starts the mover.
-func (w *walk) want(p workload.Planned, role understudy.Role, rec linkRecord, version journal.Revision) error {
+// want journals an assignment, as long as the operation is in its place, and starts the mover. Role and record are
+// read under the plan's lock: until its mover was stopped, a link may have lifted both to a higher epoch by itself.
+func (w *walk) want(p workload.Planned, l understudy.Link, scheduled bool) error {
+	var rec linkRecord
 	err := w.amend(func(op *Operation, t *change) ([]Event, error) {
-		t.put(keyLink(rec.Link), version, rec)
-		if rec.Scheduled {
+		role, _, err := w.s.role(w.s.hard, objectOf(p))
+		if err != nil {
+			return nil, err
+		}
+		var version journal.Revision
+		if rec, version, err = read[linkRecord](w.s.hard, w.s.opt.Journal, keyLink(l)); err != nil {
+			return nil, err
+		}
+		rec.Link, rec.Epoch, rec.Wanted, rec.Since = l, role.Epoch, true, w.s.opt.Now()
+		rec.Reverse = l.From != w.plan.Home || op.Promoted
+		rec.Term++
+		rec.Scheduled = scheduled
+		t.put(keyLink(l), version, rec)
+		if scheduled {
 			if err := w.plot(t, p, rec, role); err != nil {
 				return nil, err
 			}
@@ -473,7 +483,7 @@ func (w *walk) want(p workload.Planned, role understudy.Role, rec linkRecord, ve
 			Text: fmt.Sprintf("%s is assigned under role epoch %d", rec.Link, rec.Epoch),
 		}}, nil
 	})
-	if err != nil || rec.Scheduled {
+	if err != nil || scheduled {
 		return err
 	}
 	return w.s.links.assign(p, rec)

@@ -2,12 +2,17 @@ package control_test
 
 import (
 	"context"
+	"errors"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/journal"
 	"github.com/understudy-dr/understudy/workload"
 )
 
@@ -93,6 +98,67 @@ func TestALinkWaitsForTheRoleThatAnOperationHasInHand(t *testing.T) {
 		s.write("east", "b", 2)
 		s.protected()
 		s.until("alike", func(control.PlanStatus) bool { return len(s.world.IDs("west")) == 5 })
+		if r := s.Role("orders"); !r.IsActive("east") || r.Epoch <= 9 {
+			t.Fatalf("role %v", r)
+		}
+	})
+}
+
+// slow is a journal that, once it is armed, keeps what a step has read of a link until the link is written again: a
+// step that writes by what it read without a lock meets that write. Only the stack tells who reads under a lock: to wait
+// there would stand in the way of the write.
+type slow struct {
+	journal.Journal
+	armed, held atomic.Bool
+}
+
+// Get implements journal.Journal.
+func (j *slow) Get(ctx context.Context, key string) (journal.Entry, error) {
+	e, err := j.Journal.Get(ctx, key)
+	stack := string(debug.Stack())
+	if err != nil || !j.armed.Load() || !strings.HasPrefix(key, "/link/") ||
+		!strings.Contains(stack, ").startLinks(") || strings.Contains(stack, ").amend(") {
+		return e, err
+	}
+	waits, enough := context.WithTimeout(ctx, 15*time.Second)
+	defer enough()
+	err = j.Watch(waits, key, e.Version, func(journal.Event) error { return errWritten })
+	if errors.Is(err, errWritten) {
+		j.held.Store(true)
+	}
+	return e, nil
+}
+
+var errWritten = errors.New("written")
+
+// An operation that assigns a link while the link lifts its epoch by itself assigns it above that epoch: it does not
+// fall over the link's write.
+func TestALinkThatLiftsItsEpochDoesNotStopAnOperation(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		j := &slow{}
+		s := protectedScene(t, func(c *controltest.Setup) {
+			c.Options = func(o *control.Options) {
+				o.StepBudget = 10 * time.Minute
+				j.Journal, o.Journal = o.Journal, j
+			}
+		})
+		waits := s.world.Stall("fence.close")
+		op := s.Begin(control.StartRequest{Verb: understudy.Switchover})
+		<-waits
+		s.world.SeeToken("west", 9)
+		s.until("waiting for the role", func(st control.PlanStatus) bool {
+			l := st.Workloads[0].Links
+			return len(l) == 1 && l[0].Error != nil && l[0].Error.Code == "US256"
+		})
+		j.armed.Store(true)
+		if op = s.Act(s.Abort, control.ActRequest{Operation: op.ID}); op.State != control.Aborted {
+			t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
+		}
+		if j.armed.Store(false); !j.held.Load() {
+			t.Fatal("the link was not written meanwhile")
+		}
+		s.protected()
 		if r := s.Role("orders"); !r.IsActive("east") || r.Epoch <= 9 {
 			t.Fatalf("role %v", r)
 		}
