@@ -157,7 +157,7 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 		from = path.Join(root, prefix[:i])
 	}
 	var names []string
-	err := s.client.Walk(ctx, from, hdfs.ListOptions{}, func(info *hdfs.FileInfo) error {
+	err := s.client.Walk(ctx, from, hdfs.ListOptions{Vanishing: true}, func(info *hdfs.FileInfo) error {
 		name := strings.TrimPrefix(info.Path, root+"/")
 		if !info.IsDir() && strings.HasPrefix(name, prefix) && !strings.HasPrefix(info.Name, ".keep-") {
 			names = append(names, name)
@@ -168,10 +168,21 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 	return names, absentIsFine(err)
 }
 
-// Forget removes an object.
+// Forget removes an object, and the directories that are empty without it: each set has its own, and whoever lists what
+// is kept would have to ask for each of them for ever.
 func (s *Store) Forget(ctx context.Context, name string) error {
 	if err := safe(name); err != nil {
 		return err
 	}
-	return absentIsFine(s.client.Delete(ctx, s.place(keptDir, name), false))
+	root := s.place(keptDir)
+	for at := s.place(keptDir, name); at != root; at = path.Dir(at) {
+		err := absentIsFine(s.client.Delete(ctx, at, false))
+		if errors.Is(err, hdfs.ErrNotEmpty) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

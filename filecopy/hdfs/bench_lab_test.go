@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,7 @@ type challenge struct {
 type contest struct {
 	set
 	challenges []challenge
-	// minutes bound the contest: no round but the first begins that would probably end after them.
+	// minutes bound the contest where nobody said how many rounds: none but the first begins that would probably end after them.
 	minutes time.Duration
 }
 
@@ -119,8 +120,9 @@ func (r *race) compare(b *testing.B, c contest) []row {
 		rows = append(rows, row{set: c.set, challenge: rival})
 	}
 	first := time.Now()
+	_, said := os.LookupEnv("UNDERSTUDY_BENCH_ROUNDS")
 	for i := range wanted("UNDERSTUDY_BENCH_ROUNDS", 3) {
-		if each := time.Since(first) / time.Duration(max(i, 1)); i > 0 && time.Since(began)+each > c.minutes*time.Minute {
+		if each := time.Since(first) / time.Duration(max(i, 1)); !said && i > 0 && time.Since(began)+each > c.minutes*time.Minute {
 			break
 		}
 		ours := r.ours(b, c.set)

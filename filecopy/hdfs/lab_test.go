@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -290,6 +291,34 @@ func TestCallsOfNameNodes(t *testing.T) {
 	t.Logf("calls of an increment without change: %d at the source, %d at the target", source, target)
 	if source+target > 150 {
 		t.Errorf("%d calls at the source, %d at the target, for no change", source, target)
+	}
+	for i := range 3 {
+		c.small(fmt.Sprintf("more%d", i), 1)
+		c.run()
+	}
+	c.nothingEmpty(path.Join(path.Dir(c.to), "."+path.Base(c.to)+".understudy", "kept"))
+}
+
+// nothingEmpty wants no empty directory at the target: each is a call more for whoever lists what is kept.
+func (c *court) nothingEmpty(root string) {
+	c.Helper()
+	holds := map[string]bool{}
+	seen := 0
+	c.must(c.west.client.Walk(c.Context(), root, wire.ListOptions{}, func(f *wire.FileInfo) error {
+		seen++
+		holds[path.Dir(f.Path)] = true
+		if f.IsDir() && !holds[f.Path] {
+			holds[f.Path] = false
+		}
+		return nil
+	}))
+	for dir, full := range holds {
+		if !full {
+			c.Errorf("%s is empty", dir)
+		}
+	}
+	if seen == 0 {
+		c.Error("nothing is kept")
 	}
 }
 

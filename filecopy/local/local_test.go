@@ -2,8 +2,11 @@ package local_test
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -146,5 +149,40 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		if _, err := local.New(c); err == nil {
 			t.Errorf("%+v was taken", c)
 		}
+	}
+}
+
+// What is forgotten leaves no directory behind: each set has its own.
+func TestForgottenObjectsLeaveNoDirectories(t *testing.T) {
+	s, root := plant(t)
+	for _, name := range []string{"job/head", "job/set-1/layer/0", "job/set-1/layer/1", "job/set-1/items/0"} {
+		if err := s.Keep(t.Context(), name, strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := filepath.Join(filepath.Dir(root), ".tree.understudy", "kept")
+	for _, step := range []struct{ name, left string }{
+		{"job/set-1/items/0", "[job/head job/set-1 job/set-1/layer job/set-1/layer/0 job/set-1/layer/1]"},
+		{"job/set-1/layer/1", "[job/head job/set-1 job/set-1/layer job/set-1/layer/0]"},
+		{"job/set-1/layer/0", "[job/head]"},
+		{"job/set-1/layer/0", "[job/head]"},
+		{"job/head", "[]"},
+	} {
+		if err := s.Forget(t.Context(), step.name); err != nil {
+			t.Fatal(err)
+		}
+		left := []string{}
+		err := filepath.WalkDir(kept, func(at string, d fs.DirEntry, err error) error {
+			if rel, _ := filepath.Rel(kept, at); rel != "." && rel != "job" {
+				left = append(left, rel)
+			}
+			return err
+		})
+		if err != nil || fmt.Sprint(left) != step.left {
+			t.Errorf("after %s is forgotten: %v, %v", step.name, left, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(kept, "job")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the job's directory: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -267,6 +268,9 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 	root := s.place(keptDir)
 	var names []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // forgotten meanwhile
+		}
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".keep-") {
 			return err
 		}
@@ -275,21 +279,24 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 		}
 		return ctx.Err()
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
 	slices.Sort(names)
 	return names, err
 }
 
-// Forget removes an object.
+// Forget removes an object, and the directories that are empty without it.
 func (s *Store) Forget(_ context.Context, name string) error {
 	if err := safe(name); err != nil {
 		return err
 	}
-	err := os.Remove(s.place(keptDir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	root := s.place(keptDir)
+	for at := s.place(keptDir, name); at != root; at = filepath.Dir(at) {
+		err := os.Remove(at)
+		if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return err
+	return nil
 }

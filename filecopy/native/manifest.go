@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/understudy-dr/understudy/filecopy"
 )
@@ -211,24 +212,31 @@ func (v vault) tidy(h head) error {
 	return nil
 }
 
-// forget removes kept segments and documents whose names begin with the prefix, but those that a head names.
-func (v vault) forget(ctx context.Context, prefix string, but head) error {
+// forget removes kept segments and documents whose names begin with a prefix, one prefix after the other, but those that
+// a head names.
+func (v vault) forget(ctx context.Context, but head, prefixes ...string) error {
 	named := map[string]bool{}
 	for _, l := range but.Layers {
 		for _, s := range l.Segments {
 			named[s.Name] = true
 		}
 	}
-	names, err := v.keeper.KeptNames(ctx, v.name(prefix))
+	var all string
+	if len(prefixes) == 1 {
+		all = prefixes[0]
+	}
+	names, err := v.keeper.KeptNames(ctx, v.name(all))
 	if err != nil {
 		return err
 	}
-	for _, n := range names {
-		if named[n] {
-			continue
-		}
-		if err := v.keeper.Forget(ctx, n); err != nil {
-			return err
+	for _, prefix := range prefixes {
+		for _, n := range names {
+			if named[n] || !strings.HasPrefix(n, v.name(prefix)) {
+				continue
+			}
+			if err := v.keeper.Forget(ctx, n); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

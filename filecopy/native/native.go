@@ -193,7 +193,7 @@ func (d *desk) discard(ctx context.Context, h head, number int64) error {
 	if err := d.job.Target.Discard(ctx, d.lot(number)); err != nil {
 		return err
 	}
-	if err := d.vault.forget(ctx, setPrefix(number), h); err != nil {
+	if err := d.vault.forget(ctx, h, setPrefix(number)); err != nil {
 		return err
 	}
 	return os.RemoveAll(d.runDir())

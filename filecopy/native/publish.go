@@ -387,10 +387,8 @@ func (d *desk) clean(ctx context.Context, h head, rd ready) error {
 	if err := d.job.Target.Discard(ctx, rd.Lot); err != nil {
 		return err
 	}
-	for _, prefix := range []string{"set-", showingName(rd.Set.Number), readyName} {
-		if err := d.vault.forget(ctx, prefix, h); err != nil {
-			return err
-		}
+	if err := d.vault.forget(ctx, h, "set-", showingName(rd.Set.Number), readyName); err != nil {
+		return err
 	}
 	if d.job.Guard.Retention > 0 {
 		if _, err := d.job.Target.Quarantines(ctx, d.clock().Add(-d.job.Guard.Retention)); err != nil {
