@@ -434,5 +434,10 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 			t.Fatalf("%+v, %v", ops, err)
 		}
 		s.Do(control.StartRequest{Verb: understudy.Switchover, FenceFloor: understudy.F3}, control.CommitWindow)
+		err = s.order(control.StartRequest{Verb: understudy.Failback, Confirm: "contoso"})
+		refusedWith(t, err, "US213")
+		if fix := understudy.AsError(err).Fix; fix != "understudy commit contoso, or understudy rollback contoso" {
+			t.Fatalf("the fix is %q", fix)
+		}
 	})
 }

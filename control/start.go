@@ -269,6 +269,12 @@ func (a *admission) guard() error {
 	if refusal == nil {
 		return nil
 	}
+	if f.Uncommitted && refusal.Code == "US213" {
+		refusal.Fix = "understudy commit " + string(a.req.Plan)
+		if TableVerb(a.takeover.Verb) != understudy.Failover {
+			refusal.Fix += ", or understudy rollback " + string(a.req.Plan)
+		}
+	}
 	if f.Busy {
 		refusal.Why = "operation " + string(a.current.ID) + " (" + string(a.current.Verb) + ") is " + string(a.current.State)
 	}
