@@ -16,8 +16,8 @@ import (
 	"github.com/understudy-dr/understudy/control"
 )
 
-// Client calls `understudy serve` over its unix socket. Its errors are *understudy.Error; an endpoint that does
-// not answer gives US502, kind unreachable.
+// Client calls `understudy serve` over its unix socket. Its errors are *understudy.Error, or spec.Problems for
+// documents that are refused; an endpoint that does not answer gives US502, kind unreachable.
 type Client struct {
 	http   *http.Client
 	socket string

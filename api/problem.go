@@ -2,9 +2,11 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/spec"
 )
 
 // Problem is the body of every error, in the form of RFC 9457, with the product's own error as an extension.
@@ -14,6 +16,8 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Fault is the typed error: code, kind, object, why and fix.
 	Fault *understudy.Error `json:"error,omitempty"`
+	// Problems are everything that is wrong with the documents of the request, each with its place.
+	Problems spec.Problems `json:"problems,omitempty"`
 	// Errors are the request's own faults, named by place, where the request is not what the API takes.
 	Errors []ProblemDetail `json:"errors,omitempty"`
 }
@@ -48,7 +52,9 @@ func problem(err error) error {
 	if e.Err != nil && e.Why == "" {
 		e.Why = e.Err.Error()
 	}
-	return &Problem{Status: httpStatus(e.Kind), Title: http.StatusText(httpStatus(e.Kind)), Detail: e.Summary, Fault: &e}
+	p := &Problem{Status: httpStatus(e.Kind), Title: http.StatusText(httpStatus(e.Kind)), Detail: e.Summary, Fault: &e}
+	_ = errors.As(err, &p.Problems)
+	return p
 }
 
 func httpStatus(k understudy.ErrorKind) int {
@@ -74,12 +80,15 @@ func httpStatus(k understudy.ErrorKind) int {
 	}
 }
 
-// fault reads an answer that is not a success back into the typed error.
+// fault reads an answer that is not a success back into the typed error, or into the problems of documents.
 func fault(status int, body []byte) error {
 	var p Problem
 	if err := json.Unmarshal(body, &p); err != nil {
 		return &understudy.Error{Code: "US001", Kind: understudy.KindBug, Op: "api.client",
 			Summary: "understudy serve answered " + http.StatusText(status), Why: string(body)}
+	}
+	if len(p.Problems) > 0 {
+		return p.Problems
 	}
 	if p.Fault != nil {
 		return p.Fault

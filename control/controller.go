@@ -22,6 +22,9 @@ type Options struct {
 	Registry workload.Registry
 	// Compile turns documents into plans; its errors are shown to whoever applies.
 	Compile func(documents string) (Plans, error)
+	// Admit refuses documents that name what this member's configuration does not know, but for what the applied ones
+	// name already. Its errors are shown to whoever applies or tries; nil admits everything.
+	Admit func(applied, documents string) error
 	// DataDir is where ledgers are saved.
 	DataDir string
 	// Site is where this member stands, and Holder its name in the journal, such as "west/host/4711".

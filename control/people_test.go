@@ -287,7 +287,18 @@ func TestOneRoleChangingOperationPerPlan(t *testing.T) {
 		refusedWith(t, s.order(control.StartRequest{Verb: understudy.Switchover, Confirm: "contoso"}), "US212")
 		refusedWith(t, s.order(control.StartRequest{Verb: understudy.Failover, Confirm: "contoso"}), "US212")
 		s.do(understudy.Verify, control.Committed)
+		inThePlaceOf := func(id understudy.OperationID, verb understudy.Verb, dry bool) error {
+			return s.order(control.StartRequest{Verb: verb, Confirm: "contoso", Supersede: id, DryRun: dry})
+		}
+		for _, dry := range []bool{false, true} {
+			err := inThePlaceOf("op-none", understudy.Failover, dry)
+			if refusedWith(t, err, "US202"); understudy.KindOf(err) != understudy.KindNotFound || !strings.Contains(err.Error(), "op-none") {
+				t.Fatalf("%+v", err)
+			}
+			refusedWith(t, inThePlaceOf(op.ID, understudy.Switchover, dry), "US505")
+		}
 		next := s.Do(control.StartRequest{Verb: understudy.Failover, Supersede: op.ID}, control.CommitWindow)
+		refusedWith(t, inThePlaceOf(op.ID, understudy.Failover, false), "US210") // its place is taken
 		old, err := s.Operation(t.Context(), op.ID)
 		if err != nil || old.State != control.Superseded || next.Inherits != op.ID {
 			t.Fatalf("%+v, %v", old, err)
@@ -434,5 +445,10 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 			t.Fatalf("%+v, %v", ops, err)
 		}
 		s.Do(control.StartRequest{Verb: understudy.Switchover, FenceFloor: understudy.F3}, control.CommitWindow)
+		err = s.order(control.StartRequest{Verb: understudy.Failback, Confirm: "contoso"})
+		refusedWith(t, err, "US213")
+		if fix := understudy.AsError(err).Fix; fix != "understudy commit contoso, or understudy rollback contoso" {
+			t.Fatalf("the fix is %q", fix)
+		}
 	})
 }

@@ -62,7 +62,7 @@ func (c *Controller) Documents(ctx context.Context) (Documents, error) {
 }
 
 // Apply replaces the documents. It is refused when they changed since the caller's base, when they do not
-// compile, when they change a plan with an open operation, and when they drop or move a protected workload.
+// compile or name what serve's configuration does not know, when they change a plan with an open operation, and when they drop or move a protected workload.
 // It never changes a role.
 func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, error) {
 	s, err := c.ordered()
@@ -71,6 +71,9 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 	}
 	next, err := c.opt.Compile(req.Text)
 	if err != nil {
+		return Documents{}, err
+	}
+	if err := c.admit(ctx, req.Text); err != nil {
 		return Documents{}, err
 	}
 	if err := s.mayApply(ctx, next); err != nil {
@@ -103,6 +106,18 @@ func (c *Controller) Apply(ctx context.Context, req ApplyRequest) (Documents, er
 		return docs, errors.Join(err, s.links.resume())
 	}
 	return docs, s.links.resume()
+}
+
+// admit refuses documents that name what serve's configuration does not know.
+func (c *Controller) admit(ctx context.Context, documents string) error {
+	if c.opt.Admit == nil {
+		return nil
+	}
+	now, err := c.Documents(ctx)
+	if err != nil {
+		return err
+	}
+	return c.opt.Admit(now.Text, documents)
 }
 
 // MostWorkloads is the highest number of workloads of a plan. Their roles move together or not at all, so all of them
@@ -235,10 +250,13 @@ func (c *Controller) Doctor(ctx context.Context, plan understudy.PlanName) (Find
 }
 
 // Try looks at all sites of plans that are not applied, as Doctor does, and keeps nothing of them. What is remembered of
-// an applied plan of the same name counts.
+// an applied plan of the same name counts. What Apply would refuse for its names is refused here too.
 func (c *Controller) Try(ctx context.Context, documents string) (Findings, error) {
 	plans, err := c.opt.Compile(documents)
 	if err != nil {
+		return Findings{}, err
+	}
+	if err := c.admit(ctx, documents); err != nil {
 		return Findings{}, err
 	}
 	return c.examineAll(ctx, plans)

@@ -104,6 +104,9 @@ func (s *session) admit(ctx context.Context, plan workload.Plan, req StartReques
 	if a.takeover, err = s.named(ctx, a.rec.Takeover); err != nil {
 		return nil, err
 	}
+	if err := s.mayTakePlace(ctx, a.req); err != nil {
+		return nil, err
+	}
 	for _, p := range a.plan.Workloads {
 		role, version, err := s.role(ctx, objectOf(p))
 		if err != nil {
@@ -120,6 +123,32 @@ func (s *session) admit(ctx context.Context, plan workload.Plan, req StartReques
 		return a, err
 	}
 	return a, s.guardRun(ctx, a)
+}
+
+// mayTakePlace refuses a failover in the place of what is not there or has ended: whoever named it means another state of
+// the plan than there is.
+func (s *session) mayTakePlace(ctx context.Context, req StartRequest) error {
+	if req.Supersede == "" {
+		return nil
+	}
+	o := understudy.Object{Plan: req.Plan}
+	if req.Verb != understudy.Failover {
+		return invalid("US505", o, "only a failover takes the place of an operation", "leave --supersede out, or order a failover")
+	}
+	op, err := s.named(ctx, req.Supersede)
+	if err != nil {
+		return err
+	}
+	if op == nil || op.Plan != req.Plan {
+		e := notFound("operation", string(req.Supersede))
+		e.Object, e.Why = o, "the failover would take its place, and the plan has no such operation"
+		return e
+	}
+	if op.State.Final() {
+		return refused("US210", op.object(), fmt.Sprintf("operation %s (%s) is %s: there is nothing to take the place of", op.ID, op.Verb, op.State),
+			"leave --supersede out; `understudy get operations "+string(req.Plan)+"` shows what is open")
+	}
+	return nil
 }
 
 func (s *session) named(ctx context.Context, id understudy.OperationID) (*Operation, error) {
@@ -268,6 +297,12 @@ func (a *admission) guard() error {
 	}
 	if refusal == nil {
 		return nil
+	}
+	if f.Uncommitted && refusal.Code == "US213" {
+		refusal.Fix = "understudy commit " + string(a.req.Plan)
+		if TableVerb(a.takeover.Verb) != understudy.Failover {
+			refusal.Fix += ", or understudy rollback " + string(a.req.Plan)
+		}
 	}
 	if f.Busy {
 		refusal.Why = "operation " + string(a.current.ID) + " (" + string(a.current.Verb) + ") is " + string(a.current.State)

@@ -34,10 +34,11 @@ func (w *walk) compare(ctx context.Context, p workload.Planned) error {
 	}
 	return w.amend(func(op *Operation, _ *change) ([]Event, error) {
 		op.part(p.Name).Verdict = &v
-		return []Event{{
-			Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: p.Name,
-			Text: fmt.Sprintf("%s: %d records compared in %d shards", v.Outcome, v.Compared, v.Shards),
-		}}, nil
+		text := fmt.Sprintf("%s: %d records compared in %d shards", v.Outcome, v.Compared, v.Shards)
+		if missed(op, v) {
+			text = v.Coverage
+		}
+		return []Event{{Kind: EventNote, Stage: op.Stage, Pass: op.Pass, Workload: p.Name, Text: text}}, nil
 	})
 }
 

@@ -16,8 +16,12 @@ func TestANarrowedVerificationClaimsNoMoreThanItSaw(t *testing.T) {
 		verify := func(req control.StartRequest, want understudy.Outcome) {
 			t.Helper()
 			req.Verb = understudy.Verify
-			if v := s.Do(req, control.Committed).Parts[0].Verdict; v == nil || v.Outcome != want {
+			op := s.Do(req, control.Committed)
+			if v := op.Parts[0].Verdict; v == nil || v.Outcome != want {
 				t.Fatalf("%+v, want %s", v, want)
+			}
+			if want == understudy.Unknown && (s.noted(op, "MATCH") || !s.noted(op, "nothing was compared")) {
+				t.Fatalf("the journal says %+v", s.events(op))
 			}
 		}
 		newest := func() *understudy.Verdict {

@@ -97,36 +97,56 @@ func secretsIn(v reflect.Value, path, key string, found func(path, name string))
 
 // Check says which secrets, hooks and provisioners of the set this configuration does not know. The error is Problems, each at its
 // place in the set's files.
-func (s Serve) Check(set Set) error {
+func (s Serve) Check(set Set) error { return s.CheckChange(Set{}, set) }
+
+// CheckChange is Check of what the set names and the old one does not, at the same place: what is applied stays
+// applied, also where serve's configuration lost a name since, and another site's addresses can be changed meanwhile.
+func (s Serve) CheckChange(old, set Set) error {
 	var problems Problems
-	hooks := texts(slices.Sorted(maps.Keys(s.Hooks)))
-	for _, u := range set.SecretUses() {
-		if !slices.Contains(s.Secrets.Names(), u.Name) {
-			set.on(&problems, u, Problem{Code: codeSecretName, Summary: fmt.Sprintf("serve knows no secret called %q", u.Name),
-				Suggestion: nearest(u.Name, s.Secrets.Names()), Fix: "add it under `secrets:` in serve's configuration"})
-		}
-	}
-	for _, u := range set.HookUses() {
-		if !slices.Contains(hooks, u.Name) {
-			set.on(&problems, u, Problem{Code: codeHookName, Summary: fmt.Sprintf("serve knows no hook called %q", u.Name),
-				Suggestion: nearest(u.Name, hooks), Fix: "add its command under `hooks:` in serve's configuration"})
-		}
-	}
 	makers := append(texts(slices.Sorted(maps.Keys(s.Provisioners))), string(provision.Static))
-	for _, u := range set.ProvisionerUses() {
-		if !slices.Contains(makers, u.Name) {
-			set.on(&problems, u, Problem{Code: codeProvisioner, Summary: fmt.Sprintf("serve knows no provisioner called %q", u.Name),
-				Suggestion: nearest(u.Name, makers), Fix: "add its command under `provisioners:` in serve's configuration"})
+	for _, c := range []struct {
+		uses  func(Set) []Use
+		known []string
+		code  understudy.Code
+		noun  string
+		fix   string
+	}{
+		{Set.SecretUses, s.Secrets.Names(), codeSecretName, "secret", "add it under `secrets:` in serve's configuration"},
+		{Set.HookUses, texts(slices.Sorted(maps.Keys(s.Hooks))), codeHookName, "hook", "add its command under `hooks:` in serve's configuration"},
+		{Set.ProvisionerUses, makers, codeProvisioner, "provisioner", "add its command under `provisioners:` in serve's configuration"},
+	} {
+		before := c.uses(old)
+		for _, u := range c.uses(set) {
+			if slices.Contains(c.known, u.Name) || slices.Contains(before, u) {
+				continue
+			}
+			set.on(&problems, u, Problem{Code: c.code, Document: u.Document, Summary: fmt.Sprintf("serve knows no %s called %q", c.noun, u.Name),
+				Suggestion: nearest(u.Name, c.known), Fix: c.fix})
 		}
 	}
 	return problems.sorted()
 }
 
-// on reports a problem at a use.
-func (s Set) on(problems *Problems, u Use, p Problem) {
+// At gives problems that were found in another text of the same documents at their places in this set's files. What
+// stands in no document of the set stays as it is.
+func (s Set) At(problems Problems) Problems {
+	var out Problems
+	for _, p := range problems {
+		if !s.on(&out, Use{Document: p.Document, Path: p.Path}, *p) {
+			out.add(p)
+		}
+	}
+	_ = out.sorted() // in place
+	return out
+}
+
+// on reports a problem at a use, and says whether the set has the document.
+func (s Set) on(problems *Problems, u Use, p Problem) bool {
 	for _, d := range s.docs {
 		if d.ref == u.Document {
 			d.again(problems).reader.on(u.Path, p)
+			return true
 		}
 	}
+	return false
 }

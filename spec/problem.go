@@ -21,6 +21,8 @@ type Problem struct {
 	Width int `json:"width,omitempty"`
 	// Path is the place within the document, such as "workloads[0].objective.rpo".
 	Path string `json:"path,omitempty"`
+	// Document is what the file has there, where the problem is one of names that serve does not know.
+	Document Ref `json:"document,omitzero"`
 	// Summary is one line.
 	Summary string `json:"summary"`
 	Why     string `json:"why,omitempty"`

@@ -79,6 +79,35 @@ func TestServeKnowsWhatPlansName(t *testing.T) {
 	}
 }
 
+// TestServeLetsBeWhatIsApplied takes a change beside a name that went from the configuration, and no new such name.
+func TestServeLetsBeWhatIsApplied(t *testing.T) {
+	old := contoso(t)
+	text := strings.Replace(old.Canonical(), "mq-w1:9093", "mq-w2:9093", 1)
+	next, err := Parse(toys(), Set{}, Source{Name: "documents", Text: []byte(text)})
+	if err != nil || text == old.Canonical() {
+		t.Fatal(err)
+	}
+	s := serveOf(t, "site: west\ndata: /d\n")
+	if err := s.CheckChange(old, next); err != nil {
+		t.Errorf("nothing new is named, and the answer is %v", err)
+	}
+	renamed, err := Parse(toys(), Set{}, Source{Name: "documents", Text: []byte(strings.Replace(text, "mq-west", "mq-wst", 1))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ps Problems
+	if !errors.As(s.CheckChange(old, renamed), &ps) || len(ps) != 1 || ps[0].Code != codeSecretName || ps[0].Document != (Ref{"site", "west"}) {
+		t.Fatalf("the answer is %v", ps)
+	}
+	// The same problem, where the reader of the files knows it.
+	if at := old.At(ps); len(at) != 1 || at[0].File != "alone-contoso.yaml" || at[0].Line != 18 || at[0].Summary != ps[0].Summary {
+		t.Errorf("it stands at %v", at)
+	}
+	if at := (Set{}).At(ps); len(at) != 1 || at[0].File != "documents" {
+		t.Errorf("without the document it stands at %v", at)
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "secret")

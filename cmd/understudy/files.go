@@ -54,7 +54,7 @@ func (a *app) tryFiles(ctx context.Context, files []string) error {
 	}
 	f, err := cl.Try(ctx, next.Canonical())
 	if err != nil {
-		return err
+		return a.placed(next, err)
 	}
 	return a.writeFindings(f)
 }
@@ -75,6 +75,15 @@ func (a *app) problems(err error) error {
 	}
 	a.say("%s", strings.TrimRight(ps.Render(), "\n"))
 	return &exitError{status: exitUsage, err: err, quiet: true}
+}
+
+// placed tells what serve refuses of a set at its places in the files, where serve knows only their canonical text.
+func (a *app) placed(set spec.Set, err error) error {
+	var ps spec.Problems
+	if errors.As(err, &ps) {
+		return a.problems(set.At(ps))
+	}
+	return err
 }
 
 func (a *app) schemaCommand() *cobra.Command {
@@ -181,7 +190,7 @@ func (a *app) applyCommand() *cobra.Command {
 			}
 			if len(changes) > 0 {
 				if _, err := cl.Apply(c.Context(), next.Canonical(), now.Version); err != nil {
-					return err
+					return a.placed(next, err)
 				}
 			}
 			return a.writeChanges(changes)

@@ -382,12 +382,21 @@ func (a *app) failover(ctx context.Context, given []string, f *operateFlags) err
 		return &understudy.Error{Code: "US506", Kind: understudy.KindRefused, Summary: "failover --site needs the site's name as confirmation",
 			Fix: fmt.Sprintf("understudy failover --site %s --confirm=%s", f.site, f.site)}
 	}
-	return a.failoverAll(ctx, cl, plans, f)
+	var stuck understudy.PlanName
+	if f.supersede != "" {
+		op, err := cl.Operation(ctx, understudy.OperationID(f.supersede))
+		if err != nil {
+			return err
+		}
+		stuck = op.Plan
+	}
+	return a.failoverAll(ctx, cl, plans, stuck, f)
 }
 
 // failoverAll goes on after a plan that fails or is paused: a region is lost for every plan, and none waits for
-// another. Each failure is told as it comes. The status is theirs when all ended alike, and partial otherwise.
-func (a *app) failoverAll(ctx context.Context, cl *api.Client, plans []control.PlanInfo, f *operateFlags) error {
+// another. Each failure is told as it comes. The status is theirs when all ended alike, and partial otherwise. Stuck is
+// the plan of the operation that is superseded; the others have none.
+func (a *app) failoverAll(ctx context.Context, cl *api.Client, plans []control.PlanInfo, stuck understudy.PlanName, f *operateFlags) error {
 	var ends []int
 	for _, p := range plans {
 		on, err := activeOn(ctx, cl, p.Plan, understudy.Site(f.site))
@@ -398,6 +407,9 @@ func (a *app) failoverAll(ctx context.Context, cl *api.Client, plans []control.P
 			each := *f
 			if f.confirm != "" {
 				each.confirm = string(p.Plan)
+			}
+			if p.Plan != stuck {
+				each.supersede = ""
 			}
 			err = a.operate(ctx, understudy.Failover, p.Plan, &each)
 		}

@@ -167,6 +167,9 @@ func controlOptions(cfg spec.Serve, j journal.Journal, log *slog.Logger) control
 		host = "unknown"
 	}
 	reg := all.Registry()
+	parse := func(text string) (spec.Set, error) {
+		return spec.Parse(reg, spec.Set{}, spec.Source{Name: "documents", Text: []byte(text)})
+	}
 	return control.Options{
 		Journal: j, Registry: reg, DataDir: cfg.Data, Site: cfg.Site,
 		Holder: fmt.Sprintf("%s/%s/%d", cfg.Site, host, os.Getpid()),
@@ -174,8 +177,22 @@ func controlOptions(cfg spec.Serve, j journal.Journal, log *slog.Logger) control
 			if text == "" {
 				return nil, nil
 			}
-			set, err := spec.Parse(reg, spec.Set{}, spec.Source{Name: "documents", Text: []byte(text)})
+			set, err := parse(text)
 			return set.Plans, err
+		},
+		Admit: func(applied, text string) error {
+			if text == "" {
+				return nil
+			}
+			next, err := parse(text)
+			if err != nil {
+				return err
+			}
+			old, err := parse(applied)
+			if err != nil {
+				old = spec.Set{} // nothing is applied, or nothing that can be read: then everything is new
+			}
+			return cfg.CheckChange(old, next)
 		},
 		Secret: cfg.Secrets.Read, Hooks: hooks(cfg.Hooks), Provisioners: provisioners(cfg.Provisioners),
 		Exclusive: cfg.Journal.Etcd.Embedded(),

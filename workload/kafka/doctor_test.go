@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +49,36 @@ func missingRightsAreNamed(t *testing.T, th theatre) {
 	}
 	if err := h.stage(understudy.Protect, understudy.StageCheck, east, west); understudy.KindOf(err) != understudy.KindDenied {
 		t.Fatalf("protect was not refused: %v", err)
+	}
+}
+
+// wrongListenerIsNamed asks listeners for what they do not do, and wants to be told what to set. Only real brokers show how
+// they refuse.
+func wrongListenerIsNamed(t *testing.T, th theatre) {
+	login := func(mechanism string) *cluster.SASL {
+		return &cluster.SASL{Mechanism: mechanism, User: "mover", Secret: "m"}
+	}
+	for _, c := range []struct {
+		addr      string
+		sasl      *cluster.SASL
+		tls       *cluster.TLS
+		code      understudy.Code
+		kind      understudy.ErrorKind
+		what, fix string
+	}{
+		{th.saslEast, nil, nil, "US100", understudy.KindUnreachable, "SASL", "set sasl in the site file"},
+		{th.east, nil, &cluster.TLS{}, "US100", understudy.KindUnreachable, "TLS", "remove tls"},
+		{th.east, login("PLAIN"), nil, "US102", understudy.KindDenied, "takes no login", "remove sasl"},
+		{th.saslEast, login("SCRAM-SHA-512"), nil, "US102", understudy.KindDenied, "this sort of login", "sasl.mechanism"},
+		{th.saslEast, &cluster.SASL{Mechanism: "PLAIN", User: "mover", Secret: "wrong"}, nil, "US102", understudy.KindDenied, "refuse the login", "the secret"},
+	} {
+		at := cluster.Open(cluster.Config{Brokers: []string{c.addr}, SASL: c.sasl, TLS: c.tls, Secret: func(_ context.Context, name string) ([]byte, error) { return []byte(name), nil }})
+		_, err := at.Metadata(t.Context(), understudy.Lease{})
+		mustClose(t, at)
+		e := understudy.AsError(err)
+		if e == nil || e.Code != c.code || e.Kind != c.kind || !strings.Contains(e.Summary+e.Why, c.what) || !strings.Contains(e.Fix, c.fix) {
+			t.Errorf("login %+v, TLS %t at %s: %+v", c.sasl, c.tls != nil, c.addr, e)
+		}
 	}
 }
 

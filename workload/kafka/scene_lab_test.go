@@ -186,6 +186,7 @@ func TestReal(t *testing.T) {
 func TestRealAuthorizer(t *testing.T) {
 	play(t, true, []scene{
 		{name: "missing rights are named", play: missingRightsAreNamed},
+		{name: "the wrong listener is named", play: wrongListenerIsNamed},
 		{name: "denied switchover", play: deniedSwitchover},
 		{name: "denied return", play: deniedReturn},
 		{name: "rules of the new primary", play: newRules},

@@ -25,6 +25,7 @@ func TestEveryCodeOfABroker(t *testing.T) {
 	kinds := map[int16]understudy.ErrorKind{
 		3: understudy.KindNotFound, 69: understudy.KindNotFound, 100: understudy.KindNotFound,
 		29: understudy.KindDenied, 30: understudy.KindDenied, 31: understudy.KindDenied, 53: understudy.KindDenied, 58: understudy.KindDenied, 65: understudy.KindDenied,
+		33: understudy.KindDenied, 34: understudy.KindDenied,
 		47: understudy.KindConflict, 52: understudy.KindConflict,
 	}
 	for code := int16(-1); code < 130; code++ {
@@ -47,7 +48,11 @@ func TestEveryCodeOfABroker(t *testing.T) {
 		if known != nil && !errors.Is(e, known) {
 			t.Errorf("code %d lost the broker's word: %v", code, e)
 		}
-		if e.Kind == understudy.KindDenied && code != 58 && (e.Code != "US102" || !strings.Contains(e.Summary, "WRITE on topic orders")) {
+		login := code == 33 || code == 34 || code == 58
+		if login && (e.Code != "US102" || e.Fix == "") {
+			t.Errorf("code %d does not say what to do about the login: %v", code, e)
+		}
+		if e.Kind == understudy.KindDenied && !login && (e.Code != "US102" || !strings.Contains(e.Summary, "WRITE on topic orders")) {
 			t.Errorf("code %d does not name the right: %v", code, e)
 		}
 	}

@@ -286,6 +286,7 @@ func TestCodesOfBrokers(t *testing.T) {
 	}{
 		3: {"US103", understudy.KindNotFound}, 6: {"US103", understudy.KindRetry}, 29: {"US102", understudy.KindDenied},
 		44: {"US103", understudy.KindRefused}, 47: {"US103", understudy.KindConflict}, 58: {"US102", understudy.KindDenied},
+		33: {"US102", understudy.KindDenied}, 34: {"US102", understudy.KindDenied},
 	} {
 		e := understudy.AsError(c.Refused("kafka.test", "orders-0", code, "WRITE on topic orders"))
 		if e.Code != want.code || e.Kind != want.kind || e.Object.Shard != "orders-0" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
 )
@@ -32,6 +33,10 @@ const (
 	CodeUnknownProducer    = 59
 	CodeUnknownTopicID     = 100
 
+	// codeMechanism and codeNoLogin are UNSUPPORTED_SASL_MECHANISM and ILLEGAL_SASL_STATE; the second is what a listener
+	// without SASL answers to a login.
+	codeMechanism           = 33
+	codeNoLogin             = 34
 	codeTransactionalDenied = 53
 	// codeUnknownGroup is GROUP_ID_NOT_FOUND: the group has no positions.
 	codeUnknownGroup = 69
@@ -68,9 +73,34 @@ func (c *Cluster) failed(ctx context.Context, lease understudy.Lease, op string,
 	}
 	var ke *kerr.Error
 	if errors.As(err, &ke) {
-		return c.Refused(op, "", ke.Code, "")
+		e := understudy.AsError(c.Refused(op, "", ke.Code, ""))
+		if err.Error() != ke.Error() {
+			e.Why = err.Error() // such as which mechanisms are offered
+		}
+		return e
+	}
+	var hung *kgo.ErrFirstReadEOF
+	if errors.As(err, &hung) {
+		return c.hungUp(op, hung)
 	}
 	return c.unreachable(op, err)
+}
+
+// hungUp is a cluster whose brokers close a connection at its first bytes, as a listener does that wants TLS or a login and
+// gets neither. It stays unreachable: a broker that stops does the same.
+func (c *Cluster) hungUp(op string, err error) error {
+	e := understudy.AsError(c.unreachable(op, err))
+	e.Summary = "the cluster hangs up at once"
+	e.Why = fmt.Sprintf("brokers %v: %v", c.cfg.Brokers, err)
+	switch {
+	case c.cfg.TLS != nil:
+		e.Fix = "give the address of a listener with TLS, or remove tls from the site file; otherwise check that the brokers run"
+	case c.cfg.SASL != nil:
+		e.Fix = "set tls in the site file if the listener wants it; otherwise check that the brokers run"
+	default:
+		e.Fix = "set sasl in the site file (mechanism, user, secret) if the listener wants a login, and tls if it wants that; otherwise check that the brokers run"
+	}
+	return e
 }
 
 func (c *Cluster) unreachable(op string, err error) error {
@@ -100,6 +130,12 @@ func (c *Cluster) Refused(op, shard string, code int16, right string) error {
 	case 58: // SASL_AUTHENTICATION_FAILED
 		e.Code, e.Kind, e.Summary = "US102", understudy.KindDenied, "the brokers refuse the login"
 		e.Fix = "check sasl.mechanism, sasl.user and the secret in the site file"
+	case codeMechanism:
+		e.Code, e.Kind, e.Summary = "US102", understudy.KindDenied, "the listener does not offer this sort of login"
+		e.Fix = "set sasl.mechanism in the site file to one that the listener offers"
+	case codeNoLogin:
+		e.Code, e.Kind, e.Summary = "US102", understudy.KindDenied, "the listener takes no login"
+		e.Fix = "give the address of a listener with SASL, or remove sasl from the site file"
 	case CodeTopicDenied, CodeGroupDenied, CodeClusterDenied, codeTransactionalDenied, 65:
 		e.Code, e.Kind = "US102", understudy.KindDenied
 		e.Summary = "a right is missing"
