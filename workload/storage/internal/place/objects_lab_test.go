@@ -163,6 +163,42 @@ func (l *late) heldPublish(is func(*http.Request) bool, then func()) error {
 	return <-came
 }
 
+// heldRetire has a mover stopped with its removal of what it has copied into the quarantine on the way; that arrives after something else, and after
+// somebody's write.
+func (l *late) heldRetire(then func()) error {
+	l.Helper()
+	l.way.next(func(r *http.Request) bool {
+		return r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/tree/old")
+	})
+	came := make(chan error, 1)
+	go func() { came <- l.target.Retire(l.Context(), "old", "20260102T150405Z-1") }()
+	<-l.way.held
+	then()
+	l.must(l.put("old", "new!"))
+	close(l.way.free)
+	return <-came
+}
+
+// retires holds a removal across a halt: what is written then stays. Without a halt it goes into the quarantine as well.
+func (l *late) retires(free *late) {
+	l.Helper()
+	err := l.heldRetire(func() { l.must(l.tree.Bar(l.Context(), "e3", "halted-e3")) })
+	if got := l.shows(); !errors.Is(err, ErrBarred) || got != "new!" {
+		l.Errorf("the held removal: %v, the tree shows %q", err, got)
+	}
+	free.must(free.heldRetire(func() {}))
+	sh, _, err := free.tree.site.open(free.Context())
+	free.must(err)
+	for name, want := range map[string]string{"": "old!", ".1": "new!"} {
+		if b, err := sh.Get(free.Context(), free.tree.at("quarantine", "20260102T150405Z-1", "old"+name)); err != nil || string(b) != want {
+			free.Errorf("the quarantine holds %q, %v, want %q", b, err, want)
+		}
+	}
+	if _, err := sh.Get(free.Context(), free.tree.root+"/old"); !errors.Is(err, filecopy.ErrNotFound) {
+		free.Errorf("after a write in between, what was to go is there: %v", err)
+	}
+}
+
 // forgets leaves probes behind in the tree, and tries a write there.
 func (l *late) forgets() {
 	l.Helper()
@@ -211,6 +247,7 @@ func TestALateMoverOfABucket(t *testing.T) {
 		t.Errorf("without a bar the tree shows %q, %v", free.shows(), err)
 	}
 	free.forgets()
+	s3Late(t, server, way, "retires").retires(s3Late(t, server, way, "retiresfree"))
 	t.Run("a link goes on under another name", func(t *testing.T) {
 		l := s3Late(t, server, way, "adopted")
 		l.must(l.tree.Bar(t.Context(), "e3", "e5"))
@@ -290,6 +327,7 @@ func TestALateMoverOfAContainer(t *testing.T) {
 		}
 		l.forgets()
 	}
+	open("retires").retires(open("retiresfree"))
 	// The negative control: without the condition a commit replaces what was written meanwhile.
 	l := open("free")
 	l.empties()
@@ -343,7 +381,8 @@ func TestAFenceThatShutsOutUnderstudyIsTakenBack(t *testing.T) {
 	}
 }
 
-// TestSettingsOfABucketAreTold has a server answer two questions that versitygw does not know, in the words of the protocol.
+// TestSettingsOfABucketAreTold has a server answer two questions that versitygw does not know, in the words of the protocol, and not know what
+// versitygw does.
 func TestSettingsOfABucketAreTold(t *testing.T) {
 	server := versitygw.Boot(t)
 	if err := server.MakeBucket("lake"); err != nil {
@@ -358,6 +397,8 @@ func TestSettingsOfABucketAreTold(t *testing.T) {
 			fmt.Fprint(w, `<LifecycleConfiguration><Rule><ID>old</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>30</Days></Expiration></Rule>`+
 				`<Rule><ID>off</ID><Filter><Prefix>off/</Prefix></Filter><Status>Disabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>`)
 		default:
+			// As a server that does not know the condition.
+			r.Header.Del("If-Match")
 			forward.ServeHTTP(w, r)
 		}
 	}))
@@ -367,7 +408,11 @@ func TestSettingsOfABucketAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := fmt.Sprint(id.Notes)
-	if len(id.Notes) != 2 || !strings.Contains(text, "keeps old versions") || !strings.Contains(text, "/logs/") || !strings.Contains(text, "US733") || !id.Unnamed {
+	if len(id.Notes) != 3 || !strings.Contains(text, "keeps old versions") || !strings.Contains(text, "/logs/") || !strings.Contains(text, "US733") || !strings.Contains(text, "US633") || !id.Unnamed {
 		t.Errorf("what is told is %+v", id)
+	}
+	straight, err := S3(S3Config{URL: server.Endpoint(), Region: versitygw.Region, Bucket: "lake", Keys: "keys", Secret: known}).Look(t.Context())
+	if err != nil || len(straight.Notes) != 0 {
+		t.Errorf("what is told of a server that knows the condition is %+v, %v", straight, err)
 	}
 }
