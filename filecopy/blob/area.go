@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
@@ -84,7 +83,7 @@ func (s *Store) retire(ctx context.Context, name, quarantine string) error {
 			return true, err
 		}
 		// A copy that was begun may not have ended, so it is made again.
-		if err := s.copy(ctx, from, free); err != nil {
+		if _, err := s.copy(ctx, from, free, nil); err != nil {
 			return true, err
 		}
 		// What somebody wrote since has no copy there, and stays.
@@ -92,42 +91,44 @@ func (s *Store) retire(ctx context.Context, name, quarantine string) error {
 	})
 }
 
-// copy copies one version within the account, and waits for it.
-func (s *Store) copy(ctx context.Context, from held, to string) error {
+// copy copies one version within the account, or what is there where none is named, over what stands there on a condition. It waits for the copy, and
+// gives its ETag.
+func (s *Store) copy(ctx context.Context, from held, to string, on *blob.AccessConditions) (string, error) {
 	source, err := s.blob(ctx, from.name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	target, err := s.blob(ctx, to)
 	if err != nil {
-		return err
+		return "", err
 	}
-	etag := azcore.ETag(`"` + from.etag + `"`)
-	begun, err := target.StartCopyFromURL(ctx, source.URL(), &blob.StartCopyFromURLOptions{
-		SourceModifiedAccessConditions: &blob.SourceModifiedAccessConditions{SourceIfMatch: &etag},
-	})
+	options := &blob.StartCopyFromURLOptions{AccessConditions: on}
+	if from.etag != "" {
+		options.SourceModifiedAccessConditions = &blob.SourceModifiedAccessConditions{SourceIfMatch: azure.Quoted(from.etag)}
+	}
+	begun, err := target.StartCopyFromURL(ctx, source.URL(), options)
 	if err != nil {
-		return tell(err)
+		return "", tell(err)
 	}
-	status := begun.CopyStatus
+	status, etag := begun.CopyStatus, begun.ETag
 	tick := time.NewTicker(copyPoll)
 	defer tick.Stop()
 	for status != nil && *status == blob.CopyStatusTypePending {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", ctx.Err()
 		}
 		p, err := target.GetProperties(ctx, nil)
 		if err != nil {
-			return tell(err)
+			return "", tell(err)
 		}
-		status = p.CopyStatus
+		status, etag = p.CopyStatus, p.ETag
 	}
-	if status == nil || *status != blob.CopyStatusTypeSuccess {
-		return fmt.Errorf("the service did not copy %q to %q", from.name, to)
+	if status == nil || *status != blob.CopyStatusTypeSuccess || etag == nil {
+		return "", fmt.Errorf("the service did not copy %q to %q", from.name, to)
 	}
-	return nil
+	return plain(*etag), nil
 }
 
 // remove removes a blob with its snapshots.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
-	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
@@ -92,10 +90,6 @@ func (c *Container) Put(ctx context.Context, name string, content []byte, fresh 
 		o.AccessConditions = &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: &whatever}}
 	}
 	_, err = b.Upload(ctx, streaming.NopCloser(bytes.NewReader(content)), o)
-	var said *azcore.ResponseError
-	if fresh && errors.As(err, &said) && said.ErrorCode == "BlobAlreadyExists" {
-		return fmt.Errorf("%w: %q is there", filecopy.ErrChanged, name)
-	}
 	return tell(err)
 }
 
@@ -112,7 +106,8 @@ func (c *Container) Get(ctx context.Context, name string) ([]byte, error) {
 // Copy copies all blobs below a prefix to another, within the account.
 func (c *Container) Copy(ctx context.Context, from, to string) error {
 	return c.all.each(ctx, from, func(h held) error {
-		return c.all.copy(ctx, h, to+strings.TrimPrefix(h.name, from))
+		_, err := c.all.copy(ctx, h, to+strings.TrimPrefix(h.name, from), nil)
+		return err
 	})
 }
 

@@ -10,7 +10,10 @@ import (
 
 // tell gives an error of the service the meaning that it has in the contract.
 func tell(err error) error {
-	return azure.Tell(err, azure.Meaning{Means: filecopy.ErrNotFound, Codes: []string{"InvalidBlockList"}})
+	return azure.Tell(err,
+		azure.Meaning{Means: filecopy.ErrNotFound, Codes: []string{"InvalidBlockList"}},
+		// What was to be there only where nothing is.
+		azure.Meaning{Means: filecopy.ErrChanged, Codes: []string{"BlobAlreadyExists"}})
 }
 
 // absentIsFine takes what is not there as removed.

@@ -16,12 +16,8 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
-const (
-	// stagingDir is where files are staged that have to be read before they are published.
-	stagingDir = "staging"
-	// signedFor is how long the service may read a staged blob by our signature: one request.
-	signedFor = time.Hour
-)
+// signedFor is how long the service may read a staged blob by our signature: one request.
+const signedFor = time.Hour
 
 // Legible stages every file as a blob in the area, where it can be read. The service takes its blocks from there into those of the final name,
 // which are committed in one step as ever.

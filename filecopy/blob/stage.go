@@ -20,10 +20,12 @@ import (
 	"github.com/understudy-dr/understudy/filecopy/internal/azure"
 )
 
-// The area has two places; what is staged lies at its final names.
+// The area has three places. Most of what is staged lies at its final names; the staging place has empty files, and those that have to be read before
+// they are published.
 const (
 	quarantineDir = "quarantine"
 	keptDir       = "kept"
+	stagingDir    = "staging"
 )
 
 // mark and sumMark are the names of the metadata that say which staged file a blob was, and the CRC32C of its content.
@@ -37,14 +39,16 @@ type staged struct {
 	handle filecopy.Handle
 	id     string
 	path   filecopy.Path
-	// apart is the name in the area of a file that is staged as a blob of its own; empty where blocks of the final name wait.
-	apart string
+	// beside is the name in the area of a file that is staged as a blob of its own, and apart says that it is, though it is not empty; else blocks of
+	// the final name wait.
+	beside string
+	apart  bool
 }
 
 // stagedName is where the blocks of a file are sent.
 func (s *Store) stagedName(st staged) string {
-	if st.apart != "" {
-		return s.place(st.apart)
+	if st.apart {
+		return s.place(st.beside)
 	}
 	return s.name(st.path)
 }
@@ -68,11 +72,9 @@ func taken(h filecopy.Handle) (staged, error) {
 	if len(fields) != 3 || fields[2] == "" {
 		return staged{}, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
 	}
-	st := staged{handle: h, id: fields[1], path: filecopy.Path(strings.TrimPrefix(fields[2], "/"))}
-	if strings.HasPrefix(fields[2], "/") {
-		st.apart = stagingDir + "/" + fields[0] + "/" + fields[1]
-	}
-	return st, nil
+	path, apart := strings.CutPrefix(fields[2], "/")
+	beside := stagingDir + "/" + fields[0] + "/" + fields[1]
+	return staged{handle: h, id: fields[1], path: filecopy.Path(path), beside: beside, apart: apart}, safe(fields[0] + "/" + fields[1])
 }
 
 // block is one staged part. Its name carries all that is needed to prove and to commit it: any process can read it back.
@@ -139,7 +141,10 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 	if err != nil {
 		return filecopy.Sealed{}, err
 	}
-	if st.apart != "" {
+	if e.Size == 0 {
+		return s.sealEmpty(ctx, st)
+	}
+	if st.apart {
 		return s.sealApart(ctx, st, e.Size)
 	}
 	blocks, err := s.sealed(ctx, st, e.Size)
@@ -148,6 +153,14 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 	}
 	sum, err := wholeOf(blocks, e.Size)
 	return filecopy.Sealed{Handle: h, Identity: st.id, Proof: filecopy.ProofServer, Sum: sum}, err
+}
+
+// sealEmpty makes an empty blob in the area. Of an empty file no block waits that could be missing after a halt, so it is published by a copy: a late
+// request to do so finds no source.
+func (s *Store) sealEmpty(ctx context.Context, st staged) (filecopy.Sealed, error) {
+	sealed := filecopy.Sealed{Handle: st.handle, Identity: st.id, Proof: filecopy.ProofServer, Sum: filecopy.SumOf(0)}
+	_, err := s.commitTo(ctx, s.place(st.beside), st, sealed, nil)
+	return sealed, err
 }
 
 // wholeOf sums blocks, which must be all.
@@ -164,9 +177,6 @@ func wholeOf(blocks []block, want int64) (filecopy.Checksum, error) {
 
 // sealed gives the blocks of a file: those of a file of one block are remembered.
 func (s *Store) sealed(ctx context.Context, st staged, size int64) ([]block, error) {
-	if size == 0 {
-		return nil, nil
-	}
 	if first, ok := s.staged.LoadAndDelete(st.handle); ok && size <= s.partSize(size) {
 		return []block{first.(block)}, nil
 	}
@@ -218,7 +228,7 @@ func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.Read
 	if err != nil {
 		return nil, err
 	}
-	if st.apart == "" {
+	if !st.apart {
 		return nil, filecopy.ErrUnsupported
 	}
 	return s.readApart(ctx, st)
@@ -249,7 +259,8 @@ func expected(sealed filecopy.Sealed) *blob.AccessConditions {
 	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: &whatever}}
 }
 
-// Publish commits the blocks of a file: a reader sees the old blob or the new. The service forgets all other blocks of the name.
+// Publish commits the blocks of a file, or copies an empty one: a reader sees the old blob or the new. The service forgets all other blocks of the
+// name.
 func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
 	st, err := taken(sealed.Handle)
 	if err != nil {
@@ -269,9 +280,12 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 	return now.etag, nil
 }
 
-// publish commits the blocks of the final name.
+// publish makes a blob of the final name.
 func (s *Store) publish(ctx context.Context, st staged, sealed filecopy.Sealed, size int64) (string, error) {
-	if st.apart != "" {
+	if size == 0 {
+		return s.copy(ctx, held{name: s.place(st.beside)}, s.name(st.path), expected(sealed))
+	}
+	if st.apart {
 		return s.publishApart(ctx, st, sealed, size)
 	}
 	blocks, err := s.publishable(ctx, st, sealed, size)
@@ -287,9 +301,6 @@ func (s *Store) publish(ctx context.Context, st staged, sealed filecopy.Sealed, 
 
 // publishable gives the blocks to commit; that of a file of one block has the sum of the whole.
 func (s *Store) publishable(ctx context.Context, st staged, sealed filecopy.Sealed, size int64) ([]block, error) {
-	if size == 0 {
-		return nil, nil
-	}
 	if size <= s.partSize(size) {
 		return []block{{number: 0, size: size, sum: sealed.Sum}}, nil
 	}

@@ -117,6 +117,57 @@ func TestAFileGoesThroughProcesses(t *testing.T) {
 	t.Run("Apart", func(t *testing.T) {
 		throughProcesses(t, part, func() filecopy.Target { return site.at(t, "apart/tree", part).Legible() })
 	})
+	t.Run("Empty", func(t *testing.T) {
+		emptyThroughProcesses(t, func() *blob.Store { return site.at(t, "empty/tree", part) })
+	})
+}
+
+// emptyThroughProcesses does so with an empty file: it can be shown as long as what it is copied from is there, and only over what it was expected to
+// replace.
+func emptyThroughProcesses(t *testing.T, open func() *blob.Store) {
+	file, sum := filecopy.Entry{Path: "d/_SUCCESS", Kind: filecopy.File}, filecopy.SumOf(0)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := open().Begin(t.Context(), "lot", file)
+	must(err)
+	var sealed filecopy.Sealed
+	for range 2 {
+		must(open().Write(t.Context(), h, filecopy.Part{}, strings.NewReader("")))
+		sealed, err = open().Seal(t.Context(), h, file, sum)
+		if err != nil || sealed.Sum != sum || sealed.Proof != filecopy.ProofServer {
+			t.Fatalf("sealed = %+v, %v", sealed, err)
+		}
+	}
+	view, err := open().Open(t.Context(), filecopy.Pin{})
+	must(err)
+	if _, err := view.Stat(t.Context(), file.Path); !errors.Is(err, filecopy.ErrNotFound) {
+		t.Errorf("what is staged is visible: %v", err)
+	}
+	fresh, err := open().Expect(t.Context(), sealed, file)
+	must(err)
+	for range 2 {
+		version, err := open().Publish(t.Context(), fresh, file)
+		must(err)
+		if e, err := view.Stat(t.Context(), file.Path); err != nil || e.Version != version || e.Size != 0 || e.Sum != sum {
+			t.Fatalf("stat = %+v, %v, want version %q", e, err, version)
+		}
+	}
+	other := filecopy.Handle(strings.Replace(string(h), "lot~", "lot~other", 1))
+	late, err := open().Seal(t.Context(), other, file, sum)
+	must(err)
+	late.Identity += " -"
+	if _, err := open().Publish(t.Context(), late, file); !errors.Is(err, filecopy.ErrChanged) {
+		t.Errorf("publish where nothing was to be = %v", err)
+	}
+	must(open().Discard(t.Context(), "lot"))
+	must(open().Retire(t.Context(), file.Path, "20200101T000000Z-x-1"))
+	if _, err := open().Publish(t.Context(), fresh, file); !errors.Is(err, filecopy.ErrNotFound) {
+		t.Errorf("publish of what is gone = %v", err)
+	}
 }
 
 func throughProcesses(t *testing.T, part int, open func() filecopy.Target) {

@@ -87,7 +87,8 @@ func (s *Store) retire(ctx context.Context, o minio.ObjectInfo, quarantine strin
 		if err != nil {
 			return true, err
 		}
-		return true, tell(s.other.RemoveObject(ctx, s.bucket, o.Key, minio.RemoveObjectOptions{}))
+		// What somebody wrote since has no copy there, and stays.
+		return true, s.removeVersion(ctx, o.Key, o.ETag, s.place(quarantineDir, quarantine, filecopy.NewProbe(time.Now())))
 	})
 }
 
@@ -322,5 +323,5 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 	if err := safe(name); err != nil {
 		return err
 	}
-	return absentIsFine(s.other.RemoveObject(ctx, s.bucket, s.place(keptDir, name), minio.RemoveObjectOptions{}))
+	return s.remove(ctx, s.place(keptDir, name))
 }

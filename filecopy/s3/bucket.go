@@ -54,7 +54,7 @@ func (b *Bucket) Tree(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.staging, s.other, s.endpoint, s.room = b.all.staging, b.all.other, b.all.endpoint, b.all.room
+	s.staging, s.other, s.endpoint, s.room, s.removals = b.all.staging, b.all.other, b.all.endpoint, b.all.room, b.all.removals
 	return s, nil
 }
 
@@ -161,6 +161,12 @@ func (b *Bucket) Forget(ctx context.Context, key string) error {
 		err = b.all.other.RemoveObject(ctx, b.all.bucket, key, minio.RemoveObjectOptions{VersionID: o.VersionID})
 	}
 	return absentIsFine(err)
+}
+
+// HoldsRemovals tries whether the server removes an object only in the version that a request names, as Retire asks of it, with an empty object of the
+// given key that comes and goes. What it finds holds for the trees of the bucket too.
+func (b *Bucket) HoldsRemovals(ctx context.Context, key string) (bool, error) {
+	return b.all.holdsRemovals(ctx, key, true)
 }
 
 // Denied tries to make an empty object, and says whether the server refused it to keys that it knows. Other refusals are errors.

@@ -65,9 +65,9 @@ func (e Endpoint) dial() (staging, other *minio.Core, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var round http.RoundTripper = transport
+	var round http.RoundTripper = conditions{transport}
 	if e.through != nil {
-		e.through.next, round = transport, e.through
+		e.through.next, round = round, e.through
 	}
 	options := minio.Options{
 		Creds: credentials.New(&keyring{keys: e.Keys}), Secure: at.Scheme == "https", Transport: round, Region: e.Region,

@@ -37,7 +37,7 @@ func meaning(said minio.ErrorResponse) error {
 	}{
 		{filecopy.ErrCorrupt, 0, []string{"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "ChecksumMismatch"}},
 		{filecopy.ErrNotFound, http.StatusNotFound, []string{"NoSuchKey", "NoSuchUpload", "NoSuchBucket", "NotFound"}},
-		{filecopy.ErrChanged, http.StatusPreconditionFailed, []string{"PreconditionFailed", "ObjectParentIsFile", "ExistingObjectIsDirectory"}},
+		{filecopy.ErrChanged, http.StatusPreconditionFailed, []string{"PreconditionFailed", "ConditionalRequestConflict", "ObjectParentIsFile", "ExistingObjectIsDirectory"}},
 		{filecopy.ErrBusy, http.StatusServiceUnavailable, []string{"SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "RequestLimitExceeded", "Throttling"}},
 		{filecopy.ErrBusy, http.StatusTooManyRequests, []string{"TooManyRequests", "ThrottlingException", "RequestThrottled"}},
 		{fs.ErrPermission, http.StatusForbidden, []string{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "AccountProblem"}},

@@ -67,6 +67,8 @@ type Store struct {
 	// single is the size up to which a file of the given size is staged as one object.
 	single func(size int64) int64
 	room   *filecopy.Room
+	// removals is what is known of the server's.
+	removals *removals
 	// staged remembers what the server said about files in one part that were just written, which spares a request for each; uploads
 	// the keys of multipart uploads.
 	staged  sync.Map
@@ -98,7 +100,10 @@ func (c Config) store() (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{bucket: c.Bucket, at: at, readBack: c.ReadBack, marks: c.Marks, part: c.PartSize, room: filecopy.NewRoom(c.Memory), copyPart: maxCopy}
+	s := &Store{
+		bucket: c.Bucket, at: at, readBack: c.ReadBack, marks: c.Marks, part: c.PartSize, room: filecopy.NewRoom(c.Memory), copyPart: maxCopy,
+		removals: &removals{},
+	}
 	if s.part == 0 {
 		s.part = defaultPart
 	}

@@ -110,12 +110,17 @@ func (b *barred) Discard(ctx context.Context, lot string) error {
 	return b.Target.Discard(ctx, lot)
 }
 
-// Retire takes away.
+// Retire takes away. What somebody wrote meanwhile stays, and is taken away as well unless there is a bar by now.
 func (b *barred) Retire(ctx context.Context, p filecopy.Path, quarantine string) error {
-	if err := b.pass(ctx, true); err != nil {
-		return err
+	for try := 1; ; try++ {
+		if err := b.pass(ctx, true); err != nil {
+			return err
+		}
+		err := b.base.Retire(ctx, p, quarantine)
+		if try == maxExpected || !errors.Is(err, filecopy.ErrChanged) {
+			return err
+		}
 	}
-	return b.base.Retire(ctx, p, quarantine)
 }
 
 // Quarantines lists those of all links, and removes old ones.

@@ -102,12 +102,13 @@ func (l *late) shows() string {
 	return string(b)
 }
 
-// halt bars the folder, as a halt does.
-func (l *late) halt() {
+// halt bars the folder, finishes what was being shown, and removes what is staged, as a halt does.
+func (l *late) halt(finish func()) {
 	l.Helper()
 	for range 2 {
 		l.must(l.tree.Bar(l.Context(), "e3", "halted-e3"))
 	}
+	finish()
 	l.must(l.tree.Unstage(l.Context(), "halted-e3"))
 	if n, _, err := l.tree.Staged(l.Context(), "halted-e3"); err != nil || n != 0 {
 		l.Errorf("%d lots are still staged, %v", n, err)
@@ -149,7 +150,7 @@ func (l *late) refused() {
 
 // heldPublish has a mover stopped after it looked for the bar, with its request to show a file on the way, and lets that arrive after the halt and
 // what comes then.
-func (l *late) heldPublish(is func(*http.Request) bool, then func()) error {
+func (l *late) heldPublish(is func(*http.Request) bool, finish, then func()) error {
 	l.way.next(is)
 	came := make(chan error, 1)
 	go func() {
@@ -157,10 +158,46 @@ func (l *late) heldPublish(is func(*http.Request) bool, then func()) error {
 		came <- err
 	}()
 	<-l.way.held
-	l.halt()
+	l.halt(finish)
 	then()
 	close(l.way.free)
 	return <-came
+}
+
+// heldRetire has a mover stopped with its removal of what it has copied into the quarantine on the way; that arrives after something else, and after
+// somebody's write.
+func (l *late) heldRetire(then func()) error {
+	l.Helper()
+	l.way.next(func(r *http.Request) bool {
+		return r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/tree/old")
+	})
+	came := make(chan error, 1)
+	go func() { came <- l.target.Retire(l.Context(), "old", "20260102T150405Z-1") }()
+	<-l.way.held
+	then()
+	l.must(l.put("old", "new!"))
+	close(l.way.free)
+	return <-came
+}
+
+// retires holds a removal across a halt: what is written then stays. Without a halt it goes into the quarantine as well.
+func (l *late) retires(free *late) {
+	l.Helper()
+	err := l.heldRetire(func() { l.must(l.tree.Bar(l.Context(), "e3", "halted-e3")) })
+	if got := l.shows(); !errors.Is(err, ErrBarred) || got != "new!" {
+		l.Errorf("the held removal: %v, the tree shows %q", err, got)
+	}
+	free.must(free.heldRetire(func() {}))
+	sh, _, err := free.tree.site.open(free.Context())
+	free.must(err)
+	for name, want := range map[string]string{"": "old!", ".1": "new!"} {
+		if b, err := sh.Get(free.Context(), free.tree.at("quarantine", "20260102T150405Z-1", "old"+name)); err != nil || string(b) != want {
+			free.Errorf("the quarantine holds %q, %v, want %q", b, err, want)
+		}
+	}
+	if _, err := sh.Get(free.Context(), free.tree.root+"/old"); !errors.Is(err, filecopy.ErrNotFound) {
+		free.Errorf("after a write in between, what was to go is there: %v", err)
+	}
 }
 
 // forgets leaves probes behind in the tree, and tries a write there.
@@ -200,7 +237,7 @@ func TestALateMoverOfABucket(t *testing.T) {
 	server := versitygw.Boot(t)
 	way := holdBefore(t, server.Addr())
 	l := s3Late(t, server, way, "late")
-	err := l.heldPublish(func(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" }, func() {})
+	err := l.heldPublish(func(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" }, func() {}, func() {})
 	if !errors.Is(err, filecopy.ErrNotFound) {
 		t.Errorf("the held request: %v", err)
 	}
@@ -211,6 +248,7 @@ func TestALateMoverOfABucket(t *testing.T) {
 		t.Errorf("without a bar the tree shows %q, %v", free.shows(), err)
 	}
 	free.forgets()
+	s3Late(t, server, way, "retires").retires(s3Late(t, server, way, "retiresfree"))
 	t.Run("a link goes on under another name", func(t *testing.T) {
 		l := s3Late(t, server, way, "adopted")
 		l.must(l.tree.Bar(t.Context(), "e3", "e5"))
@@ -244,18 +282,33 @@ func (l *late) finish() {
 	l.must(err)
 }
 
-// empties stages an empty file in the place of the other.
-func (l *late) empties() {
+// empties stages an empty file in the place of the other, or where none is.
+func (l *late) empties(p filecopy.Path) {
 	l.Helper()
-	l.entry.Size = 0
+	l.entry.Path, l.entry.Size = p, 0
 	h, err := l.target.Begin(l.Context(), "lot", l.entry)
 	l.must(err)
 	l.sealed, err = l.target.Seal(l.Context(), h, l.entry, filecopy.SumOf(0))
 	l.must(err)
 }
 
-// TestALateMoverOfAContainer is stopped after its last look at the bar. Blocks that it staged outlive the halt, and an empty file needs none; but the
-// halt finishes what it was showing, and the commit is held to what stood there before. All further calls are refused.
+// emptied has somebody remove a new file, which is empty, after the halt has finished showing it: the request that was on its way does not bring it back.
+func (l *late) emptied(is func(*http.Request) bool) {
+	l.Helper()
+	l.empties("new")
+	sh, _, err := l.tree.site.open(l.Context())
+	l.must(err)
+	err = l.heldPublish(is, l.finish, func() { l.must(sh.Remove(l.Context(), l.tree.root+"/new")) })
+	if !errors.Is(err, filecopy.ErrNotFound) {
+		l.Errorf("the held request: %v", err)
+	}
+	if _, err := sh.Get(l.Context(), l.tree.root+"/new"); !errors.Is(err, filecopy.ErrNotFound) {
+		l.Errorf("an empty file that was removed is there: %v", err)
+	}
+}
+
+// TestALateMoverOfAContainer is stopped after its last look at the bar. Blocks that it staged outlive the halt; but the halt finishes what it was
+// showing, and the commit is held to what stood there before. What an empty file is copied from does not outlive it. All further calls are refused.
 func TestALateMoverOfAContainer(t *testing.T) {
 	server := azurite.Boot(t)
 	way := holdBefore(t, server.Addr())
@@ -270,18 +323,15 @@ func TestALateMoverOfAContainer(t *testing.T) {
 		return newLate(t, way, Blob(BlobConfig{URL: way.URL + "/" + azurite.Account, Account: azurite.Account, Container: name, Key: "key", Secret: known}))
 	}
 	commits := func(r *http.Request) bool {
-		return r.Method == http.MethodPut && r.URL.Query().Get("comp") == "blocklist"
+		return r.Method == http.MethodPut && (r.URL.Query().Get("comp") == "blocklist" || r.Header.Get("X-Ms-Copy-Source") != "")
 	}
-	for name, empty := range map[string]bool{"full": false, "empty": true} {
+	for name, want := range map[string]error{"full": ErrBarred, "empty": filecopy.ErrNotFound} {
 		l := open("late-" + name)
-		if empty {
-			l.empties()
+		if name == "empty" {
+			l.empties("old")
 		}
-		err := l.heldPublish(commits, func() {
-			l.finish()
-			l.must(l.put("old", "old!"))
-		})
-		if !errors.Is(err, ErrBarred) {
+		err := l.heldPublish(commits, l.finish, func() { l.must(l.put("old", "old!")) })
+		if !errors.Is(err, want) {
 			t.Errorf("%s: the held request: %v", name, err)
 		}
 		l.refused()
@@ -290,12 +340,18 @@ func TestALateMoverOfAContainer(t *testing.T) {
 		}
 		l.forgets()
 	}
+	open("retires").retires(open("retiresfree"))
+	open("emptied").emptied(commits)
+	free := open("emptyfree")
+	free.empties("new")
+	if _, err := free.target.Publish(t.Context(), free.sealed, free.entry); err != nil {
+		t.Errorf("without a halt an empty file is shown: %v", err)
+	}
 	// The negative control: without the condition a commit replaces what was written meanwhile.
 	l := open("free")
-	l.empties()
 	base, err := l.tree.Store(t.Context(), "", false)
 	l.must(err)
-	if _, err := base.Publish(t.Context(), l.sealed, l.entry); err != nil || l.shows() != "" {
+	if _, err := base.Publish(t.Context(), l.sealed, l.entry); err != nil || l.shows() != "late" {
 		t.Errorf("without a condition the tree shows %q, %v", l.shows(), err)
 	}
 	// Without a halt somebody's write in between is replaced, as ever.
@@ -343,7 +399,8 @@ func TestAFenceThatShutsOutUnderstudyIsTakenBack(t *testing.T) {
 	}
 }
 
-// TestSettingsOfABucketAreTold has a server answer two questions that versitygw does not know, in the words of the protocol.
+// TestSettingsOfABucketAreTold has a server answer two questions that versitygw does not know, in the words of the protocol, and not know what
+// versitygw does.
 func TestSettingsOfABucketAreTold(t *testing.T) {
 	server := versitygw.Boot(t)
 	if err := server.MakeBucket("lake"); err != nil {
@@ -358,6 +415,8 @@ func TestSettingsOfABucketAreTold(t *testing.T) {
 			fmt.Fprint(w, `<LifecycleConfiguration><Rule><ID>old</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>30</Days></Expiration></Rule>`+
 				`<Rule><ID>off</ID><Filter><Prefix>off/</Prefix></Filter><Status>Disabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>`)
 		default:
+			// As a server that does not know the condition.
+			r.Header.Del("If-Match")
 			forward.ServeHTTP(w, r)
 		}
 	}))
@@ -367,7 +426,11 @@ func TestSettingsOfABucketAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := fmt.Sprint(id.Notes)
-	if len(id.Notes) != 2 || !strings.Contains(text, "keeps old versions") || !strings.Contains(text, "/logs/") || !strings.Contains(text, "US733") || !id.Unnamed {
+	if len(id.Notes) != 3 || !strings.Contains(text, "keeps old versions") || !strings.Contains(text, "/logs/") || !strings.Contains(text, "US733") || !strings.Contains(text, "US633") || !id.Unnamed {
 		t.Errorf("what is told is %+v", id)
+	}
+	straight, err := S3(S3Config{URL: server.Endpoint(), Region: versitygw.Region, Bucket: "lake", Keys: "keys", Secret: known}).Look(t.Context())
+	if err != nil || len(straight.Notes) != 0 {
+		t.Errorf("what is told of a server that knows the condition is %+v, %v", straight, err)
 	}
 }

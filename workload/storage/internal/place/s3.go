@@ -146,6 +146,11 @@ func (w *s3Warden) Check(ctx context.Context) []Note {
 		notes = append(notes, Note{"warning", "US733", fmt.Sprintf("a lifecycle rule removes objects by age below %q", "/"+prefix),
 			"make sure that it covers no tree of a plan, nor understudy's folder beside it: what it removes is a drift of the copy"})
 	}
+	if held, err := w.bucket.HoldsRemovals(ctx, w.site.own(probe())); err == nil && !held {
+		notes = append(notes, Note{"warning", "US633", "the server does not hold the removal of an object to the version that was read (If-Match): what somebody writes " +
+			"at the very moment in which the object goes into the quarantine is removed with it",
+			"use a server that knows conditional deletes, or let nobody but understudy write to the tree of a secondary"})
+	}
 	return notes
 }
 
