@@ -55,6 +55,12 @@ type SiteFacts struct {
 	MayAlter bool `json:"mayAlter"`
 	// Skipped names topics that match but are not protected, and why.
 	Skipped []string `json:"skipped,omitempty"`
+
+	// mayCreate is false when we lack CREATE on the cluster; single topics may be allowed even so.
+	mayCreate bool
+	// groups are the matched groups, and broker is one that answers.
+	groups []string
+	broker int32
 }
 
 // TopicFacts is what was seen of one protected topic.
