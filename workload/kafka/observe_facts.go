@@ -33,6 +33,8 @@ type SiteFacts struct {
 	Denies []cluster.ACL `json:"denies,omitempty"`
 	// Rules are the literal rules of the topics, whatever they allow or deny.
 	Rules []cluster.ACL `json:"rules,omitempty"`
+	// Broad are the rules that cover some of the topics by prefix, or all topics.
+	Broad []cluster.ACL `json:"broad,omitempty"`
 	// Others are the stamps of other workloads.
 	Others []understudy.Stamp `json:"others,omitempty"`
 	// OwnTopic says whether understudy's own topic is there.
