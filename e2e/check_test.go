@@ -129,9 +129,9 @@ func (l loaded) missingFrom(found map[int]place) []kafka.Ack {
 	return out
 }
 
-// provenAt wants every record acknowledged up to the claimed moment to be there, and tells what was lost
-// after it: how many records, and over what time.
-func (l loaded) provenAt(t *testing.T, found map[int]place, safe time.Time) (lost int, span time.Duration) {
+// provenAt wants every record acknowledged up to the claimed moment to be there, and the claimed bound to be no shorter than
+// what was lost. It tells how much that was.
+func (l loaded) provenAt(t *testing.T, found map[int]place, claimed exposureView) (lost int, span time.Duration) {
 	t.Helper()
 	missing := l.missingFrom(found)
 	if len(missing) == 0 {
@@ -141,12 +141,15 @@ func (l loaded) provenAt(t *testing.T, found map[int]place, safe time.Time) (los
 	for _, a := range missing {
 		first = min(first, a.Answered)
 		// The client's clock has milliseconds: what was answered within the last one may be later.
-		if time.UnixMilli(a.Answered).Add(time.Millisecond).Before(safe) {
-			t.Errorf("acknowledged %v before the claimed safe moment %v and lost: %+v", safe.Sub(time.UnixMilli(a.Answered)), safe, a)
+		if time.UnixMilli(a.Answered).Add(time.Millisecond).Before(claimed.Safe) {
+			t.Errorf("acknowledged %v before the claimed safe moment %v and lost: %+v", claimed.Safe.Sub(time.UnixMilli(a.Answered)), claimed.Safe, a)
 		}
 	}
 	for _, a := range l.answers.Acks {
 		last = max(last, a.Answered)
 	}
-	return len(missing), time.Duration(last-first) * time.Millisecond
+	if span = time.Duration(last-first) * time.Millisecond; claimed.Bound < span {
+		t.Errorf("claimed exposure %v, realised loss %v", claimed.Bound, span)
+	}
+	return len(missing), span
 }

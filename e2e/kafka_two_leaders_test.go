@@ -69,7 +69,7 @@ func pausedLeader(t *testing.T, e *estate) {
 	must(t, err)
 	l := loaded{prefix: "load", answers: answers}
 	r := second.report("report", op.ID)
-	l.provenAt(t, l.soundIn(t, e.dump(t, e.west, kafka.ReadCommitted, s.topic)), r.Loss[0].Rebound.Safe)
+	l.provenAt(t, l.soundIn(t, e.dump(t, e.west, kafka.ReadCommitted, s.topic)), *r.Loss[0].Rebound)
 }
 
 // zombieMover freezes a mover with appends, a group's position, a trimmed head and a setting on their way, promotes

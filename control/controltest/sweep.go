@@ -72,6 +72,9 @@ type Course struct {
 	// Stride is how many appends lie between two crashes, and Offset how many are left out at first. With stride 0 there
 	// is one place only, in the middle.
 	Stride, Offset int
+	// Turn, unless it is 0, says where the crashes are in place of Offset and of the middle: as many turns in a row as
+	// there are appends between two crashes stop at every one.
+	Turn int
 	// Width is how many appends are tried at the same time; 0 is one. Runs in a bubble go one by one.
 	Width int
 }
@@ -86,9 +89,7 @@ func Sweep(t *testing.T, c Course, estate func(t *testing.T) Estate) int {
 	c.Around(t, func(t *testing.T) {
 		want, appends, _ = once(t, estate(t), 0, false)
 	})
-	if c.Stride == 0 {
-		c.Stride, c.Offset = max(appends, 1), appends/2
-	}
+	c = c.among(appends)
 	var crashes atomic.Int64
 	for n := 1 + c.Offset; !t.Failed(); {
 		if c.Stride > 1 && n > appends {
@@ -113,7 +114,23 @@ func Sweep(t *testing.T, c Course, estate func(t *testing.T) Estate) int {
 			break
 		}
 	}
+	if c.Stride > 1 && crashes.Load() == 0 && !t.Failed() { // movers append too, and this time there were fewer
+		if crashAt(t, c, max(appends/2, 1), want, estate) {
+			crashes.Add(2)
+		}
+	}
 	return int(crashes.Load())
+}
+
+// among says where the crashes of a run with so many appends are.
+func (c Course) among(appends int) Course {
+	if c.Stride == 0 {
+		c.Stride, c.Offset = max(appends, 1), appends/2
+	}
+	if c.Turn != 0 {
+		c.Offset = c.Turn % max(min(c.Stride, appends), 1)
+	}
+	return c
 }
 
 // crashAt runs the order twice with a crash, before and after the nth append; false when there were not so many.

@@ -3,9 +3,10 @@ package kafka
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 )
 
 // need is one right on a topic and what it is for.
@@ -91,26 +92,20 @@ func (o *observer) unguarded() []string {
 
 // topicRights names the rights that are missing on topics, where the broker tells (KIP-430).
 func (o *observer) topicRights() {
-	for _, n := range topicNeeds() {
+	needs := topicNeeds()
+	if !o.facts.mayCreate {
+		needs = append(needs, need{kmsg.ACLOperationCreate, "CREATE", "to make it anew after a divergence, and so is CREATE on the cluster"})
+	}
+	for _, n := range needs {
 		var lacking []string
 		for _, name := range o.facts.names() {
-			ops := o.md.Topics[name].Ops
-			if ops > 0 && ops&(1<<uint(n.op)) == 0 && ops&(1<<uint(kmsg.ACLOperationAll)) == 0 {
+			if ops := o.md.Topics[name].Ops; ops > 0 && !cluster.May(ops, n.op) {
 				lacking = append(lacking, name)
 			}
 		}
-		if len(lacking) == 0 {
-			continue
-		}
-		o.find("refuse", "US102", fmt.Sprintf("the right %s on %s is missing, %s", n.name, some(lacking), n.why),
-			fmt.Sprintf("grant %s on the topics to the principal that understudy uses there", n.name))
+		o.findings = append(o.findings, o.w.lacking(o.s.name, n.name, "topic", lacking, n.why)...)
 	}
 }
 
 // some names a few topics of a list.
-func some(names []string) string {
-	if len(names) <= 3 {
-		return "topic " + strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("topic %s and %d others", strings.Join(names[:3], ", "), len(names)-3)
-}
+func some(names []string) string { return someOf("topic", names) }

@@ -24,28 +24,49 @@ func missingRightsAreNamed(t *testing.T, th theatre) {
 	if f := refusals(h.observe()); len(f) > 0 {
 		t.Fatalf("nothing is missing, but %q", f)
 	}
-	adm := kadm.NewClient(client(t, th.west))
-	for _, b := range []*kadm.ACLBuilder{
-		kadm.NewACLs().Clusters().ResourcePatternType(kmsg.ACLResourcePatternTypeLiteral).Deny("User:mover").DenyHosts("*").Operations(kadm.OpClusterAction, kadm.OpAlter),
-		kadm.NewACLs().Topics("orders").ResourcePatternType(kmsg.ACLResourcePatternTypeLiteral).Deny("User:mover").DenyHosts("*").Operations(kadm.OpAlterConfigs),
-	} {
-		if _, err := adm.CreateACLs(t.Context(), b); err != nil {
-			t.Fatal(err)
+	commit(t, th.east, "billing", 0, 0)
+	commit(t, th.east, "secret", 0, 0)
+	commit(t, th.east, "reports", 0, 0)
+	deny := func() *kadm.ACLBuilder {
+		return kadm.NewACLs().ResourcePatternType(kmsg.ACLResourcePatternTypeLiteral).Deny("User:mover").DenyHosts("*")
+	}
+	forbid := func(addr string, rules ...*kadm.ACLBuilder) {
+		for _, b := range rules {
+			_, err := kadm.NewClient(client(t, addr)).CreateACLs(t.Context(), b)
+			mustLoad(t, err)
 		}
 	}
-	if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, "orders"); err != nil {
-		t.Fatal(err)
+	there := kadm.NewClient(client(t, th.west))
+	_, err := there.CreateTopic(t.Context(), 1, 1, nil, "orders")
+	mustLoad(t, err)
+	h.await("a group in the west", func() bool { // where the broker knows the topic only a moment later
+		at := kadm.Offsets{}
+		at.Add(kadm.Offset{Topic: "orders", LeaderEpoch: -1})
+		return there.CommitAllOffsets(t.Context(), "reports", at) == nil
+	})
+	forbid(th.east, deny().Groups("secret").Operations(kadm.OpDescribe))
+	forbid(th.west,
+		deny().Clusters().Operations(kadm.OpClusterAction, kadm.OpAlter, kadm.OpCreate),
+		deny().Topics("orders").Operations(kadm.OpAlterConfigs, kadm.OpCreate),
+		deny().Topics("idle").Operations(kadm.OpCreate),
+		deny().Groups("billing", "reports").Operations(kadm.OpRead))
+	want := []string{
+		"CLUSTER_ACTION", "ALTER on the cluster", "ALTER_CONFIGS on topic orders is",
+		"CREATE on topic orders is", "CREATE on topic idle is", "READ on group billing, reports is", "DESCRIBE on group secret is",
 	}
 	var got []string
 	h.await("told what is missing", func() bool { // ACLs take effect a moment later
 		seen, err := h.w.Observe(h.ctx)
 		got = refusals(seen)
-		return err == nil && len(got) >= 3
+		return err == nil && len(got) >= len(want)
 	})
-	for _, right := range []string{"CLUSTER_ACTION", "ALTER on the cluster", "ALTER_CONFIGS"} {
+	for _, right := range want {
 		if !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, right) }) {
 			t.Fatalf("%s is missing, but only %q is said", right, got)
 		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("more is said to be missing than is: %q", got)
 	}
 	if err := h.stage(understudy.Protect, understudy.StageCheck, east, west); understudy.KindOf(err) != understudy.KindDenied {
 		t.Fatalf("protect was not refused: %v", err)

@@ -70,6 +70,7 @@ func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
 	}
 	out.Facts = facts
 	out.Findings = append(out.Findings, w.crossFindings(facts)...)
+	out.Findings = append(out.Findings, w.crossRights(ctx, facts)...)
 	slices.SortFunc(out.Findings, func(a, b workload.Finding) int {
 		return strings.Compare(string(a.Object.Site)+a.Summary, string(b.Object.Site)+b.Summary)
 	})
@@ -103,14 +104,14 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	out.common.Presence, out.common.Identity = workload.Present, md.ClusterID
 	rest, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
-	o := observer{w: w, s: s, md: md, facts: &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}}
+	o := observer{w: w, s: s, md: md, facts: factsFrom(md)}
 	err = o.all(rest)
 	for try := 0; try < 5 && understudy.KindOf(err) == understudy.KindRetry; try++ { // a leader is being elected
 		if pause(rest, 300*time.Millisecond) != nil {
 			break
 		}
 		if md, merr := s.admin.Metadata(rest, unbounded()); merr == nil {
-			o = observer{w: w, s: s, md: md, facts: &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}}
+			o = observer{w: w, s: s, md: md, facts: factsFrom(md)}
 			err = o.all(rest)
 		}
 	}
@@ -125,6 +126,15 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	out.common.Version, out.common.ClockSkew, out.common.ClockAt = o.facts.Version, o.skew, o.measured
 	out.common.Writable = o.facts.writable(s.name, out.stamp)
 	return out
+}
+
+func factsFrom(md cluster.Metadata) *SiteFacts {
+	f := &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}
+	for id := range md.Brokers {
+		f.broker = id
+		break
+	}
+	return f
 }
 
 func unreachable(out sighting, err error) sighting {
@@ -165,32 +175,6 @@ func (o *observer) all(ctx context.Context) error {
 		}
 	}
 	o.diagnose()
-	return nil
-}
-
-// rights reads which operations on the cluster we are authorised for (KIP-430).
-func (o *observer) rights(ctx context.Context) error {
-	ops := o.md.ClusterOps
-	if ops < 0 {
-		_, asked, err := o.s.admin.DescribeCluster(ctx, unbounded())
-		if err != nil {
-			return err
-		}
-		ops = asked
-	}
-	if ops < 0 { // the broker does not tell: a missing right shows when it is used
-		o.facts.MayMark, o.facts.MayAlter = true, true
-		return nil
-	}
-	has := func(op kmsg.ACLOperation) bool {
-		return ops&(1<<uint(op)) != 0 || ops&(1<<uint(kmsg.ACLOperationAll)) != 0
-	}
-	o.facts.MayAlter = has(kmsg.ACLOperationAlter)
-	o.facts.MayMark = has(kmsg.ACLOperationClusterAction) || (o.facts.MayAlter && atLeast(o.facts.Version, 3, 8))
-	if !o.facts.MayMark {
-		o.find("refuse", "US102", "the right CLUSTER_ACTION on the cluster (or ALTER, from Kafka 3.8 on) is missing: without it no marker can be written",
-			"grant CLUSTER_ACTION on the cluster to the principal that understudy uses there")
-	}
 	return nil
 }
 
@@ -321,7 +305,11 @@ func (o *observer) groups(ctx context.Context) error {
 		return err
 	}
 	for _, g := range groups {
-		if o.w.match.group(g.Name) && !g.Idle() && g.State != "" {
+		if g.Name == "" || !o.w.match.group(g.Name) {
+			continue
+		}
+		o.facts.groups = append(o.facts.groups, g.Name)
+		if !g.Idle() && g.State != "" {
 			o.facts.ActiveGroups = append(o.facts.ActiveGroups, g.Name)
 		}
 	}

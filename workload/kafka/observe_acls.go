@@ -37,6 +37,7 @@ func (o *observer) acls(ctx context.Context) error {
 	o.facts.Denies = denialsOf(all, o.facts.names())
 	o.facts.Bare = bare(all, o.facts.names())
 	o.facts.Rules = literalRules(all, o.facts.names())
+	o.facts.Broad = broadRules(all, o.facts.names())
 	return o.transactions(ctx)
 }
 

@@ -33,6 +33,8 @@ type SiteFacts struct {
 	Denies []cluster.ACL `json:"denies,omitempty"`
 	// Rules are the literal rules of the topics, whatever they allow or deny.
 	Rules []cluster.ACL `json:"rules,omitempty"`
+	// Broad are the rules that cover some of the topics by prefix, or all topics.
+	Broad []cluster.ACL `json:"broad,omitempty"`
 	// Others are the stamps of other workloads.
 	Others []understudy.Stamp `json:"others,omitempty"`
 	// OwnTopic says whether understudy's own topic is there.
@@ -55,6 +57,12 @@ type SiteFacts struct {
 	MayAlter bool `json:"mayAlter"`
 	// Skipped names topics that match but are not protected, and why.
 	Skipped []string `json:"skipped,omitempty"`
+
+	// mayCreate is false when we lack CREATE on the cluster; single topics may be allowed even so.
+	mayCreate bool
+	// groups are the matched groups, and broker is one that answers.
+	groups []string
+	broker int32
 }
 
 // TopicFacts is what was seen of one protected topic.

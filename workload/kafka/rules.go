@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -59,6 +60,7 @@ func (d *decision) copyRules(source, old *SiteFacts, topics []string) {
 		}
 		a.Rules = append(a.Rules, r)
 	}
+	a.Notes = append(a.Notes, d.notByName(source, old, topics)...)
 	if len(a.Rules)+len(a.Notes) == 0 {
 		return
 	}
@@ -70,6 +72,37 @@ func (d *decision) copyRules(source, old *SiteFacts, topics []string) {
 	}
 	step := d.step(stepRules, understudy.Idempotent, s, a, "copy %d ACLs of the topics from %s to %s", len(a.Rules), d.stage.Old, s)
 	step.Before = topicconf.Encode(old.rulesOf(topics))
+}
+
+// notByName names the rules that say more than a topic's name: what else they would mean on the old primary only its owner knows.
+func (d *decision) notByName(source, old *SiteFacts, topics []string) []string {
+	var names []string
+	for _, r := range source.Broad {
+		if !coversAny(r, topics) || slices.Contains(old.Broad, r) || r.Principal == d.w.sites[d.stage.Old].endpoint.principal() {
+			continue
+		}
+		what := "on all topics"
+		if r.Name != "*" {
+			what = "on topics from " + r.Name
+		}
+		word := "lets"
+		if r.Allow == kmsg.ACLPermissionTypeDeny {
+			word = "keeps"
+		}
+		names = append(names, fmt.Sprintf("%s %s %s %s", word, r.Principal, r.Operation, what))
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s lacks %d rules of %s by prefix or for all topics, which are not copied, since they may mean other topics too: one %s. Add there what you want",
+		d.stage.To, len(names), d.stage.Old, strings.Join(names, ", one "))}
+}
+
+// broadRules gives the rules about some of these topics that do not name them.
+func broadRules(all []cluster.ACL, topics []string) []cluster.ACL {
+	return slices.DeleteFunc(slices.Clone(all), func(r cluster.ACL) bool {
+		return r.Type != kmsg.ACLResourceTypeTopic || (r.Pattern == kmsg.ACLResourcePatternTypeLiteral && r.Name != "*") || !coversAny(r, topics)
+	})
 }
 
 // rulesOf gives the site's literal rules of some topics.

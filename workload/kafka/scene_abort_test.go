@@ -33,9 +33,10 @@ func TestAbortBeforeHalt(t *testing.T) {
 	h.remade(t, 0)
 }
 
-// TestAbortOfFailover shows that a topic of which the target was cut short is copied anew.
-func TestAbortOfFailover(t *testing.T) {
-	th := simulated(t)
+func TestAbortOfFailover(t *testing.T) { abortOfFailover(t, simulated(t)) }
+
+// abortOfFailover shows that a topic of which the target was cut short is copied anew.
+func abortOfFailover(t *testing.T, th theatre) {
 	h := newHouse(t, th.at, topics())
 	app := client(t, th.east)
 	mustLoad(t, load(t, app, "orders", 2, 10, "a"))

@@ -162,6 +162,7 @@ func TestReal(t *testing.T) {
 		{name: "switchover and home", play: switchoverAndHome},
 		{name: "failover, ledger and reprotect", play: failoverLedgerAndReprotect},
 		{name: "abort after halt", play: abortAfterHalt},
+		{name: "abort of a failover", play: abortOfFailover},
 		{name: "groups take over", play: groupsTakeOver},
 		{name: "groups survive the primary", play: groupsSurviveThePrimary},
 		{name: "strays below the cut", play: straysBelowTheCut},

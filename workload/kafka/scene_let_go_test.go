@@ -201,10 +201,18 @@ func newRules(t *testing.T, th theatre) {
 	h.walk(understudy.Commit, east, west, understudy.StageRelease)
 	allow(t, th.west, "User:reader", kadm.OpRead)
 	allow(t, th.west, "User:newcomer", kadm.OpWrite)
+	prefixed := kadm.NewACLs().Topics("ord").ResourcePatternType(kadm.ACLPatternPrefixed).Allow("User:many").AllowHosts("*").Operations(kadm.OpRead)
+	_, err := kadm.NewClient(client(t, th.west)).CreateACLs(t.Context(), prefixed)
+	mustLoad(t, err)
 	th.restart(east)
 	allow(t, th.east, "User:local", kadm.OpRead)
 	h.walk(understudy.Duty, east, west, understudy.StageFence)
 	h.reprotect(toReverse()...)
+	if !slices.ContainsFunc(h.receipts, func(r understudy.Receipt) bool {
+		return slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "one lets User:many READ on topics from ord") })
+	}) {
+		t.Errorf("nobody said that a rule by prefix is not copied: %+v", h.receipts)
+	}
 	got := allowed(t, th.east)
 	for _, want := range []string{"User:reader READ orders", "User:newcomer WRITE orders", "User:local READ orders", "User:app WRITE orders"} {
 		if !strings.Contains(got, want) {

@@ -19,10 +19,12 @@ import (
 	"github.com/understudy-dr/understudy/workload/kafka"
 )
 
-// stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one, 0 only at the one
-// in the middle. Its runs wait for their movers most of the time, so width of them go at once.
+// stride says how many appends of the journal lie between two crashes of a sweep; 1 stops at every one, 0 only at one.
+// Which ones these are turns with the days, so that a month of ordinary sweeps stops at all. Its runs wait for their movers
+// most of the time, so width of them go at once.
 var (
 	stride = flag.Int("stride", ordinary, "appends between two crashes of a sweep")
+	turn   = flag.Int("turn", time.Now().UTC().YearDay(), "which appends a sweep with a stride stops at; by default the day of the year")
 	width  = flag.Int("width", 6, "crashes of a sweep that are tried at once")
 )
 
@@ -222,11 +224,12 @@ func TestCrashSweep(t *testing.T) {
 	if raced {
 		delete(fences, "denied") // it runs once more without the race detector, with both fences
 	}
+	t.Logf("-turn %d stops where this sweep does", *turn)
 	for name, raise := range fences {
 		for _, s := range append(stories(), laterStories()...) {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
 				t.Parallel()
-				n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: *stride, Width: *width},
+				n := controltest.Sweep(t, controltest.Course{Around: controltest.Plain, Stride: *stride, Turn: *turn, Width: *width},
 					func(t *testing.T) controltest.Estate { return s.estate(t, raise(t)) })
 				if n < 2 || n < 4 && *stride == 1 {
 					t.Fatalf("only %d crashes", n)

@@ -15,6 +15,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 	"github.com/understudy-dr/understudy/workload/kafka/internal/digest"
+	"github.com/understudy-dr/understudy/workload/kafka/internal/topicconf"
 )
 
 const (
@@ -70,7 +71,8 @@ type verification struct {
 	removed int64
 	open    int64 // offsets in open transactions
 	kept    int64 // offsets that only the target still has
-	extra   []string
+	deleted []string
+	empty   []string
 }
 
 // unknown says that nothing can be claimed. What ended the caller's context is returned as the error it is, and so is
@@ -117,7 +119,10 @@ func (v *verification) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := v.names(here, there)
+	names := v.names(here)
+	if err := v.extra(ctx, here, there); err != nil {
+		return err
+	}
 	compacted, err := v.compacted(ctx, names, here, there)
 	if err != nil {
 		return err
@@ -151,20 +156,52 @@ func (v *verification) run(ctx context.Context) error {
 	return v.failed(ctx, "whether the clusters were the same to the end", err)
 }
 
-// names lists the source's topics of the workload, and notes those that only the target has.
-func (v *verification) names(here, there cluster.Metadata) []string {
-	var out []string
-	for _, n := range here.Names() {
-		if v.w.match.topic(n) {
-			out = append(out, n)
-		}
-	}
+// names lists the source's topics of the workload.
+func (v *verification) names(here cluster.Metadata) []string {
+	return slices.DeleteFunc(here.Names(), func(n string) bool { return !v.w.match.topic(n) })
+}
+
+// extra judges the topics that only the target has. One that was followed was deleted at the source since: its copy is kept
+// on purpose, and is named. Any other came from elsewhere, and a takeover would bring what it holds.
+func (v *verification) extra(ctx context.Context, here, there cluster.Metadata) error {
 	for _, n := range there.Names() {
-		if _, ok := here.Topics[n]; !ok && v.w.match.topic(n) {
-			v.extra = append(v.extra, n)
+		_, both := here.Topics[n]
+		parts := there.Partitions(n)
+		if both || !v.w.match.topic(n) || !slices.ContainsFunc(parts, func(p cluster.Partition) bool { return v.wanted(p.TP) }) {
+			continue
 		}
+		if v.scope.Kept[topicconf.KeepIntended(n)] != nil {
+			v.deleted = append(v.deleted, n)
+			continue
+		}
+		held, err := v.held(ctx, parts)
+		if err != nil {
+			return err
+		}
+		if held == 0 {
+			v.empty = append(v.empty, n)
+			continue
+		}
+		v.note(understudy.Difference{Shard: n, Outcome: understudy.SchemaMismatch, Text: fmt.Sprintf("not on %s, and never copied from there; it has %d offsets on %s", v.scope.From, held, v.scope.To)})
 	}
-	return out
+	return nil
+}
+
+// held counts the offsets that partitions of the target have.
+func (v *verification) held(ctx context.Context, parts []cluster.Partition) (int64, error) {
+	starts, err := v.to.ListOffsets(ctx, v.scope.Lease, cluster.Start, parts)
+	if err != nil {
+		return 0, err
+	}
+	ends, err := v.to.ListOffsets(ctx, v.scope.Lease, cluster.End, parts)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for tp, end := range ends {
+		n += end - starts[tp]
+	}
+	return n, nil
 }
 
 func (v *verification) wanted(tp cluster.TP) bool {
@@ -413,8 +450,11 @@ func (v *verification) coverage() string {
 	if v.kept > 0 {
 		text += fmt.Sprintf("; %d offsets below the log start of %s were not compared", v.kept, v.scope.From)
 	}
-	if len(v.extra) > 0 {
-		text += fmt.Sprintf("; only on %s: %s", v.scope.To, strings.Join(v.extra, ", "))
+	if len(v.deleted) > 0 {
+		text += fmt.Sprintf("; deleted on %s, and its copy kept on %s: %s", v.scope.From, v.scope.To, strings.Join(v.deleted, ", "))
+	}
+	if len(v.empty) > 0 {
+		text += fmt.Sprintf("; only on %s, and empty: %s", v.scope.To, strings.Join(v.empty, ", "))
 	}
 	return text
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload/kafka"
 )
 
 // compare verifies east against west.
 func (h *house) compare(quick bool, shards ...string) understudy.Verdict {
 	h.t.Helper()
 	v, err := h.w.Verify(h.ctx, understudy.Scope{
-		From: east, To: west, Shards: shards, Quick: quick, Lease: lease(), Report: func(understudy.StepProgress) {},
+		From: east, To: west, Shards: shards, Quick: quick, Kept: h.kept, Lease: lease(), Report: func(understudy.StepProgress) {},
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -50,7 +51,7 @@ func TestVerify(t *testing.T) { verify(t, simulated(t)) }
 
 // verify walks through every outcome on a link that really copied.
 func verify(t *testing.T, th theatre) {
-	h := newHouse(t, th.at, topics())
+	h := newHouse(t, th.at, &kafka.Config{Topics: []string{"orders.*", "idle"}})
 	// These records are old by their own time.
 	app, intruder := client(t, th.east, kgo.RecordDeliveryTimeout(0)), client(t, th.west, kgo.RecordDeliveryTimeout(0))
 	mustLoad(t, load(t, app, "orders", 2, 100, "a"))
@@ -76,6 +77,7 @@ func verify(t *testing.T, th theatre) {
 	}
 	h.mustCompare(understudy.Different, "DIVERGED orders-0 101-101", "DIVERGED orders-0 105-106")
 	missing(t, h, th)
+	onlyThere(t, h, th)
 	th.kill(west)
 	if v := h.compare(false); v.Outcome != understudy.Unknown {
 		t.Fatalf("%+v", v)
@@ -96,4 +98,25 @@ func missing(t *testing.T, h *house, th theatre) {
 		t.Fatal(err)
 	}
 	h.mustCompare(understudy.Different, "SCHEMA_MISMATCH idle 0-0", "DIVERGED orders-0 101-101", "DIVERGED orders-0 105-106", "DIVERGED orders-1 0-39")
+}
+
+// onlyThere makes topics that the source has not. Of one that was followed the copy is kept on purpose; one of another origin is
+// no copy of anything.
+func onlyThere(t *testing.T, h *house, th theatre) {
+	t.Helper()
+	if _, err := kadm.NewClient(client(t, th.east)).DeleteTopics(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := kadm.NewClient(client(t, th.west)).CreateTopics(t.Context(), 1, 1, nil, "orders-strange", "orders-empty")
+	mustLoad(t, err)
+	h.await("the topics are as they should", func() bool {
+		v := h.compare(false)
+		return strings.Contains(v.Coverage, "deleted on east, and its copy kept on west: orders") && strings.Contains(v.Coverage, "orders-empty")
+	})
+	stranger := client(t, th.west, kgo.RecordDeliveryTimeout(0))
+	say(t, stranger, "orders-strange", 0, "nobody copied this")
+	v := h.mustCompare(understudy.SchemaMismatch, "SCHEMA_MISMATCH idle 0-0", "SCHEMA_MISMATCH orders-strange 0-0")
+	if !strings.Contains(v.Differences[1].Text, "1 offsets on west") || !strings.HasSuffix(v.Coverage, "only on west, and empty: orders-empty") {
+		t.Errorf("%+v", v)
+	}
 }

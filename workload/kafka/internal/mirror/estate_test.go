@@ -80,16 +80,16 @@ func TestGroupsFollow(t *testing.T) {
 			to.waitPositions(t, group, topic, "10 20")
 			to.commit(t, lonely, topic, 7, 7)
 			// Each is committed when the one before has just been copied, so each waits for a whole round. The machine may hold
-			// up one of them, and hardly all.
-			soonest := time.Hour
-			for at := int64(28); at <= 30; at++ {
+			// up one or two of them.
+			var took []time.Duration
+			for at := int64(26); at <= 30; at++ {
 				asked := time.Now()
 				from.commit(t, group, topic, at, 20)
 				to.waitPositions(t, group, topic, fmt.Sprint(at, " 20"))
-				soonest = min(soonest, time.Since(asked))
+				took = append(took, time.Since(asked))
 			}
-			if soonest > time.Second {
-				t.Errorf("the soonest of three positions took %v", soonest)
+			if slices.Sort(took); took[2] > time.Second {
+				t.Errorf("five positions took %v", took)
 			}
 			from.commit(t, group, topic, 5, 20) // moved back by its owner
 			to.waitPositions(t, group, topic, "5 20")
@@ -279,10 +279,14 @@ func TestTopicsAndPartitionsFollow(t *testing.T) {
 	}
 	from.write(t, second, 2, 5)
 	r.caughtUp(from, to, second)
+	made = time.Now()
 	if _, err := from.a.CreatePartitions(t.Context(), 2, second); err != nil {
 		t.Fatal(err)
 	}
 	until(t, func() (bool, string) { e := to.ends(t, second); return len(e) == 4, fmt.Sprint(e) })
+	if late := time.Since(made); late > 10*time.Second {
+		t.Errorf("new partitions took %v", late)
+	}
 	from.write(t, second, 4, 5)
 	r.caughtUp(from, to, second)
 	if _, err := from.a.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "min.insync.replicas", Value: kadm.StringPtr("1")}, {Op: kadm.SetConfig, Name: "segment.bytes", Value: kadm.StringPtr("12345678")}}, first); err != nil {
