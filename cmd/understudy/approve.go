@@ -33,7 +33,7 @@ func (a *app) consented(ctx context.Context, cl *api.Client, id understudy.Opera
 // envelope tells what an approval binds.
 func (p *printer) envelope(op control.Operation) {
 	e := op.Envelope
-	p.line("you approve %s %s of %s, ordered by %s: it %s", op.Verb, op.ID, op.Plan, op.By, consequence(op.Verb))
+	p.line("to be approved: %s %s of %s, ordered by %s; it %s", op.Verb, op.ID, op.Plan, op.By, consequence(op.Verb))
 	if op.From != "" && op.To != "" {
 		p.line("  from %s to %s", op.From, op.To)
 	}
