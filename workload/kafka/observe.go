@@ -186,9 +186,10 @@ func (o *observer) rights(ctx context.Context) error {
 		return ops&(1<<uint(op)) != 0 || ops&(1<<uint(kmsg.ACLOperationAll)) != 0
 	}
 	o.facts.MayAlter = has(kmsg.ACLOperationAlter)
-	o.facts.MayMark = has(kmsg.ACLOperationClusterAction) || (o.facts.MayAlter && atLeast(o.facts.Version, 3, 8))
+	// ALTER was seen to be enough on 3.9.1 and 4.4.0, and not on 3.2.3; nothing between them was tried.
+	o.facts.MayMark = has(kmsg.ACLOperationClusterAction) || (o.facts.MayAlter && atLeast(o.facts.Version, 3, 9))
 	if !o.facts.MayMark {
-		o.find("refuse", "US102", "the right CLUSTER_ACTION on the cluster (or ALTER, from Kafka 3.8 on) is missing: without it no marker can be written",
+		o.find("refuse", "US102", "the right CLUSTER_ACTION on the cluster (or ALTER, from Kafka 3.9 on) is missing: without it no marker can be written",
 			"grant CLUSTER_ACTION on the cluster to the principal that understudy uses there")
 	}
 	return nil
@@ -349,10 +350,13 @@ func (o *observer) own(ctx context.Context) error {
 		o.find("warning", "", fmt.Sprintf("the brokers' clock and ours are %s apart, as of %s", own.skew, own.measured.UTC().Format(time.RFC3339)), "synchronise the clocks")
 	}
 	if stamp != nil && o.w.opening.ControlPlane != "" && stamp.ControlPlane != o.w.opening.ControlPlane {
-		o.find("refuse", "US104", fmt.Sprintf("the cluster carries the stamp of control plane %q", stamp.ControlPlane), "unprotect there, or adopt the workload by name")
+		o.find("refuse", "US104", fmt.Sprintf("the cluster carries the stamp of control plane %q", stamp.ControlPlane), otherPlane)
 	}
 	return nil
 }
+
+// otherPlane is what to do about the stamp of another control plane.
+const otherPlane = "if that control plane still runs, unprotect the workload with it; if it is lost for good, see docs/running.md, \"The control plane is lost\""
 
 // unmeasured says that nothing tells the brokers' time yet: Kafka tells it only with a record that is written.
 func (o *observer) unmeasured(why string) {
