@@ -67,7 +67,7 @@ func stageCodes() []Explanation {
 	return []Explanation{
 		{"US250", "The link does not keep up", "A planned takeover begins only when the link into the new side is protected. Wait, or repair the link; if the old side is lost, use failover."},
 		{"US251", "The new side does not answer", "The site that is to take over cannot be reached. Bring it up, then retry."},
-		{"US252", "The site belongs to another control plane", "The site carries the stamp of another control plane. Two of them must never move the same roles. Nothing was changed."},
+		{"US252", "The site belongs to another control plane", "The site carries the stamp of another control plane. Two of them must never move the same roles. Nothing was changed. If that control plane still runs, unprotect the plan with it. If it is lost for good, together with its data directory, docs/running.md, \"The control plane is lost\", tells what a person does by hand."},
 		{"US253", "The new side does not provably take writes", "After PROMOTE a write on every shard must be let in and one be acknowledged. Retry; the new side is active either way."},
 		{"US254", "The ledger is not provably complete", "What only the old side has must be saved, durable and counted, before anything of it is cut away. Retry; check the disk space of the data directory."},
 		{"US255", "The link is broken", "A shard of the link stopped and needs a decision; `understudy status` names it and the repair."},

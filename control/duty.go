@@ -164,7 +164,10 @@ func dutyFacts(role understudy.Role, recs []linkRecord, op *Operation, site unde
 	}
 	if op != nil {
 		becomesTarget := TableVerb(op.Verb) == understudy.Switchover && op.Promoted && site == op.From
-		f.SiteRising = site == op.To || becomesTarget
+		// A takeover has its new side from the first stage on. A reprotect or an unprotect that waits for an approval has
+		// nothing in hand yet: an old primary that comes back meanwhile is fenced.
+		waits := !op.takeover() && op.looksOn()
+		f.SiteRising = site == op.To && !waits || becomesTarget
 	}
 	return f
 }

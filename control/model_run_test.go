@@ -35,8 +35,13 @@ func (m model) replicate(guards []Guard) []next {
 
 // mayRunBeside is the engine's rule of that name; an operation of the model may rest anywhere.
 func (m model) mayRunBeside() bool {
+	return (isTakeover(m.op.verb) || m.op.verb == understudy.Unprotect || m.op.verb == understudy.Reprotect) && m.op.looksOn()
+}
+
+// looksOn says that an operation stands where nothing was changed yet.
+func (o opModel) looksOn() bool {
 	before := []understudy.StageName{understudy.StageCheck, understudy.StageConfirm, understudy.StageBound, understudy.StageApprove}
-	return (isTakeover(m.op.verb) || m.op.verb == understudy.Unprotect) && !m.op.aborting && slices.Contains(before, m.op.rows()[m.op.row].Stage)
+	return !o.aborting && slices.Contains(before, o.rows()[o.row].Stage)
 }
 
 // preempt ends the open run; its step may leave a write in flight, and its walk, which does not know yet, may try to

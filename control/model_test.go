@@ -327,6 +327,11 @@ func (m model) weather() []model {
 	return out
 }
 
+// isBehind says that an operation on its way forward has done a stage.
+func (o opModel) isBehind(stage understudy.StageName) bool {
+	return !o.aborting && int(o.row) > slices.IndexFunc(o.rows(), func(r Row) bool { return r.Stage == stage })
+}
+
 // duty lets the standing duty fence what it may.
 func (m model) duty(guards []Guard) ([]model, string) {
 	var out []model
@@ -338,7 +343,7 @@ func (m model) duty(guards []Guard) ([]model, string) {
 			continue
 		}
 		becomes := m.busy() && TableVerb(m.op.verb) == understudy.Switchover && m.op.promoted && s == m.op.from
-		f := Facts{SiteActive: m.active == s, SiteFed: m.running[s], SiteRising: m.busy() && s == m.op.to || becomes}
+		f := Facts{SiteActive: m.active == s, SiteFed: m.running[s], SiteRising: m.busy() && s == m.op.to && (isTakeover(m.op.verb) || !m.op.looksOn()) || becomes}
 		if pass(guards, GateDuty, f, understudy.Object{}) != nil || pass(guards, GateEffect, Facts{Waited: m.waited}, understudy.Object{}) != nil {
 			continue
 		}
@@ -348,7 +353,7 @@ func (m model) duty(guards []Guard) ([]model, string) {
 		if m.running[s] {
 			return nil, "the duty closes a link's target"
 		}
-		if m.busy() && m.op.verb == understudy.Reprotect && s == m.op.to && m.op.row >= 3 {
+		if m.busy() && m.op.verb == understudy.Reprotect && s == m.op.to && m.op.isBehind(understudy.StageLedger) {
 			return nil, "the duty closes the side that an operation makes a link's target"
 		}
 		n := m

@@ -23,7 +23,7 @@ func (w *walk) own(ctx context.Context, p workload.Planned) error {
 		o := objectOf(p)
 		o.Site = site
 		return refused("US252", o, "the site belongs to another control plane, "+stamp.ControlPlane,
-			fmt.Sprintf("unprotect plan %s there first; nothing of it was changed", stamp.Plan))
+			fmt.Sprintf("nothing was changed; if that control plane still runs, unprotect plan %s with it; if it is lost for good, see docs/running.md, \"The control plane is lost\"", stamp.Plan))
 	}
 	h, err := w.s.handles.get(ctx, p)
 	if err != nil {

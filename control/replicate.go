@@ -100,11 +100,17 @@ func (s *session) guardRun(ctx context.Context, a *admission) error {
 }
 
 // mayRunBeside says whether a run may go on beside an open operation: a takeover that rests before its first effect,
-// for instance until somebody approves it, must not let the exposure grow meanwhile, nor must an unprotect that was
-// refused. It ends the run when it goes on.
+// for instance until somebody approves it, must not let the exposure grow meanwhile, nor must an unprotect or a
+// reprotect. It ends the run when it goes on.
 func mayRunBeside(op *Operation) bool {
+	ends := op.takeover() || op.Verb == understudy.Unprotect || op.Verb == understudy.Reprotect
+	return ends && op.State.Resting() && op.Inherits == "" && op.looksOn()
+}
+
+// looksOn says that an operation stands where nothing was changed yet: what it is about is looked at, stated and approved.
+func (op *Operation) looksOn() bool {
 	before := []understudy.StageName{understudy.StageCheck, understudy.StageConfirm, understudy.StageBound, understudy.StageApprove}
-	return (op.takeover() || op.Verb == understudy.Unprotect) && op.State.Resting() && !op.Aborting && op.Inherits == "" && slices.Contains(before, op.Stage)
+	return !op.Aborting && slices.Contains(before, op.Stage)
 }
 
 // openRun gives the run of a workload that has not come to its end; nil when there is none.

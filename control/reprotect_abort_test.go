@@ -17,7 +17,7 @@ func TestARefusedReprotectHasEndedNoLink(t *testing.T) {
 		s.world.Exchange("east", "west")
 		op := s.do(understudy.Reprotect, control.PausedByStep)
 		s.world.Exchange("east", "west")
-		if op.Stage != understudy.StageFence || op.Error.Kind != understudy.KindRefused {
+		if op.Stage != understudy.StageCheck || op.Error.Kind != understudy.KindRefused {
 			t.Fatalf("paused at %s: %v", op.Stage, op.Error)
 		}
 		s.follows("while it is paused")

@@ -178,6 +178,8 @@ func takeoverRows() []Row {
 
 func reprotectRows() []Row {
 	return []Row{
+		{Stage: understudy.StageCheck, Before: acts(ActOwn), Steps: true},
+		{Stage: understudy.StageApprove, After: acts(ActApprove)},
 		// A link may run already, into a side that took foreign writes: it ends, so that it starts anew on what
 		// resolve leaves there.
 		{Stage: understudy.StageFence, Before: acts(ActPreempt, ActProvision, ActOwn, ActEndLinks), Steps: true, After: acts(ActNeedFence)},
@@ -195,6 +197,7 @@ func reprotectRows() []Row {
 func unprotectRows() []Row {
 	return append([]Row{
 		{Stage: understudy.StageCheck, Steps: true},
+		{Stage: understudy.StageApprove, After: acts(ActApprove)},
 		{Stage: understudy.StageProvision, Before: acts(ActPreempt, ActProvision), Steps: true},
 	}, letGoRows(ActEndLinks)...)
 }

@@ -19,7 +19,7 @@ func (a *app) actCommands() []*cobra.Command {
 		{"retry", "Run the failed step of a paused operation again, or take a quarantined workload back in"},
 		{"skip", "Leave a failed step out, where the step allows it; needs --reason"},
 		{"abort", "Turn an operation back; refused after PROMOTE"},
-		{"approve", "Consent to the envelope of an operation that awaits approval"},
+		{"approve", "Consent to the envelope of an operation that awaits approval, which is printed first; describe shows it without consent"},
 	} {
 		var f actFlags
 		c := &cobra.Command{
@@ -66,6 +66,11 @@ func (a *app) act(ctx context.Context, id understudy.OperationID, act string, f 
 			return err
 		}
 		req.AcceptFence = []understudy.Site{op.From}
+	}
+	if act == "approve" {
+		if err := a.consented(ctx, cl, id); err != nil {
+			return err
+		}
 	}
 	op, err := cl.Act(ctx, act, req)
 	if err != nil {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
 )
 
 func (a *app) getCommand() *cobra.Command {
@@ -73,14 +75,58 @@ func (a *app) getOperations(ctx context.Context, plan understudy.PlanName, open 
 
 func (a *app) describeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "describe PLAN|OPERATION", Short: "Everything about a plan or an operation", Args: args(cobra.ExactArgs(1)),
+		Use: "describe PLAN|OPERATION", Short: "Everything about an operation, or about a plan: its status, and what is proven of each shard", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			if strings.HasPrefix(given[0], "op-") {
 				return a.report(c.Context(), understudy.OperationID(given[0]))
 			}
 			cl := a.client()
 			defer cl.Close()
-			return a.status(c.Context(), cl, given, false)
+			all, err := statuses(c.Context(), cl, given)
+			if err != nil {
+				return err
+			}
+			return a.write(all, func(w io.Writer) error { return writeDescription(w, all) })
 		},
 	}
+}
+
+// writeDescription gives the status, and below it what is proven of each shard of each link.
+func writeDescription(w io.Writer, all []control.PlanStatus) error {
+	if err := writeStatus(w, all); err != nil {
+		return err
+	}
+	rows := [][]string{{"LINK", "SHARD", "STATE", "SAFE UP TO", "EXPOSURE", "SOURCE END", "TARGET END"}}
+	for _, p := range all {
+		for _, x := range p.Workloads {
+			for _, l := range x.Links {
+				rows = append(rows, shardRows(l, p.At)...)
+			}
+		}
+	}
+	if len(rows) == 1 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return table(w, rows)
+}
+
+// shardRows tells of each shard up to when the target provably holds everything, and how long ago that was.
+func shardRows(l control.LinkStatus, at time.Time) [][]string {
+	if l.Progress == nil {
+		return nil
+	}
+	var rows [][]string
+	for _, s := range l.Progress.Shards {
+		safe, exposed := "never", "unknown"
+		if !s.Safe.IsZero() {
+			safe, exposed = s.Safe.UTC().Format(time.RFC3339), short(at.Sub(s.Safe))
+		}
+		rows = append(rows, []string{
+			l.Link.String(), s.Shard, string(s.State), safe, exposed, strconv.FormatInt(s.Source, 10), strconv.FormatInt(s.Target, 10),
+		})
+	}
+	return rows
 }

@@ -17,7 +17,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "serve": p.serve, "world": p.world, "rest": p.rest, "newest": p.newest, "interrupted": interrupted,
+			"exits": exits, "serve": p.serve, "world": p.world, "rest": p.rest, "newest": p.newest, "asks": p.asks, "interrupted": interrupted,
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {

@@ -54,7 +54,7 @@ func verbs() []struct {
 		{understudy.Switchover, "Move the active side, planned: loses nothing and can be undone"},
 		{understudy.Failover, "Move the active side because the first is lost: its loss is bounded before and measured after"},
 		{understudy.Commit, "Make the last takeover final, and release what was kept for a rollback"},
-		{understudy.Rollback, "Undo the last takeover before it is committed"},
+		{understudy.Rollback, "Undo the last switchover before it is committed; after a failover it is refused"},
 		{understudy.Reprotect, "Bring the old primary back as the new secondary: fence, scan, ledger, resolve, follow"},
 		{understudy.Failback, "Switch home, after reprotect"},
 		{understudy.Unprotect, "End replication and remove what understudy put in place"},
@@ -106,7 +106,11 @@ func (f *operateFlags) bind(c *cobra.Command, v understudy.Verb) {
 	fl.DurationVar(&f.timeout, "timeout", 0, "stop waiting after this time; the operation goes on (exit status 9)")
 	fl.StringVar(&f.reason, "reason", "", "why, for the record")
 	if severe(v) {
-		fl.StringVar(&f.confirm, "confirm", "", "the plan's name, instead of typing it")
+		what := "the plan's name, instead of typing it"
+		if v == understudy.Failover {
+			what += "; with --site the site's name"
+		}
+		fl.StringVar(&f.confirm, "confirm", "", what)
 	}
 	switch v {
 	case understudy.Switchover, understudy.Failover:
@@ -378,7 +382,8 @@ func (a *app) failover(ctx context.Context, given []string, f *operateFlags) err
 	if err != nil {
 		return err
 	}
-	if f.confirm != "" && f.confirm != f.site {
+	unasked := f.confirm == "" && !f.dryRun && (a.noInput || !a.terminal())
+	if unasked || f.confirm != "" && f.confirm != f.site {
 		return &understudy.Error{Code: "US506", Kind: understudy.KindRefused, Summary: "failover --site needs the site's name as confirmation",
 			Fix: fmt.Sprintf("understudy failover --site %s --confirm=%s", f.site, f.site)}
 	}

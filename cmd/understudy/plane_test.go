@@ -48,7 +48,7 @@ func (p *planes) find(ts *testscript.TestScript) *stage {
 // callers; with "empty" nothing is applied.
 func (p *planes) serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: serve [nobody|empty|scheduled]")
+		ts.Fatalf("usage: serve [nobody|empty|scheduled|approvals]")
 	}
 	world := workloadtest.NewWorld("east", "west")
 	sites := []understudy.Site{"east", "west"}
@@ -61,6 +61,9 @@ func (p *planes) serve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		plan.Workloads[0].Spec = workloadtest.ToyScheduledSpec(understudy.StandbySecondary, "contoso", "orders", "east", "west")
 		plan.Workloads[0].Schedule = daily
+	}
+	if how == "approvals" {
+		plan.Approvals = []understudy.Verb{understudy.Reprotect, understudy.Unprotect}
 	}
 	plane := controltest.Launch(p.t, controltest.Setup{Registry: workload.NewRegistry(workloadtest.Toy(world)), Plan: plan, DataDir: ts.MkAbs("ledger")})
 	ts.Check(plane.Ready(context.Background()))
@@ -127,6 +130,19 @@ func (p *planes) world(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("unknown: %s", args[0])
 	}
+}
+
+// asks has another person than the one who runs the script order an operation, and waits until it rests in a state.
+func (p *planes) asks(ts *testscript.TestScript, neg bool, args []string) {
+	st := p.find(ts)
+	if neg || len(args) != 3 || st == nil {
+		ts.Fatalf("usage: asks NAME VERB STATE, after serve")
+	}
+	op := st.plane.Rest(st.plane.Begin(control.StartRequest{Verb: understudy.Verb(args[1]), By: args[0], Reason: "the drill"}).ID)
+	if op.State != control.State(args[2]) {
+		ts.Fatalf("%s is %s at %s: %v", op.Verb, op.State, op.Stage, op.Error)
+	}
+	ts.Setenv("OP", string(op.ID))
 }
 
 // rest waits until the newest operation rests.

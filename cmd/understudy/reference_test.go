@@ -29,6 +29,11 @@ func TestFilesReference(t *testing.T) {
 		t.Errorf("%s is not what the types say; UNDERSTUDY_UPDATE=1 go test ./cmd/understudy -run TestFilesReference writes it", page)
 	}
 	examples(t, head)
+	for i, row := range strings.Split(want, "\n") {
+		if strings.HasPrefix(row, "| `") && strings.HasSuffix(row, "|  |") {
+			t.Errorf("line %d: a key without a word about it: %s", i+1, row)
+		}
+	}
 }
 
 // examples reads the page's sites and plans, and its configuration of serve, and checks one against the other.

@@ -42,6 +42,9 @@ func writeReport(w io.Writer, r control.Report) error {
 	if op.From != "" && op.To != "" {
 		p.line("%s → %s, started %s by %s", op.From, op.To, op.Created.UTC().Format(time.RFC3339), op.By)
 	}
+	if op.State == control.AwaitingApproval {
+		p.envelope(op)
+	}
 	for _, s := range r.Stages {
 		p.stage(s)
 	}

@@ -161,7 +161,11 @@ func (d *decision) reprotect() error {
 		if _, err := d.present(d.stage.To); err != nil {
 			return err
 		}
-		return d.findings(d.stage.Old, d.stage.To)
+		if err := d.findings(d.stage.Old, d.stage.To); err != nil {
+			return err
+		}
+		d.foretellUnguarded(d.stage.To, "before the link starts")
+		return nil
 	case understudy.StageFence:
 		return d.fence(d.stage.To)
 	case understudy.StageScan:

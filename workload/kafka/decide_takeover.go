@@ -21,7 +21,7 @@ func (d *decision) takeover(failover bool) error {
 		if err := d.checkTakeover(failover); err != nil {
 			return err
 		}
-		d.foretellUnguarded()
+		d.foretellUnguarded(d.stage.Old, "after PROMOTE")
 		return nil
 	case understudy.StageProvision:
 		return d.checkTakeover(failover)
@@ -84,14 +84,14 @@ func (d *decision) checkTakeover(failover bool) error {
 	return d.movers(sites...)
 }
 
-// foretellUnguarded says, before anybody approves, that lifting the old side's append limit will leave it open to anyone.
-func (d *decision) foretellUnguarded() {
-	s := d.stage.Old
+// foretellUnguarded says, before anybody approves, that lifting the append limit of the side that becomes a secondary
+// will leave it open to anyone.
+func (d *decision) foretellUnguarded(s understudy.Site, when string) {
 	f := d.facts.Sites[s]
 	if deny, _ := d.w.sites[s].means(f); deny && !f.Everyone || f.allDenied() {
 		return
 	}
-	note := fmt.Sprintf("%s will be unguarded: after PROMOTE its append limit is lifted for the mirror, and writers cannot be denied there by name; from then on it takes writes of anyone, and foreign writes are detected", s)
+	note := fmt.Sprintf("%s will be unguarded: %s its append limit is lifted for the mirror, and writers cannot be denied there by name; from then on it takes writes of anyone, and foreign writes are detected", s, when)
 	d.step(stepRemember, understudy.Idempotent, "", rememberArgs{Notes: []string{note}}, "%s", note).ID = "foretell/" + string(s)
 }
 

@@ -206,7 +206,7 @@ func writeStamp(ctx context.Context, j *job) (understudy.Receipt, error) {
 			return understudy.Receipt{}, &understudy.Error{
 				Code: "US104", Kind: understudy.KindRefused, Op: "kafka.stamp", Object: j.object(""),
 				Summary: fmt.Sprintf("the cluster carries the stamp of control plane %q", old.ControlPlane),
-				Fix:     "unprotect there, or adopt the workload by name",
+				Fix:     otherPlane,
 			}
 		case old.Role.Epoch > stamp.Role.Epoch:
 			return understudy.Receipt{}, &understudy.Error{

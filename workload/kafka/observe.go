@@ -337,10 +337,13 @@ func (o *observer) own(ctx context.Context) error {
 		o.find("warning", "", fmt.Sprintf("the brokers' clock and ours are %s apart, as of %s", own.skew, own.measured.UTC().Format(time.RFC3339)), "synchronise the clocks")
 	}
 	if stamp != nil && o.w.opening.ControlPlane != "" && stamp.ControlPlane != o.w.opening.ControlPlane {
-		o.find("refuse", "US104", fmt.Sprintf("the cluster carries the stamp of control plane %q", stamp.ControlPlane), "unprotect there, or adopt the workload by name")
+		o.find("refuse", "US104", fmt.Sprintf("the cluster carries the stamp of control plane %q", stamp.ControlPlane), otherPlane)
 	}
 	return nil
 }
+
+// otherPlane is what to do about the stamp of another control plane.
+const otherPlane = "if that control plane still runs, unprotect the workload with it; if it is lost for good, see docs/running.md, \"The control plane is lost\""
 
 // unmeasured says that nothing tells the brokers' time yet: Kafka tells it only with a record that is written.
 func (o *observer) unmeasured(why string) {

@@ -191,5 +191,6 @@ func TestRealAuthorizer(t *testing.T) {
 		{name: "denied switchover", play: deniedSwitchover},
 		{name: "denied return", play: deniedReturn},
 		{name: "rules of the new primary", play: newRules},
+		{name: "a lost control plane", play: lostControlPlane, only: lab.V44},
 	})
 }

@@ -282,10 +282,7 @@ func TestFenceNeedsToSeeTransactions(t *testing.T) {
 	h := newHouse(t, th.at, topics())
 	h.protect()
 	adm := kadm.NewClient(client(t, th.east))
-	ids := func() *kadm.ACLBuilder {
-		return kadm.NewACLs().TransactionalIDs("*").ResourcePatternType(kmsg.ACLResourcePatternTypeLiteral).Allow("User:mover").AllowHosts("*").Operations(kadm.OpAll)
-	}
-	if _, err := adm.DeleteACLs(t.Context(), ids()); err != nil {
+	if _, err := adm.DeleteACLs(t.Context(), seesTransactions()); err != nil {
 		t.Fatal(err)
 	}
 	h.setRole(h.role.Fenced())
@@ -294,7 +291,7 @@ func TestFenceNeedsToSeeTransactions(t *testing.T) {
 	if got := settings(t, th.east, "orders")["max.message.bytes"]; got == "0" || got == "78" {
 		t.Fatalf("the topics were closed blindly, to %s", got)
 	}
-	if _, err := adm.CreateACLs(t.Context(), ids()); err != nil {
+	if _, err := adm.CreateACLs(t.Context(), seesTransactions()); err != nil {
 		t.Fatal(err)
 	}
 	h.walk(understudy.Switchover, east, west, understudy.StageFence)

@@ -28,15 +28,7 @@ func TestStatusTellsWhatATakeoverLeaves(t *testing.T) {
 	s.tells("keeps more than intended until", false)
 
 	const foretold = "east will be unguarded"
-	planned, err := p.Start(context.Background(), control.StartRequest{Verb: understudy.Switchover, Plan: "contoso", DryRun: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.ContainsFunc(planned.DryRun.Stages, func(d control.DryStage) bool {
-		return d.Name == understudy.StageCheck && slices.ContainsFunc(d.Steps, func(x control.DryStep) bool { return strings.HasPrefix(x.Step.Summary, foretold) })
-	}) {
-		t.Fatalf("the dry run does not say that %s: %+v", foretold, planned.DryRun.Stages)
-	}
+	s.foretells(understudy.Switchover, foretold+": after PROMOTE")
 
 	op := p.Do(control.StartRequest{Verb: understudy.Switchover}, control.CommitWindow)
 	report, err := p.Report(context.Background(), op.ID)
@@ -50,9 +42,24 @@ func TestStatusTellsWhatATakeoverLeaves(t *testing.T) {
 	s.tells("west is unguarded", false)
 	s.tells("west: topic idle, orders keeps more than intended until the takeover is committed: retention.ms", true)
 	s.do(understudy.Commit, control.Committed)
+	s.foretells(understudy.Reprotect, foretold+": before the link starts")
 	s.tells("keeps more than intended until", false)
 	if got := settings(t, th.west, "orders")["retention.ms"]; got == "-1" {
 		t.Errorf("after commit retention.ms is %s", got)
+	}
+}
+
+// foretells wants a dry run to say something at the check, which comes before the approval.
+func (s *stagehand) foretells(v understudy.Verb, words string) {
+	s.t.Helper()
+	planned, err := s.p.Start(context.Background(), control.StartRequest{Verb: v, Plan: "contoso", DryRun: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !slices.ContainsFunc(planned.DryRun.Stages, func(d control.DryStage) bool {
+		return d.Name == understudy.StageCheck && slices.ContainsFunc(d.Steps, func(x control.DryStep) bool { return strings.HasPrefix(x.Step.Summary, words) })
+	}) {
+		s.t.Fatalf("the dry run of %s does not say that %s: %+v", v, words, planned.DryRun.Stages)
 	}
 }
 

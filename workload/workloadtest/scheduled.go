@@ -268,7 +268,7 @@ func (d *driver) flee() {
 	}
 	d.begin()
 	for _, s := range []understudy.StageName{
-		understudy.StageFence, understudy.StageScan, understudy.StageLedger, understudy.StageGuard, understudy.StageResolve, understudy.StageReverse,
+		understudy.StageCheck, understudy.StageFence, understudy.StageScan, understudy.StageLedger, understudy.StageGuard, understudy.StageResolve, understudy.StageReverse,
 	} {
 		d.stage(understudy.Reprotect, s)
 	}

@@ -143,7 +143,7 @@ func (s *shard) judgeMarker(code int16) error {
 	case cluster.CodeInvalidEpoch, cluster.CodeCoordinatorFenced:
 		return s.fenced(s.m.o.Epoch+1, "the target refuses our markers")
 	}
-	err := understudy.AsError(s.m.target.c.Refused("kafka.writetxnmarkers", s.tp.String(), code, "ALTER on the cluster (CLUSTER_ACTION before Kafka 3.8)"))
+	err := understudy.AsError(s.m.target.c.Refused("kafka.writetxnmarkers", s.tp.String(), code, "ALTER on the cluster (CLUSTER_ACTION before Kafka 3.9)"))
 	err.Code = "US146"
 	return err
 }
