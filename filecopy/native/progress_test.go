@@ -31,6 +31,36 @@ func TestThrottleHoldsBack(t *testing.T) {
 	}
 }
 
+// TestCompareKeepsToTheBandwidth reads two chunks where a byte a second may pass after the first: the second would have to wait longer than the context lasts. What
+// reads nothing, and what no window holds, is not held back.
+func TestCompareKeepsToTheBandwidth(t *testing.T) {
+	p := newPair(t)
+	p.write(t, "a", strings.Repeat("a", chunk), "b", strings.Repeat("b", chunk))
+	p.run(t)
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	p.job.Clock = func() time.Time { return now }
+	p.job.Limits = filecopy.Limits{Bandwidth: []filecopy.Window{{From: 8 * time.Hour, To: 18 * time.Hour, BytesPerSecond: 1}}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	compare := func(deep bool) (int64, error) {
+		c, err := p.mover.Compare(ctx, p.job, deep, func(d filecopy.Difference) error {
+			t.Errorf("difference: %+v", d)
+			return nil
+		})
+		return c.Read, err
+	}
+	if read, err := compare(true); err == nil || ctx.Err() != nil {
+		t.Errorf("%d bytes were compared that should take days: %v", read, err)
+	}
+	if read, err := compare(false); err != nil || read != 0 {
+		t.Errorf("quick: %d bytes, %v", read, err)
+	}
+	now = now.Add(8 * time.Hour)
+	if read, err := compare(true); err != nil || read != 2*chunk {
+		t.Errorf("in the evening: %d bytes, %v", read, err)
+	}
+}
+
 func TestMeteredSumsAndCounts(t *testing.T) {
 	content := strings.Repeat("0123456789", 100_000)
 	counted := 0
