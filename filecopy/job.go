@@ -196,9 +196,11 @@ type Progress struct {
 	TotalFiles int64 `json:"totalFiles"`
 	Bytes      int64 `json:"bytes"`
 	TotalBytes int64 `json:"totalBytes"`
-	// Published and Deleted count entries.
-	Published int64 `json:"published"`
-	Deleted   int64 `json:"deleted"`
+	// Published and Deleted count entries. TotalEntries are those that are published, known from PhasePublish on; what was published before a
+	// crash counts.
+	Published    int64 `json:"published"`
+	TotalEntries int64 `json:"totalEntries,omitempty"`
+	Deleted      int64 `json:"deleted"`
 	// Changed counts files that changed while they were read and were read again.
 	Changed int64 `json:"changed"`
 	// ReadBack are the bytes that were read back at the target, of TotalBytes; Rotten and Flaws are as in Set.
@@ -213,9 +215,11 @@ type Progress struct {
 	Carrying bool   `json:"carrying,omitempty"`
 	// Parallel is the number of files in flight that the mover allows itself now.
 	Parallel int `json:"parallel"`
-	// Rate is in bytes per second over the last half minute; Left the time to the end of staging at that rate, zero when unknown.
-	Rate float64       `json:"rate"`
-	Left time.Duration `json:"left"`
+	// Rate is in bytes per second over the last half minute, EntryRate in files staged or entries published. Left is the time to the end of
+	// staging, reading back or publishing at these rates, zero when unknown.
+	Rate      float64       `json:"rate"`
+	EntryRate float64       `json:"entryRate,omitempty"`
+	Left      time.Duration `json:"left"`
 }
 
 // DifferenceKind says how an entry of the target differs from the manifest.

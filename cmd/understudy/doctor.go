@@ -17,7 +17,9 @@ import (
 
 func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor [PLAN]", Short: "Look at clusters, versions, rights and clocks, and change nothing",
+		Use: "doctor [PLAN]", Short: "Look at clusters, versions, rights and clocks",
+		Long: "Look at clusters, versions, rights and clocks. Nothing is changed that anybody else sees: to try its rights in a bucket or a container, " +
+			"understudy writes an empty object into a folder of its own there, and removes it.",
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			plan := ""

@@ -57,7 +57,7 @@ func verbs() []struct {
 		{understudy.Rollback, "Undo the last switchover before it is committed; after a failover it is refused"},
 		{understudy.Reprotect, "Bring the old primary back as the new secondary: fence, scan, ledger, resolve, follow"},
 		{understudy.Failback, "Switch home, after reprotect"},
-		{understudy.Unprotect, "End replication and remove what understudy put in place"},
+		{understudy.Unprotect, "End replication, remove what understudy put in place, and name what stays"},
 		{understudy.Replicate, "Copy and publish now what is otherwise replicated by schedule"},
 		{understudy.Verify, "Compare the sites by content"},
 	}

@@ -17,7 +17,7 @@ func (m *Mover) Compare(ctx context.Context, j filecopy.Job, deep bool, found fu
 		return filecopy.Comparison{}, err
 	}
 	defer d.close()
-	c := &comparer{desk: d, deep: deep, can: j.Target.Describe().Capabilities}
+	c := &comparer{desk: d, deep: deep, can: j.Target.Describe().Capabilities, pace: NewPace(j.Limits, d.clock)}
 	c.found = func(x filecopy.Difference) error {
 		c.out.Differences++
 		return found(x)
@@ -30,6 +30,7 @@ func (m *Mover) Compare(ctx context.Context, j filecopy.Job, deep bool, found fu
 type comparer struct {
 	*desk
 	deep  bool
+	pace  *Pace
 	can   filecopy.Capabilities
 	view  filecopy.View
 	found func(filecopy.Difference) error
@@ -154,14 +155,14 @@ func (c *comparer) lacks(k filecopy.EntryKind) bool {
 	return k == filecopy.Directory && !c.can.Directories || k == filecopy.Symlink && !c.can.Symlinks
 }
 
-// read compares every byte.
+// read compares every byte, within the job's bandwidth.
 func (c *comparer) read(ctx context.Context, e filecopy.Entry, want filecopy.Checksum) (bool, error) {
 	r, err := c.view.Read(ctx, e, 0)
 	if err != nil {
 		return false, err
 	}
 	defer r.Close()
-	sum, size, err := sumOf(ctx, r)
+	sum, size, err := c.pace.Sum(ctx, r)
 	c.out.Read += size
 	if errors.Is(err, filecopy.ErrCorrupt) {
 		return false, nil

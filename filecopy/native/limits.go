@@ -84,9 +84,20 @@ func (m *metered) drain() error {
 	}
 }
 
-// sumOf reads to the end, as fast as it goes.
-func sumOf(ctx context.Context, r io.Reader) (filecopy.Checksum, int64, error) {
-	m := &metered{ctx: ctx, from: r, sum: filecopy.SumOf(0), count: func(int) {}}
+// Pace holds what is read to compare trees to a job's bandwidth, as a run is. It is safe for concurrent use.
+type Pace struct{ throttle *throttle }
+
+// NewPace gives a pace; no clock is the time of day.
+func NewPace(l filecopy.Limits, clock func() time.Time) *Pace {
+	if clock == nil {
+		clock = time.Now
+	}
+	return &Pace{newThrottle(l, clock)}
+}
+
+// Sum reads to the end, and gives the sum of what it read and how many bytes that was. Errors are those of the reader, and of ctx.
+func (p *Pace) Sum(ctx context.Context, r io.Reader) (filecopy.Checksum, int64, error) {
+	m := &metered{ctx: ctx, from: r, throttle: p.throttle, sum: filecopy.SumOf(0), count: func(int) {}}
 	err := m.drain()
 	return m.sum, m.size, err
 }

@@ -59,10 +59,34 @@ func (g generated) Sum(context.Context, filecopy.Entry) (filecopy.Checksum, erro
 	return filecopy.Checksum{}, filecopy.ErrUnsupported
 }
 
-// disk is a target of which only the manifest is real: the tree would cost more than the mover.
+// disk is a target of which only the manifest is real: the tree would cost more than the mover. Like local trees, HDFS and ADLS it has new
+// directories put together out of sight.
 type disk struct {
 	filecopy.Target
-	live, read atomic.Int64
+	// live counts files that were published one by one, whole those in new directories, which shown counts.
+	live, whole, shown, read atomic.Int64
+}
+
+func (d *disk) Assembly(lot string) (filecopy.Target, error) {
+	to, err := d.Target.(filecopy.Assembler).Assembly(lot)
+	return &hidden{to, d}, err
+}
+
+func (d *disk) Reveal(context.Context, string, filecopy.Path) error {
+	d.shown.Add(1)
+	return nil
+}
+
+// hidden is where new directories of a disk are put together.
+type hidden struct {
+	filecopy.Target
+	of *disk
+}
+
+func (h *hidden) MakeDirectory(context.Context, filecopy.Entry) error { return nil }
+func (h *hidden) Publish(context.Context, filecopy.Sealed, filecopy.Entry) (string, error) {
+	h.of.whole.Add(1)
+	return "v", nil
 }
 
 // Begin keeps the content of a generated file in its handle.
@@ -90,35 +114,49 @@ func (d *disk) SetAttributes(context.Context, filecopy.Path, filecopy.Attributes
 	return nil
 }
 
-// peakHeap runs a job and gives the highest heap in use that was seen, in bytes.
-func peakHeap(t *testing.T, files int) uint64 {
+// peakHeap runs a job, and gives the set and the highest heap in use that was seen, in bytes.
+func peakHeap(t *testing.T, job filecopy.Job) (filecopy.Set, uint64) {
 	t.Helper()
 	defer debug.SetGCPercent(debug.SetGCPercent(100)) // as users have it, whatever GOGC says
 	runtime.GC()
-	target := &disk{Target: open(t, filepath.Join(t.TempDir(), "target"))}
-	job := filecopy.Job{Name: "many", Source: generated{files}, Target: target}
 	var peak atomic.Uint64
 	set, err := New(t.TempDir()).Run(t.Context(), job, func(filecopy.Progress) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		peak.Store(max(peak.Load(), m.HeapInuse))
 	})
-	if err != nil || set.Files != int64(files) || target.live.Load() != int64(files) {
-		t.Fatalf("set = %+v, %v; %d published", set, err, target.live.Load())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return peak.Load()
+	return set, peak.Load()
 }
 
-// resident gives the most memory that the process ever held, as Linux says it.
-func resident() string {
-	raw, err := os.ReadFile("/proc/self/status")
-	_, rest, ok := strings.Cut(string(raw), "VmHWM:")
-	if err != nil || !ok {
-		return "an unknown amount"
+// manyFiles copies as many generated files, all of them in new directories, and gives the highest heap in use.
+func manyFiles(t *testing.T, files int) uint64 {
+	t.Helper()
+	target := &disk{Target: open(t, filepath.Join(t.TempDir(), "target"))}
+	set, peak := peakHeap(t, filecopy.Job{Name: "many", Source: generated{files}, Target: target})
+	if set.Files != int64(files) || target.whole.Load() != int64(files) || target.live.Load() != 0 || target.shown.Load() != int64(files+999)/1000 {
+		t.Fatalf("set = %+v; %d files published in %d directories, %d by themselves", set, target.whole.Load(), target.shown.Load(), target.live.Load())
 	}
-	line, _, _ := strings.Cut(rest, "\n")
-	return strings.TrimSpace(line)
+	return peak
 }
+
+// resident gives the most memory that the process ever held in bytes, as Linux says it; zero elsewhere.
+func resident() int64 {
+	raw, _ := os.ReadFile("/proc/self/status")
+	_, rest, _ := strings.Cut(string(raw), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "kB")
+	n, _ := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	return n << 10
+}
+
+// What a run may need: that much more for ten times as many files, that much heap, and, of millions of files, that much memory of the process.
+const (
+	flatHeap    = 48 << 20
+	mostHeap    = 200 << 20
+	mostProcess = 300 << 20
+)
 
 // TestMemoryIsFlat copies generated files, and ten times as many: the heap must not grow with them. UNDERSTUDY_FILES sets the
 // larger number, such as 10000000.
@@ -127,11 +165,38 @@ func TestMemoryIsFlat(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("UNDERSTUDY_FILES")); err == nil {
 		many = n
 	}
-	few := peakHeap(t, many/10)
-	most := peakHeap(t, many)
-	t.Logf("heap in use: %d MiB at %d files, %d MiB at %d files; the process took %s at most", few>>20, many/10, most>>20, many, resident())
-	const flat, ceiling = 48 << 20, 200 << 20
-	if most > few+flat || most > ceiling {
+	few := manyFiles(t, many/10)
+	most := manyFiles(t, many)
+	process := resident()
+	t.Logf("heap in use: %d MiB at %d files, %d MiB at %d files; the process took %d MiB at most", few>>20, many/10, most>>20, many, process>>20)
+	if most > few+flatHeap || most > mostHeap {
 		t.Errorf("heap in use grew from %d MiB to %d MiB", few>>20, most>>20)
+	}
+	if many >= 1_000_000 && process > mostProcess {
+		t.Errorf("the process took %d MiB", process>>20)
+	}
+}
+
+// TestMemoryIsFlatBetweenLocalTrees copies real files from one directory of the machine to another.
+func TestMemoryIsFlatBetweenLocalTrees(t *testing.T) {
+	const files, each = 10_000, 500
+	p := newPair(t)
+	for i := range files {
+		if i%each == 0 {
+			if err := os.Mkdir(filepath.Join(p.source, fmt.Sprintf("d%02d", i/each)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(p.source, fmt.Sprintf("d%02d/f%03d", i/each, i%each)), []byte("0123456789"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, peak := peakHeap(t, p.job)
+	t.Logf("heap in use: %d MiB at %d files", peak>>20, files)
+	if set.Files != files || p.content(t, "d19/f499") != "0123456789" {
+		t.Errorf("set = %+v", set)
+	}
+	if peak > mostHeap {
+		t.Errorf("heap in use was %d MiB", peak>>20)
 	}
 }

@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -28,6 +29,36 @@ func TestThrottleHoldsBack(t *testing.T) {
 		if err := p.wait(ctx, chunk); err != nil {
 			t.Fatalf("in the evening: %v", err)
 		}
+	}
+}
+
+// TestCompareKeepsToTheBandwidth reads two chunks where a byte a second may pass after the first: the second would have to wait longer than the context lasts. What
+// reads nothing, and what no window holds, is not held back.
+func TestCompareKeepsToTheBandwidth(t *testing.T) {
+	p := newPair(t)
+	p.write(t, "a", strings.Repeat("a", chunk), "b", strings.Repeat("b", chunk))
+	p.run(t)
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	p.job.Clock = func() time.Time { return now }
+	p.job.Limits = filecopy.Limits{Bandwidth: []filecopy.Window{{From: 8 * time.Hour, To: 18 * time.Hour, BytesPerSecond: 1}}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	compare := func(deep bool) (int64, error) {
+		c, err := p.mover.Compare(ctx, p.job, deep, func(d filecopy.Difference) error {
+			t.Errorf("difference: %+v", d)
+			return nil
+		})
+		return c.Read, err
+	}
+	if read, err := compare(true); err == nil || ctx.Err() != nil {
+		t.Errorf("%d bytes were compared that should take days: %v", read, err)
+	}
+	if read, err := compare(false); err != nil || read != 0 {
+		t.Errorf("quick: %d bytes, %v", read, err)
+	}
+	now = now.Add(8 * time.Hour)
+	if read, err := compare(true); err != nil || read != 2*chunk {
+		t.Errorf("in the evening: %d bytes, %v", read, err)
 	}
 }
 
@@ -94,5 +125,69 @@ func TestProgressOfACarrier(t *testing.T) {
 	}
 	if m.last() != last {
 		t.Errorf("the last is %+v", m.last())
+	}
+}
+
+// TestProgressOfManySmallFiles stages a hundred empty files a second, then some with bytes, and publishes fifty a second: each has a rate and a time left.
+func TestProgressOfManySmallFiles(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var last filecopy.Progress
+	m := newMeter(func() time.Time { return now }, func(p filecopy.Progress) { last = p })
+	pass := func(seconds int, each func(p *filecopy.Progress)) {
+		for range seconds {
+			now = now.Add(time.Second)
+			m.change(each)
+		}
+	}
+	m.change(func(p *filecopy.Progress) { p.Phase, p.TotalFiles = filecopy.PhaseStage, 10_000 })
+	pass(10, func(p *filecopy.Progress) { p.Files += 100 })
+	if last.Rate != 0 || last.EntryRate != 100 || last.Left != 90*time.Second {
+		t.Errorf("empty files: %+v", last)
+	}
+	// A large file that is to come counts by its bytes, and the number of those before it does not make it take years.
+	m.change(func(p *filecopy.Progress) { p.TotalBytes = 1000 * fileWork })
+	pass(1, func(p *filecopy.Progress) { p.Files += 100 })
+	if last.Left != 99*time.Second {
+		t.Errorf("with a large file to come: %+v", last)
+	}
+	pass(40, func(p *filecopy.Progress) { p.Bytes += fileWork })
+	if last.Rate != fileWork || last.EntryRate != 0 {
+		t.Errorf("within a large file: %+v", last)
+	}
+	m.change(func(p *filecopy.Progress) { p.Phase, p.TotalEntries = filecopy.PhasePublish, 10_100 })
+	if last.Left != 0 || last.Rate != 0 {
+		t.Errorf("nothing is published yet: %+v", last)
+	}
+	pass(2, func(p *filecopy.Progress) { p.Published += 50 })
+	if last.Rate != 0 || last.EntryRate != 50 || last.Left != 200*time.Second {
+		t.Errorf("publishing: %+v", last)
+	}
+	m.change(func(p *filecopy.Progress) { p.Phase = filecopy.PhaseDelete })
+	if last.EntryRate != 0 || last.Left != 0 {
+		t.Errorf("deleting: %+v", last)
+	}
+}
+
+// TestPublishedEntriesAreCountedToTheirTotal counts what a run shows, also one that goes on after it was cut off while it did.
+func TestPublishedEntriesAreCountedToTheirTotal(t *testing.T) {
+	p := newPair(t)
+	p.mover.segment = 2
+	p.write(t, "a", "1", "b", "", "c", "3", "d/e", "4", "f", "5")
+	cut := errors.New("cut off")
+	p.mover.hook = func(point string) error {
+		if point == "head" {
+			return cut
+		}
+		return nil
+	}
+	var last filecopy.Progress
+	report := func(p filecopy.Progress) { last = p }
+	if _, err := p.mover.Run(t.Context(), p.job, report); !errors.Is(err, cut) {
+		t.Fatal(err)
+	}
+	p.mover.hook = nil
+	// The root is one of them.
+	if _, err := p.mover.Run(t.Context(), p.job, report); err != nil || last.Published != 7 || last.TotalEntries != 7 {
+		t.Errorf("%d of %d entries were published: %v", last.Published, last.TotalEntries, err)
 	}
 }

@@ -47,7 +47,7 @@ func (d *desk) publish(ctx context.Context, h head, rd ready, r *run) (filecopy.
 	if rd.Base != h.Set.ID || rd.Set.Number != h.Set.Number+1 {
 		return filecopy.Set{}, failure("US614", understudy.KindBroken, "publish", "the ready set does not follow the published one", filecopy.ErrGuard)
 	}
-	d.meter.change(func(p *filecopy.Progress) { p.Phase = filecopy.PhasePublish })
+	d.meter.change(func(p *filecopy.Progress) { p.Phase, p.TotalEntries = filecopy.PhasePublish, rd.Items.Items })
 	p := &publisher{desk: d, head: h, ready: rd, gate: newGate(d.job.Limits.MinParallel, d.job.Limits.MaxParallel, d.clock)}
 	d.meter.allowed = p.gate.allowed
 	if r != nil {
@@ -169,6 +169,7 @@ func (p *publisher) items(ctx context.Context) (layer, error) {
 	if err := p.resume(ctx); err != nil {
 		return layer{}, err
 	}
+	p.meter.change(func(g *filecopy.Progress) { g.Published = p.list.list.Items })
 	p.order = newOrder(0, func(_ int64, it *item) error {
 		_, err := p.list.add(ctx, it)
 		return err

@@ -171,15 +171,6 @@ func readZone(d *proto.Decoder) string {
 	return strings.TrimSuffix(root, "/")
 }
 
-// ErasurePolicyOf gives the policy that makes files of a path erasure-coded, be it set there or above; nil when they are replicated.
-func (c *Client) ErasurePolicyOf(ctx context.Context, name string) (*ErasurePolicy, error) {
-	p, err := ask(ctx, c, "getErasureCodingPolicy", name, proto.Message(nil).String(1, name), field(readErasurePolicy))
-	if err != nil || p == nil || p.ID == replicationPolicy {
-		return nil, err
-	}
-	return p, nil
-}
-
 // ErasurePolicies gives the policies that the server knows, enabled or not.
 func (c *Client) ErasurePolicies(ctx context.Context) ([]ErasurePolicy, error) {
 	return ask(ctx, c, "getErasureCodingPolicies", "", nil, func(d *proto.Decoder) []ErasurePolicy {

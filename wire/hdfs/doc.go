@@ -23,7 +23,7 @@
 //	events      LatestTx Events
 //	leases      RecoverLease RenewLease
 //	cluster     Defaults ServerDefaults FsStats DataNodes HAState NameNode SafeMode EncryptionZone
-//	            ErasurePolicyOf ErasurePolicies SetErasurePolicy EnableErasurePolicy
+//	            ErasurePolicies SetErasurePolicy EnableErasurePolicy
 //
 // # Copying a file
 //

@@ -18,7 +18,7 @@ type Config struct {
 	// Proof says whose word is taken that a staged file holds what was read.
 	Proof string `yaml:"proof,omitempty" json:"proof,omitempty" enum:"checksum,read" doc:"what proves a staged file before it is shown. checksum: what the store says of what it took; read: understudy reads each file back at the target once all are staged, which costs a second reading there" default:"checksum"`
 	// Bandwidth limits a run by the time of day; the first window that covers the moment holds.
-	Bandwidth []Window `yaml:"bandwidth,omitempty" json:"bandwidth,omitempty" doc:"limits by the time of day; the first that covers the moment holds"`
+	Bandwidth []Window `yaml:"bandwidth,omitempty" json:"bandwidth,omitempty" doc:"limits of a run, of what verify reads and of a ledger's comparison, by the time of day; the first that covers the moment holds. With DistCp the limit is that of the moment when its job begins"`
 	// Parallel is the highest number of files in flight.
 	Parallel int `yaml:"parallel,omitempty" json:"parallel,omitempty" doc:"the highest number of files in flight; left out, the mover finds what pays"`
 	// Link is what the way between the sites carries in a second.

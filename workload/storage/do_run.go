@@ -138,7 +138,10 @@ func (j *job) progress() func(filecopy.Progress) {
 		case filecopy.PhaseProve:
 			sp.Text, sp.Done = "read back "+j.args.Tree, p.ReadBack
 			sp = withRate(sp, p)
-		case filecopy.PhasePublish, filecopy.PhaseDelete, filecopy.PhaseDone:
+		case filecopy.PhasePublish:
+			sp.Done, sp.Total, sp.Unit = p.Published, p.TotalEntries, "entries"
+			sp = withRate(sp, p)
+		case filecopy.PhaseDelete, filecopy.PhaseDone:
 			sp.Done, sp.Total, sp.Unit = p.Published+p.Deleted, 0, "entries"
 		default:
 			sp = withRate(sp, p)

@@ -53,6 +53,10 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 		find("warning", "US718", "", fmt.Sprintf("%d of %d DataNodes accept no connection from here: %s", len(id.Unreachable), id.Nodes, some(id.Unreachable)),
 			"open the DataNodes' data port to understudy, or set hostnames: true where they registered with addresses of an inner network")
 	}
+	if id.Untried > 0 {
+		find("warning", "US739", "", fmt.Sprintf("%d of %d DataNodes were not tried to the end before the time for one look was over: nothing is known of them", id.Untried, id.Nodes),
+			"mend those that accept no connection first, and look again: each of them takes two seconds")
+	}
 	if len(id.Dead) > 0 {
 		find("warning", "US718", "", fmt.Sprintf("the NameNode misses %d DataNodes: %s", len(id.Dead), some(id.Dead)), "start them")
 	}

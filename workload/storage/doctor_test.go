@@ -21,7 +21,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	}
 	tree := treeFacts{Quotas: quotas, Path: "/data", There: true, Root: image{Owner: "app", Mode: 0o755}, Snapshots: "off"}
 	sick := siteFacts{
-		Identity: place.Identity{User: "understudy", Skew: -time.Minute, Nodes: 3, Unreachable: []string{"10.0.0.1:9866"}, Dead: []string{"10.0.0.2:9866"}, Writer: "no key", Unlooked: true},
+		Identity: place.Identity{User: "understudy", Skew: -time.Minute, Nodes: 3, Untried: 1, Unreachable: []string{"10.0.0.1:9866"}, Dead: []string{"10.0.0.2:9866"}, Writer: "no key", Unlooked: true},
 		Trees:    []treeFacts{tree},
 	}
 	found := map[understudy.Code]int{}
@@ -31,7 +31,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("finding %+v", f)
 		}
 	}
-	if found["US721"] != 2 || found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 || found["US726"] != 1 || found["US739"] != 1 {
+	if found["US721"] != 2 || found["US705"] != 1 || found["US715"] != 1 || found["US716"] != 1 || found["US718"] != 2 || found["US726"] != 1 || found["US739"] != 2 {
 		t.Errorf("found %v", found)
 	}
 	level, text := judgeQuota(quotas[1])

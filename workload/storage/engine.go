@@ -197,11 +197,22 @@ func (c *carriage) follow(tell func(filecopy.Progress)) func(filecopy.Progress) 
 	}
 }
 
-// withRate adds speed and time left, where they are known.
+// withRate adds speeds and time left, where they are known.
 func withRate(sp understudy.StepProgress, p filecopy.Progress) understudy.StepProgress {
-	if p.Rate > 0 && p.Left > 0 {
-		sp.Text += fmt.Sprintf(", %s/s, %s left", amount(int64(p.Rate)), p.Left.Round(time.Second))
+	if p.Left <= 0 {
+		return sp
 	}
+	if p.Rate > 0 {
+		sp.Text += fmt.Sprintf(", %s/s", amount(int64(p.Rate)))
+	}
+	if p.EntryRate > 0 {
+		unit := "files"
+		if p.Phase == filecopy.PhasePublish {
+			unit = "entries"
+		}
+		sp.Text += fmt.Sprintf(", %.3g %s/s", p.EntryRate, unit)
+	}
+	sp.Text += fmt.Sprintf(", %s left", p.Left.Round(time.Second))
 	return sp
 }
 

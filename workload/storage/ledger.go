@@ -16,6 +16,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/native"
 	"github.com/understudy-dr/understudy/workload"
 )
 
@@ -78,12 +79,12 @@ func (j *job) diverged(ctx context.Context, tree string, found func(divergent) e
 		// The manifest is in the names of this very side.
 		m.Principals = filecopy.Principals{}
 	}
-	above := filecopy.Path("")
+	above, at := filecopy.Path(""), looking{view, native.NewPace(m.Limits, m.Clock)}
 	_, err = mover.Compare(ctx, m, false, func(d filecopy.Difference) error {
 		if above != "" && d.Path.Below(above) {
 			return nil
 		}
-		line, err := j.line(ctx, view, tree, d)
+		line, err := j.line(ctx, at, tree, d)
 		if err == nil && line.How == "" {
 			return nil
 		}
@@ -100,12 +101,12 @@ func (j *job) diverged(ctx context.Context, tree string, found func(divergent) e
 
 // line describes one difference; it has no How where nothing differs but times that nobody set: a directory's changes
 // with what is in it, and that of a file which was open when a set was captured when it is closed.
-func (j *job) line(ctx context.Context, view filecopy.View, tree string, d filecopy.Difference) (divergent, error) {
+func (j *job) line(ctx context.Context, at looking, tree string, d filecopy.Difference) (divergent, error) {
 	out := divergent{Tree: tree, Path: d.Path, How: d.Kind}
 	if d.Kind == filecopy.Missing {
 		return out, nil
 	}
-	e, err := view.Stat(ctx, d.Path)
+	e, err := at.view.Stat(ctx, d.Path)
 	if errors.Is(err, filecopy.ErrNotFound) {
 		out.How = filecopy.Missing
 		return out, nil
@@ -113,7 +114,7 @@ func (j *job) line(ctx context.Context, view filecopy.View, tree string, d filec
 	if err != nil {
 		return out, err
 	}
-	if out.How, err = change(ctx, view, e, d); err != nil || out.How == "" {
+	if out.How, err = at.change(ctx, e, d); err != nil || out.How == "" {
 		return out, err
 	}
 	out.Kind, out.Size, out.Modified = e.Kind.String(), e.Size, e.ModTime()
@@ -124,8 +125,14 @@ func (j *job) line(ctx context.Context, view filecopy.View, tree string, d filec
 	return out, nil
 }
 
+// looking reads a tree that is compared, within the plan's bandwidth.
+type looking struct {
+	view filecopy.View
+	pace *native.Pace
+}
+
 // change says what a difference is to a user; empty for none. A file of the same size under another version is read.
-func change(ctx context.Context, view filecopy.View, e filecopy.Entry, d filecopy.Difference) (filecopy.DifferenceKind, error) {
+func (l looking) change(ctx context.Context, e filecopy.Entry, d filecopy.Difference) (filecopy.DifferenceKind, error) {
 	onlyTimes := d.Fields&^filecopy.FieldModified == 0
 	switch {
 	case d.Kind == filecopy.Restyled && e.Kind == filecopy.Directory && onlyTimes:
@@ -133,7 +140,7 @@ func change(ctx context.Context, view filecopy.View, e filecopy.Entry, d filecop
 	case d.Kind != filecopy.Altered || e.Kind != filecopy.File || !d.Sum.Known || e.Size != d.Size:
 		return d.Kind, nil
 	}
-	sum, err := sumOf(ctx, view, e)
+	sum, err := l.sum(ctx, e)
 	switch {
 	case errors.Is(err, filecopy.ErrCorrupt), err == nil && sum != d.Sum:
 		return d.Kind, nil
@@ -144,28 +151,19 @@ func change(ctx context.Context, view filecopy.View, e filecopy.Entry, d filecop
 	}
 }
 
-// sumOf gives the sum of a file, by the store where that computes it.
-func sumOf(ctx context.Context, view filecopy.View, e filecopy.Entry) (filecopy.Checksum, error) {
-	sum, err := view.Sum(ctx, e)
+// sum gives the sum of a file, by the store where that computes it.
+func (l looking) sum(ctx context.Context, e filecopy.Entry) (filecopy.Checksum, error) {
+	sum, err := l.view.Sum(ctx, e)
 	if !errors.Is(err, filecopy.ErrUnsupported) {
 		return sum, err
 	}
-	r, err := view.Read(ctx, e, 0)
+	r, err := l.view.Read(ctx, e, 0)
 	if err != nil {
 		return filecopy.Checksum{}, err
 	}
 	defer r.Close()
-	sum = filecopy.SumOf(0)
-	for buffer := make([]byte, 1<<20); ; {
-		n, err := r.Read(buffer)
-		sum = sum.Extend(buffer[:n])
-		if errors.Is(err, io.EOF) {
-			return sum, nil
-		}
-		if err != nil {
-			return sum, err
-		}
-	}
+	sum, _, err = l.pace.Sum(ctx, r)
+	return sum, err
 }
 
 // quarantine is where the operation keeps what one side alone has. Its name carries no time, so no retention removes it.

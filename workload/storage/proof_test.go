@@ -17,6 +17,14 @@ func TestWhatIsSaidOfReadingBack(t *testing.T) {
 	if told.Text != "read back /data, 1 MiB/s, 3s left" || told.Done != 1<<20 || told.Total != 4<<20 || told.Unit != "bytes" {
 		t.Errorf("told %+v", told)
 	}
+	j.progress()(filecopy.Progress{Phase: filecopy.PhasePublish, Published: 100, TotalEntries: 400, EntryRate: 50, Left: 6 * time.Second})
+	if told.Text != "publish /data, 50 entries/s, 6s left" || told.Done != 100 || told.Total != 400 || told.Unit != "entries" {
+		t.Errorf("told %+v", told)
+	}
+	j.progress()(filecopy.Progress{Phase: filecopy.PhaseStage, Bytes: 4 << 20, TotalBytes: 5 << 20, Rate: 1 << 20, EntryRate: 12.5, Left: time.Second})
+	if told.Text != "stage /data, 1 MiB/s, 12.5 files/s, 1s left" {
+		t.Errorf("told %+v", told)
+	}
 	if w := rotWarnings("/data", "west", filecopy.Set{ReadBack: 7}); len(w) != 0 {
 		t.Errorf("warned %v of nothing", w)
 	}

@@ -153,18 +153,20 @@ func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
 	}
 	id := Identity{Name: fmt.Sprintf("hdfs.%s.%d", info.ClusterID, info.NamespaceID), Version: info.Version, CouldPass: s.cfg.SuperUsers}
 	id.User, id.Ordinary = nameOf(s.cfg.Login), nameOf(s.cfg.Writer)
-	h, err := s.checkup(ctx, c)
+	h, nodes, err := s.roll(ctx, c)
 	id.Super = err == nil
 	if err != nil && !hdfs.IsPermission(err) {
 		return Identity{}, tell(err)
 	}
-	id.Unlooked, id.Untimed = !id.Super, !h.timed
-	id.Skew, id.Nodes, id.Unreachable, id.Dead = h.skew, h.nodes, h.unreachable, h.dead
 	if s.cfg.Login.Kerberos != nil {
+		// Before DataNodes are tried: those that say nothing may take all the time.
 		if _, err := s.client(ctx, true); err != nil {
 			id.Writer = err.Error()
 		}
 	}
+	h = s.checkup(ctx, h, nodes)
+	id.Unlooked, id.Untimed = !id.Super, !h.timed
+	id.Skew, id.Nodes, id.Unreachable, id.Untried, id.Dead = h.skew, h.nodes, h.unreachable, h.untried, h.dead
 	if s.cfg.Login.Kerberos == nil {
 		id.CouldPass = append(id.CouldPass[:len(id.CouldPass):len(id.CouldPass)], "whoever claims to be a superuser: the cluster has simple authentication")
 	}

@@ -18,7 +18,9 @@ type health struct {
 	timed       bool
 	nodes       int
 	unreachable []string
-	dead        []string
+	// untried counts those of which nothing is known, since time was over before they were tried to the end.
+	untried int
+	dead    []string
 }
 
 const (
@@ -29,32 +31,41 @@ const (
 	knocking = 32
 )
 
-// checkup looks at the DataNodes, unless it did so moments ago. Only superusers get their list: hdfs.ErrPermission.
-func (s *hdfsSite) checkup(ctx context.Context, c *hdfs.Client) (health, error) {
+// roll asks the NameNode for its DataNodes, unless that was done moments ago, and gives those that are still to be tried. Only superusers get their
+// list: hdfs.ErrPermission.
+func (s *hdfsSite) roll(ctx context.Context, c *hdfs.Client) (health, []hdfs.DataNode, error) {
 	s.mu.Lock()
 	h := s.health
 	s.mu.Unlock()
 	if time.Since(h.at) < healthHolds {
-		return h, nil
+		return h, nil, nil
 	}
 	alive, err := c.DataNodes(ctx, hdfs.LiveDataNodes)
 	if err != nil {
-		return h, err
+		return h, nil, err
 	}
 	dead, err := c.DataNodes(ctx, hdfs.DeadDataNodes)
 	if err != nil {
-		return h, err
+		return h, nil, err
 	}
 	h = health{at: time.Now(), nodes: len(alive)}
 	h.skew, h.timed = skew(h.at, alive)
-	h.unreachable = s.unreachable(ctx, alive)
 	for _, n := range dead {
 		h.dead = append(h.dead, n.Address())
 	}
+	return h, alive, nil
+}
+
+// checkup tries the DataNodes, which is what may take all the time that there is, and remembers what is known then.
+func (s *hdfsSite) checkup(ctx context.Context, h health, nodes []hdfs.DataNode) health {
+	if len(nodes) == 0 {
+		return h
+	}
+	h.unreachable, h.untried = s.unreachable(ctx, nodes)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.health = h
-	s.mu.Unlock()
-	return h, nil
+	return h
 }
 
 // boundless is what a NameNode calls the quota of names that its root has from the beginning.
@@ -144,35 +155,47 @@ func skew(now time.Time, nodes []hdfs.DataNode) (ahead time.Duration, known bool
 	return ahead, true
 }
 
-// unreachable tries every DataNode, and gives those that accept no connection from here.
-func (s *hdfsSite) unreachable(ctx context.Context, nodes []hdfs.DataNode) []string {
-	dial := s.cfg.Options.Dialer()
+// unreachable tries the DataNodes, and gives those that accept no connection from here, and how many were not tried to the end because ctx was over
+// before: of them nothing is known.
+func (s *hdfsSite) unreachable(ctx context.Context, nodes []hdfs.DataNode) (out []string, untried int) {
 	var mu sync.Mutex
-	var out []string
 	var all sync.WaitGroup
 	room := make(chan struct{}, knocking)
 	for _, n := range nodes {
+		room <- struct{}{}
 		all.Go(func() {
-			room <- struct{}{}
 			defer func() { <-room }()
-			ctx, cancel := context.WithTimeout(ctx, knock)
-			defer cancel()
 			address := n.Address()
 			if s.cfg.Options.DatanodeHostnames {
 				address = n.HostAddress()
 			}
-			conn, err := dial(ctx, "tcp", address)
-			if err == nil {
-				err = conn.Close()
-			}
-			if err != nil {
-				mu.Lock()
+			err := s.knock(ctx, address)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				untried++
+			default:
 				out = append(out, address)
-				mu.Unlock()
 			}
 		})
 	}
 	all.Wait()
 	slices.Sort(out)
-	return out
+	return out, untried
+}
+
+// knock connects and hangs up.
+func (s *hdfsSite) knock(ctx context.Context, address string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, knock)
+	defer cancel()
+	conn, err := s.cfg.Options.Dialer()(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }

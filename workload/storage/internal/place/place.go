@@ -39,9 +39,11 @@ type Identity struct {
 	CouldPass []string `json:"couldPass,omitempty"`
 	// Skew is about how far the store's clock is before ours, as far as it tells; zero where it runs on ours.
 	Skew time.Duration `json:"skew,omitempty"`
-	// Nodes counts the servers that hold data, Unreachable are those that do not answer us, and Dead those that the store itself misses.
+	// Nodes counts the servers that hold data, Unreachable are those that do not answer us, and Dead those that the store itself misses. Untried
+	// counts those of which nothing is known, since the time for the look was over before they were tried to the end.
 	Nodes       int      `json:"nodes,omitempty"`
 	Unreachable []string `json:"unreachable,omitempty"`
+	Untried     int      `json:"untried,omitempty"`
 	Dead        []string `json:"dead,omitempty"`
 	// Unlooked says that the servers that hold data were not looked at, for want of rights; Untimed that nothing told the store's time, so that
 	// Skew is no figure.
