@@ -102,6 +102,7 @@ func TestTreeIsCarried(t *testing.T) {
 		t.Errorf("applications = %+v", apps)
 	}
 	c.clean()
+	c.spread = false
 	c.put(labhdfs.File{Path: "big", Size: 2 << 20, Seed: 9}, labhdfs.File{Path: "new", Size: 99})
 	c.must(c.judge.Remove(t.Context(), c.sites[0].Access(), c.from+"/many/f3"))
 	if set = c.run(); set.Files != 24 || c.last().Carried.Files != 2 {

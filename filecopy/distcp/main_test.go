@@ -173,7 +173,7 @@ func (c *court) carrier() *Carrier {
 		YARN: c.client, User: labhdfs.Superuser, Files: c.wires[1], FilesURI: "hdfs://" + c.sites[1].Addr(),
 		SourceURI: "hdfs://" + c.sites[0].Addr(), TargetURI: "hdfs://" + c.sites[1].Addr(), Staging: c.yarn.StagingDir(),
 		Label: "op-1 copy", Choice: Question{Wanted: DistCp, Maps: 2}, MasterMB: 384, MapMB: 384, Classpath: c.yarn.ContainerClasspath(),
-		Options: "-XX:+UseSerialGC", Poll: 200 * time.Millisecond,
+		Options: "-XX:+UseSerialGC", Poll: 500 * time.Millisecond,
 		Properties: map[string]string{"mapreduce.job.ubertask.enable": strconv.FormatBool(!c.spread)},
 	})
 	c.must(err)

@@ -3,12 +3,15 @@ package hdfs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 )
 
-// rehearse runs a cluster and a client once, so that their JVMs write down the classes that they loaded.
+// hdfsArchive is one class data archive for all JVMs of HDFS: daemons and clients.
+const hdfsArchive = "hdfs.jsa"
+
+// rehearse runs a cluster and a client once, so that their JVMs write down the classes that they load, and makes one archive of these
+// and of those that only a pair of NameNodes and Kerberos need: a rehearsal with them would need a realm.
 func rehearse(ctx context.Context, in install, archives string) error {
 	if err := os.MkdirAll(archives, 0o755); err != nil {
 		return err
@@ -18,7 +21,11 @@ func rehearse(ctx context.Context, in install, archives string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	o := Options{Name: "rehearsal", Dir: dir, JVM: []string{"-XX:ArchiveClassesAtExit=" + filepath.Join(archives, serverArchive)}}
+	in.lists = filepath.Join(dir, "lists")
+	if err := os.MkdirAll(in.lists, 0o755); err != nil {
+		return err
+	}
+	o := Options{Name: "rehearsal", Dir: dir, JVM: []string{in.listed()}}
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -26,24 +33,26 @@ func rehearse(ctx context.Context, in install, archives string) error {
 	if err != nil {
 		return err
 	}
-	err = rehearseClient(ctx, in, c, filepath.Join(archives, clientArchive))
+	err = rehearseClient(ctx, in, c)
 	if err == nil {
 		err = c.Stop(ctx)
 	}
 	if err := errors.Join(err, c.Close()); err != nil {
 		return err
 	}
-	for _, name := range []string{serverArchive, clientArchive} {
-		if _, err := os.Stat(filepath.Join(archives, name)); err != nil {
-			return fmt.Errorf("the JVM wrote no class data archive: %w", err)
-		}
+	more, err := javaSources.ReadFile("java/secure.classes")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(in.lists, "secure"), more, 0o600)
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	return in.dump(ctx, filepath.Join(archives, hdfsArchive))
 }
 
 // rehearseClient does a little of everything that tests do most.
-func rehearseClient(ctx context.Context, in install, c *Cluster, archive string) error {
-	j, err := startClient(in, c.opts.Dir, jvm{more: []string{"-XX:ArchiveClassesAtExit=" + archive}})
+func rehearseClient(ctx context.Context, in install, c *Cluster) error {
+	j, err := startClient(in, c.opts.Dir, jvm{more: []string{in.listed()}})
 	if err != nil {
 		return err
 	}

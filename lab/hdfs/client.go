@@ -61,7 +61,7 @@ func NewClient(ctx context.Context, dir string, realm Realm) (*Client, error) {
 	if in, err = in.archived(ctx); err != nil {
 		return nil, err
 	}
-	j := jvm{archive: clientArchive}
+	j := jvm{archive: hdfsArchive}
 	if realm != nil {
 		j.more = []string{"-Djava.security.krb5.conf=" + realm.Config()}
 	}

@@ -40,7 +40,7 @@ func (c *Cluster) command(n *Node, takeOver bool) (lab.Command, error) {
 
 // jvm is how the daemons' JVMs are started.
 func (c *Cluster) jvm() jvm {
-	j := jvm{heapMB: c.opts.HeapMB, optimise: c.opts.Optimise, archive: serverArchive}
+	j := jvm{heapMB: c.opts.HeapMB, optimise: c.opts.Optimise, archive: hdfsArchive}
 	if c.opts.Symlinks {
 		j.more = append(j.more, "-Dlab.symlinks=true")
 	}

@@ -80,13 +80,7 @@ func (in install) with(ctx context.Context, tree embed.FS, s lab.Sources) (insta
 	return in, nil
 }
 
-// The class data archives, in one cache entry.
-const (
-	serverArchive = "server.jsa"
-	clientArchive = "client.jsa"
-)
-
-// archived adds the class data archives, and makes them the first time by a rehearsal.
+// archived adds the class data archive, and makes it the first time by a rehearsal.
 func (in install) archived(ctx context.Context) (install, error) {
 	entry := filepath.Join("archives", fmt.Sprintf("hdfs-%s-%s-java-%s", in.version, in.sum, in.jdk.Release))
 	path, err := lab.Cached(ctx, entry, func(ctx context.Context, path string) error {

@@ -9,12 +9,9 @@ import (
 	"github.com/understudy-dr/understudy/lab/kerberos"
 )
 
-// TestPairOfNameNodes fails over in good order and after a kill, and finds everything that was acknowledged. The pair knows nobody
+// pairOfNameNodes fails over in good order and after a kill, and finds everything that was acknowledged. The pair knows nobody
 // without a ticket; others have pairs without Kerberos.
-func TestPairOfNameNodes(t *testing.T) {
-	open(t)
-	k := kerberos.Boot(t, kerberos.Options{})
-	j := hdfs.OpenClient(t, k)
+func pairOfNameNodes(t *testing.T, k *kerberos.KDC, j *hdfs.Client) {
 	start := time.Now()
 	c := hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, Kerberos: k, Protection: hdfs.Privacy})
 	t.Logf("four JVMs ready after %v", time.Since(start))
@@ -27,6 +24,7 @@ func TestPairOfNameNodes(t *testing.T) {
 		}
 	}
 	active("nn1")
+	knowsItsUsers(t, k, j, c)
 	must(t, j.Put(t.Context(), a, hdfs.File{Path: "/d/one", Size: 2 << 20, BlockSize: 1 << 20}))
 	must(t, j.Failover(t.Context(), a, 2))
 	active("nn2")

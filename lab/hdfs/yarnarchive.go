@@ -54,15 +54,20 @@ func rehearseYARN(ctx context.Context, in install, jars, archives string) error 
 	if err := errors.Join(rehearseJobs(ctx, in, jars, c), c.Close()); err != nil {
 		return err
 	}
-	list := filepath.Join(dir, "classes")
+	return in.dump(ctx, filepath.Join(archives, yarnArchive))
+}
+
+// dump makes an archive of all classes that are written down.
+func (in install) dump(ctx context.Context, archive string) error {
+	list := in.lists + ".merged"
 	if err := mergeLists(in.lists, list); err != nil {
 		return err
 	}
 	// G1 alone can put the JDK's own objects into an archive; every collector can read them.
 	out, err := exec.CommandContext(ctx, in.jdk.Java(), "-Xshare:dump", "-XX:+UseG1GC", "-Xlog:cds=error,cds+heap=error", "-Xmx512m",
-		"-XX:SharedClassListFile="+list, "-XX:SharedArchiveFile="+filepath.Join(archives, yarnArchive), "-cp", in.classpath).CombinedOutput()
+		"-XX:SharedClassListFile="+list, "-XX:SharedArchiveFile="+archive, "-cp", in.classpath).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("make YARN's class data archive: %w: %s", err, out[:min(len(out), 2000)])
+		return fmt.Errorf("make the class data archive %s: %w: %s", filepath.Base(archive), err, out[:min(len(out), 2000)])
 	}
 	return nil
 }

@@ -89,37 +89,46 @@ func (c *court) knowsTheWriter() {
 	}
 }
 
-// staged waits until something of a run lies in understudy's folder, out of sight.
-func (c *court) staged() {
+// staged waits until something of a run lies in understudy's folder, out of sight, and holds the run up there: nothing gets to the target's
+// NameNodes until their ways are healed.
+func (c *court) staged(run understudy.OperationID) {
 	c.Helper()
-	for range 1200 {
+	client := c.opener(west)
+	defer client.Close()
+	n := 0
+	for n < 4 {
+		if now, err := c.plane.Operation(c.Context(), run); err != nil || now.State.Final() {
+			c.Fatalf("nothing is staged, and the run is over: %s, %v", now.State, err)
+		}
+		n = 0
 		// What it lists comes and goes: then it says that something cannot be found.
-		tree, err := c.judge.List(c.Context(), c.as(west), "/data/.curated.understudy")
-		n := 0
-		for _, p := range tree.Paths() {
-			if strings.Contains(p, "/staging/") {
+		_ = client.Walk(c.Context(), "/data/.curated.understudy", wire.ListOptions{}, func(f *wire.FileInfo) error {
+			if strings.Contains(f.Path, "/staging/") {
 				n++
 			}
-		}
-		if err == nil && n > 3 {
-			c.Logf("%d paths are staged", n)
-			return
-		}
+			return nil
+		})
 		<-time.After(20 * time.Millisecond)
 	}
-	c.Fatal("nothing is staged")
+	for _, p := range c.ways {
+		p.Freeze()
+	}
+	c.Logf("%d paths are staged", n)
 }
 
-// replicatesOver lets the NameNodes of the target change places while a run copies. The end-to-end test kills one. The files go again: each
-// later look at both sides by Hadoop's own client would cost a login at a DataNode for every one of them.
+// replicatesOver lets the NameNodes of the target change places while a run copies. The end-to-end test kills one. The files are few, and go
+// again: each later look at both sides by Hadoop's own client would cost a login at a DataNode for every one of them.
 func (c *court) replicatesOver() {
 	c.many("many")
 	op := c.plane.Begin(control.StartRequest{Verb: understudy.Replicate})
-	c.staged()
+	c.staged(op.ID)
 	if now, err := c.plane.Operation(c.Context(), op.ID); err != nil || now.State.Final() {
 		c.Errorf("the run is over before the failover: %s, %v", now.State, err)
 	}
 	c.must(c.judge.Failover(c.Context(), c.as(west), 2))
+	for _, p := range c.ways {
+		p.Heal()
+	}
 	if op = c.plane.Rest(op.ID); op.State != control.Committed {
 		c.Fatalf("the run over a failover is %s at %s: %v", op.State, op.Stage, op.Error)
 	}
@@ -127,11 +136,11 @@ func (c *court) replicatesOver() {
 	c.must(c.judge.Remove(c.Context(), c.app(east), root+"/many"))
 }
 
-// many has the ordinary user write so many files that a run takes a while.
+// many has the ordinary user write files into four directories.
 func (c *court) many(dir string) {
 	c.Helper()
 	var files []labhdfs.File
-	for i := range 200 {
+	for i := range 48 {
 		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/%s/d%d/f%d", root, dir, i%4, i), Size: 20000, Seed: int64(i)})
 	}
 	c.must(c.judge.Put(c.Context(), c.app(east), files...))
@@ -144,10 +153,7 @@ func (c *court) outlivesItsTickets() {
 	held := c.opener(east)
 	defer held.Close()
 	op := c.plane.Begin(control.StartRequest{Verb: understudy.Replicate})
-	c.staged()
-	for _, p := range c.ways {
-		p.Freeze()
-	}
+	c.staged(op.ID)
 	c.must(c.kdc.Bar(us, true))
 	var err error
 	for range 1200 {

@@ -9,6 +9,13 @@ import (
 	"github.com/understudy-dr/understudy/workload"
 )
 
+// How many records are written: lot before the first set, few at a time after it. A kind may lay the records of a few to more than one tree and
+// directory; what more of them would cost is time.
+const (
+	lot = 6
+	few = 3
+)
+
 // RunScheduled holds a kind to the contract of architectures without a mover. Each case gets fresh clusters from make.
 func RunScheduled(t *testing.T, make func(t *testing.T) Harness) {
 	for name, f := range map[string]func(*testing.T, Harness){
@@ -81,14 +88,14 @@ func (d *driver) replicate() understudy.Published {
 
 func publishes(t *testing.T, h Harness) {
 	d := newDriver(t, h)
-	d.write(d.old, 10)
+	d.write(d.old, lot)
 	before := time.Now()
 	first := d.protectOnce()
 	d.same()
 	if first.SourceTime.Before(before.Add(-time.Second)) {
 		t.Errorf("the first set is of %s, and was asked for after %s", first.SourceTime, before)
 	}
-	d.write(d.old, 10)
+	d.write(d.old, lot)
 	d.staged()
 	if err := h.Same(t.Context()); err == nil {
 		t.Error("what is staged is visible")
@@ -156,13 +163,13 @@ func (d *driver) refused(s understudy.Site) {
 // changesSides goes over and back, and wants every write of either side to arrive at the other.
 func changesSides(t *testing.T, h Harness, change func(*driver)) {
 	d := newDriver(t, h)
-	d.write(d.old, 10)
+	d.write(d.old, lot)
 	change(d)
 	d.protectOnce()
 	d.refused(d.to)
-	d.write(d.old, 5)
+	d.write(d.old, few)
 	d.replicate()
-	d.write(d.old, 5)
+	d.write(d.old, few)
 	for range 2 {
 		if d.h.Unfenced {
 			d.unfenced()
@@ -172,7 +179,7 @@ func changesSides(t *testing.T, h Harness, change func(*driver)) {
 		}
 		d.same()
 		d.refused(d.to)
-		d.write(d.old, 5)
+		d.write(d.old, few)
 		d.replicate()
 		d.same()
 	}
@@ -181,9 +188,9 @@ func changesSides(t *testing.T, h Harness, change func(*driver)) {
 // haltsRuns lets the last steps of a run come after the halt.
 func haltsRuns(t *testing.T, h Harness) {
 	d := newDriver(t, h)
-	d.write(d.old, 10)
+	d.write(d.old, lot)
 	d.protectOnce()
-	d.write(d.old, 5)
+	d.write(d.old, few)
 	d.staged()
 	late := d.decide(understudy.Replicate, understudy.StagePublish)
 	run := d.run(understudy.Replicate, understudy.StagePublish)
@@ -205,9 +212,9 @@ func haltsRuns(t *testing.T, h Harness) {
 
 func abortsRuns(t *testing.T, h Harness) {
 	d := newDriver(t, h)
-	d.write(d.old, 10)
+	d.write(d.old, lot)
 	d.protectOnce()
-	d.write(d.old, 5)
+	d.write(d.old, few)
 	d.staged()
 	d.stage(understudy.Replicate, understudy.StageRelease)
 	if err := h.Same(t.Context()); err == nil {
@@ -223,7 +230,7 @@ func losesSource(t *testing.T, h Harness) {
 		t.Skip("the harness cannot lose a site")
 	}
 	d := newDriver(t, h)
-	d.write(d.old, 10)
+	d.write(d.old, lot)
 	d.protectOnce()
 	d.flee()
 	d.refused(d.to)
@@ -246,7 +253,7 @@ func (d *driver) unfenced() {
 // flee writes what is not copied any more, loses the old side, opens the other, and takes the old one back, with what it alone had in the ledger.
 func (d *driver) flee() {
 	d.t.Helper()
-	d.write(d.old, 5)
+	d.write(d.old, few)
 	back, err := d.h.Lose(d.t.Context(), d.old)
 	if err != nil {
 		d.t.Fatal(err)
@@ -259,7 +266,7 @@ func (d *driver) flee() {
 	d.stage(understudy.Failover, understudy.StageHalt)
 	d.proof(understudy.ProofHalt)
 	d.enable(understudy.Failover)
-	d.write(d.to, 5)
+	d.write(d.to, few)
 	d.begin()
 	d.stage(understudy.Commit, understudy.StageRelease)
 	d.old, d.to = d.to, d.old
@@ -302,7 +309,7 @@ func (d *driver) verdict() understudy.Verdict {
 func verifiesRuns(how Damage) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
 		d := newDriver(t, h)
-		d.write(d.old, 10)
+		d.write(d.old, lot)
 		d.protectOnce()
 		if v := d.verdict(); v.Outcome != understudy.Match || v.Compared == 0 {
 			t.Fatalf("before the damage: %+v", v)
@@ -318,7 +325,7 @@ func verifiesRuns(how Damage) func(*testing.T, Harness) {
 
 func looksAtRuns(t *testing.T, h Harness) {
 	d := newDriver(t, h)
-	d.write(d.old, 5)
+	d.write(d.old, few)
 	d.protectOnce()
 	first, second := d.observe(), d.observe()
 	if len(first.Sites) != len(h.Spec.Sites) || first.HighestEpoch != second.HighestEpoch {
