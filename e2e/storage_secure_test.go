@@ -31,7 +31,7 @@ const ourPrincipal = "understudy"
 // securePair replicates, and fails over, to the pair while its NameNodes change places.
 func securePair(t *testing.T, l *lake) {
 	s := &secureStory{grove: l.plant(t, "guarded", "/data/guarded"), kdc: kerberos.Boot(t, kerberos.Options{}), order: "nn1,nn2"}
-	s.pair = hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, Kerberos: s.kdc, Protection: hdfs.Privacy, Properties: map[string]string{
+	s.pair = hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, DataNodes: 1, Kerberos: s.kdc, Protection: hdfs.Privacy, Properties: map[string]string{
 		"hadoop.user.group.static.mapping.overrides": hdfs.Superuser + "=supergroup;" + ourPrincipal + "=supergroup",
 	}})
 	s.guest = hdfs.OpenClient(t, s.kdc)
