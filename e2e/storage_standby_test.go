@@ -23,7 +23,7 @@ type standbyStory struct {
 }
 
 // crowdFiles are so many that a run lasts long enough to be killed in its middle.
-const crowdFiles = 150
+const crowdFiles = 100
 
 // standbySecondary tells the story of the article's heading "standby secondary".
 func standbySecondary(t *testing.T, l *lake) {
