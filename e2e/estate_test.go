@@ -61,7 +61,8 @@ func product(t *testing.T) string {
 	return filepath.Join(built.dir, "understudy")
 }
 
-// open starts both clusters, 3.9.1 in the east and 4.4.0 in the west, and skips without Java or Maven.
+// open starts both clusters, 3.9.1 in the east and 4.4.0 in the west, and skips without Java or Maven. The client is the
+// caller's to choose.
 func open(t *testing.T, change func(*kafka.Options)) *estate {
 	t.Helper()
 	e := &estate{toEast: path(t), toWest: path(t)}
@@ -76,7 +77,6 @@ func open(t *testing.T, change func(*kafka.Options)) *estate {
 	}
 	brokers := kafka.BootAll(t, options...)
 	e.east, e.west = brokers[0], brokers[1]
-	e.java = kafka.OpenClient(t, kafka.V44)
 	e.binary = product(t)
 	return e
 }

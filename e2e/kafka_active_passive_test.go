@@ -20,6 +20,7 @@ import (
 func TestKafkaActivePassive(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
+	e.java = kafka.OpenClient(t, kafka.V44)
 	for _, story := range []struct {
 		name string
 		tell func(*testing.T, *estate)
