@@ -121,12 +121,25 @@ func answer[T any](v T, err error) func(*testing.T) T {
 // errNotYet is what a condition says while it waits without a reason worth telling.
 var errNotYet = errors.New("not yet")
 
+// What is waited for is asked for this often, for an answer is work for those whom the test is about; what passes quickly
+// more often.
+const (
+	pace  = 100 * time.Millisecond
+	blink = 20 * time.Millisecond
+)
+
 // eventually asks again and again until the condition holds; after the limit the test ends with its last word.
 func eventually(t *testing.T, limit time.Duration, what string, condition func() error) {
 	t.Helper()
+	every(t, pace, limit, what, condition)
+}
+
+// every does so at a pace of its own.
+func every(t *testing.T, pace, limit time.Duration, what string, condition func() error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for {
 		err := condition()

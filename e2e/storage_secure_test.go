@@ -117,7 +117,7 @@ func (s *secureStory) replicatesOver() {
 	t := s.t
 	s.puts(s.lake.east, s.crowd(2)...)
 	op := s.p.begin("replicate", s.plan)
-	eventually(t, patience, "something is staged", func() error {
+	every(t, blink, patience, "something is staged", func() error {
 		tree, err := s.guest.List(t.Context(), s.pair.Access(), "/data/.guarded.understudy")
 		if err != nil {
 			return err // what it lists comes and goes

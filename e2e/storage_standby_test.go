@@ -117,7 +117,7 @@ func (s *standbyStory) killedRun(readers *watcher) (left int) {
 	t := s.t
 	op := s.p.begin("replicate", s.plan)
 	ours := slash.Dir(s.root) + "/." + slash.Base(s.root) + ".understudy"
-	eventually(t, patience, "something is staged", func() error {
+	every(t, blink, patience, "something is staged", func() error {
 		all, err := s.below(t.Context(), s.lake.west, ours)
 		must(t, err)
 		staged := len(slices.DeleteFunc(all, func(p string) bool { return !strings.Contains(p, "/staging/") }))
