@@ -16,12 +16,12 @@ func killedMirroring(t *testing.T, e *estate) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
-	load := s.load(e.east, 800, "load")
+	load := s.load(e.east, 200, "load")
 	till, err := e.java.Producer(t.Context(), e.east.Access(), map[string]string{"transactional.id": "killed-till"})
 	must(t, err)
 	for i := range 20 {
 		transact(t, till, s.topic, i)
-		must(t, load.WaitAcks(t.Context(), len(load.Answers().Acks)+dice.IntN(300)))
+		must(t, load.WaitAcks(t.Context(), len(load.Answers().Acks)+dice.IntN(75)))
 		s.p.kill()
 		s.p.start()
 		if i%4 != 0 {

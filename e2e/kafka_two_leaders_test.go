@@ -78,8 +78,8 @@ func zombieMover(t *testing.T, e *estate) {
 	s, first, second := pausedScene(t, e, "zombie")
 	e.toWest.Delay(patience / 600)
 	defer e.toWest.Heal()
-	load := s.load(e.east, 200, "load")
-	must(t, load.WaitAcks(t.Context(), 500))
+	load := s.load(e.east, 60, "load")
+	must(t, load.WaitAcks(t.Context(), 150))
 	for i := range partitions {
 		must(t, e.java.DeleteRecords(t.Context(), e.east.Access(), kafka.Offset{Topic: s.topic, Partition: int32(i), Offset: 10}))
 	}
