@@ -55,14 +55,26 @@ func transact(t *testing.T, p *kafka.Producer, topic string, i int) {
 	must(t, end(t.Context()))
 }
 
-// crashSweep kills serve after every new kind of journal entry of one failover; it ends as an unbroken one.
-func crashSweep(t *testing.T, e *estate) {
-	s := protectedScene(t, e, "sweep", "")
-	l := loaded{prefix: "load"}
-	load := s.load(e.east, 300, "load")
-	must(t, load.WaitAcks(t.Context(), 300))
+// brokenFailovers loses the east once, under load, for two plans: serve is killed between the steps of the first one's
+// failover, and the leader is paused in the other's.
+func brokenFailovers(t *testing.T, e *estate) {
+	swept := protectedScene(t, e, "sweep", "")
+	paused, first, second := pausedScene(t, e, "paused")
+	loads := make(map[*scene]*kafka.Load)
+	for _, s := range []*scene{swept, paused} {
+		loads[s] = s.load(e.east, 100, "load")
+		must(t, loads[s].WaitAcks(t.Context(), 100))
+	}
 	must(t, e.east.Kill())
 	defer func() { must(t, e.east.Restart(context.WithoutCancel(t.Context()))) }()
+	swept.crashSweep(loads[swept])
+	paused.pausedLeader(first, second, loads[paused])
+}
+
+// crashSweep kills serve after every new kind of journal entry of one failover; it ends as an unbroken one.
+func (s *scene) crashSweep(load *kafka.Load) {
+	t, e := s.t, s.e
+	l := loaded{prefix: "load"}
 	op := s.p.begin("failover", s.plan, "--confirm", s.plan, "--accept-fence", "FA", "--as", "ada", "--max-loss", "10m")
 	seen := map[string]bool{}
 	kills := 0
