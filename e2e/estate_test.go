@@ -61,7 +61,8 @@ func product(t *testing.T) string {
 	return filepath.Join(built.dir, "understudy")
 }
 
-// open starts both clusters, 3.9.1 in the east and 4.4.0 in the west, and skips without Java or Maven.
+// open starts both clusters, 3.9.1 in the east and 4.4.0 in the west, and skips without Java or Maven. The client is the
+// caller's to choose.
 func open(t *testing.T, change func(*kafka.Options)) *estate {
 	t.Helper()
 	e := &estate{toEast: path(t), toWest: path(t)}
@@ -76,7 +77,6 @@ func open(t *testing.T, change func(*kafka.Options)) *estate {
 	}
 	brokers := kafka.BootAll(t, options...)
 	e.east, e.west = brokers[0], brokers[1]
-	e.java = kafka.OpenClient(t, kafka.V44)
 	e.binary = product(t)
 	return e
 }
@@ -121,12 +121,25 @@ func answer[T any](v T, err error) func(*testing.T) T {
 // errNotYet is what a condition says while it waits without a reason worth telling.
 var errNotYet = errors.New("not yet")
 
+// What is waited for is asked for this often, for an answer is work for those whom the test is about; what passes quickly
+// more often.
+const (
+	pace  = 100 * time.Millisecond
+	blink = 20 * time.Millisecond
+)
+
 // eventually asks again and again until the condition holds; after the limit the test ends with its last word.
 func eventually(t *testing.T, limit time.Duration, what string, condition func() error) {
 	t.Helper()
+	every(t, pace, limit, what, condition)
+}
+
+// every does so at a pace of its own.
+func every(t *testing.T, pace, limit time.Duration, what string, condition func() error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for {
 		err := condition()

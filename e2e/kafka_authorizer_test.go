@@ -20,11 +20,12 @@ const (
 )
 
 // accessControl fences and guards by access control, on two clusters of its own.
-func accessControl(t *testing.T, _ *estate) {
+func accessControl(t *testing.T, shared *estate) {
 	e := open(t, func(o *kafka.Options) {
 		o.Authorizer, o.WANUsers = true, true
 		o.Users = map[string]string{writer: "a-secret", mover: "m-secret", weak: "w-secret"}
 	})
+	e.java = shared.java
 	g := &guarded{scene: &scene{t: t, e: e, plan: "guarded", topic: "guarded.data"}}
 	e.create(t, kafka.Topic{Name: g.topic, Partitions: partitions})
 	g.allow(e.east)

@@ -58,16 +58,27 @@ func transact(t *testing.T, p *kafka.Producer, topic string, i int) {
 	must(t, end(t.Context()))
 }
 
-// crashSweep kills serve after every new kind of journal entry of one failover: it leaves what an unbroken one leaves
-// that lost the same primary.
-func crashSweep(t *testing.T, e *estate) {
-	unbroken, s := readScene(t, e, "unbroken"), readScene(t, e, "sweep")
-	l := loaded{prefix: "load"}
-	load := s.load(e.east, 300, "load")
-	must(t, load.WaitAcks(t.Context(), 300))
+// brokenFailovers loses the east once, under load, for three plans: the failover of the first is left alone, serve is killed
+// between the steps of the second one's, and the leader is paused in the third one's.
+func brokenFailovers(t *testing.T, e *estate) {
+	unbroken, swept := readScene(t, e, "unbroken"), readScene(t, e, "sweep")
+	paused, first, second := pausedScene(t, e, "paused")
+	loads := make(map[*scene]*kafka.Load)
+	for _, s := range []*scene{swept, paused} {
+		loads[s] = s.load(e.east, 100, "load")
+		must(t, loads[s].WaitAcks(t.Context(), 100))
+	}
 	must(t, e.east.Kill())
 	defer func() { must(t, e.east.Restart(context.WithoutCancel(t.Context()))) }()
-	want := unbroken.left(unbroken.failover())
+	swept.crashSweep(unbroken.left(unbroken.failover()), loads[swept])
+	paused.pausedLeader(first, second, loads[paused])
+}
+
+// crashSweep kills serve after every new kind of journal entry of one failover: it leaves what an unbroken one leaves
+// that lost the same primary.
+func (s *scene) crashSweep(want string, load *kafka.Load) {
+	t, e := s.t, s.e
+	l := loaded{prefix: "load"}
 	op := s.failover()
 	seen := map[string]bool{}
 	kills := 0

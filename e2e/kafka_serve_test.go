@@ -18,9 +18,9 @@ import (
 func servedAndStopped(t *testing.T, e *estate) {
 	s := protectedScene(t, e, "served", "")
 	s.secondServe()
-	load := s.load(e.east, 500, "load")
+	load := s.load(e.east, 150, "load")
 	for _, signals := range []int{1, 2} {
-		must(t, load.WaitAcks(t.Context(), len(load.Answers().Acks)+100))
+		must(t, load.WaitAcks(t.Context(), len(load.Answers().Acks)+50))
 		s.interrupt(signals)
 		if err := s.p.refused(8, "status", s.plan); err.Code != "US502" {
 			t.Errorf("a status without serve: %+v", err)

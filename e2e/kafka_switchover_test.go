@@ -17,8 +17,8 @@ func turnedBack(t *testing.T, e *estate) {
 		s.sameSettings(e.east, east)
 		s.sameSettings(e.west, west)
 	}
-	load := s.load(e.east, 500, "go")
-	must(t, load.WaitAcks(t.Context(), 300))
+	load := s.load(e.east, 150, "go")
+	must(t, load.WaitAcks(t.Context(), 100))
 	op := s.p.begin("switchover", s.plan, "--confirm", s.plan)
 	l := loaded{prefix: "go", answers: untilRefused(t, load)}
 	if end := s.p.rested(op.ID); end.State != "commit-window" {
@@ -45,7 +45,7 @@ func turnedBack(t *testing.T, e *estate) {
 // turnBackAt pauses a switchover at a stage and aborts it.
 func (s *scene) turnBackAt(stage string) {
 	t := s.t
-	load := s.load(s.e.east, 200, "back-"+stage)
+	load := s.load(s.e.east, 100, "back-"+stage)
 	must(t, load.WaitAcks(t.Context(), 50))
 	op := s.p.begin("switchover", s.plan, "--confirm", s.plan)
 	paused := s.stopAt(op.ID, stage)

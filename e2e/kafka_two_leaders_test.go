@@ -47,12 +47,8 @@ func (s *scene) takeOver(second *plane) {
 
 // pausedLeader freezes the leader in the middle of a failover for longer than its lease: the other one finishes,
 // and what wakes up does nothing and says so.
-func pausedLeader(t *testing.T, e *estate) {
-	s, first, second := pausedScene(t, e, "paused")
-	load := s.load(e.east, 300, "load")
-	must(t, load.WaitAcks(t.Context(), 300))
-	must(t, e.east.Kill())
-	defer func() { must(t, e.east.Restart(context.WithoutCancel(t.Context()))) }()
+func (s *scene) pausedLeader(first, second *plane, load *kafka.Load) {
+	t, e := s.t, s.e
 	refusal := second.refused(5, "failover", s.plan, "--confirm", s.plan)
 	t.Logf("an order to the member that does not lead: %s %s", refusal.Code, refusal.Summary)
 	op := first.begin("failover", s.plan, "--confirm", s.plan, "--accept-fence", "FA", "--as", "ada")
@@ -78,8 +74,8 @@ func zombieMover(t *testing.T, e *estate) {
 	s, first, second := pausedScene(t, e, "zombie")
 	e.toWest.Delay(patience / 600)
 	defer e.toWest.Heal()
-	load := s.load(e.east, 200, "load")
-	must(t, load.WaitAcks(t.Context(), 500))
+	load := s.load(e.east, 60, "load")
+	must(t, load.WaitAcks(t.Context(), 150))
 	for i := range partitions {
 		must(t, e.java.DeleteRecords(t.Context(), e.east.Access(), kafka.Offset{Topic: s.topic, Partition: int32(i), Offset: 10}))
 	}

@@ -180,7 +180,7 @@ func (g *objectLeg) change() {
 	g.t.Helper()
 	g.version++
 	files := g.hot(g.version)
-	for i := range 40 {
+	for i := range 20 {
 		files = append(files, g.file(fmt.Sprintf("crowd/d%d/f%d", i%5, i), int64(i)*200, g.version*1000+i))
 	}
 	g.puts(g.lake.east, files...)

@@ -61,9 +61,6 @@ func (l *lake) provide(t *testing.T) *provider {
 	t.Cleanup(func() {
 		must(t, p.orders.Close())
 		<-p.done
-		if !l.west.Running() {
-			must(t, l.west.Restart(context.Background()))
-		}
 	})
 	return p
 }

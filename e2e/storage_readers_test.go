@@ -30,7 +30,7 @@ func (g *grove) hot(version int) []hdfs.File {
 }
 
 // glance is how long a reader waits between two reads. Without any pause it would take a processor from those whom it watches.
-const glance = 5 * time.Millisecond
+const glance = 20 * time.Millisecond
 
 // watcher reads the hot files of a cluster in turn: each is whole, old or new, never absent, and never goes back.
 type watcher struct {

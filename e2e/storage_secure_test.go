@@ -31,7 +31,7 @@ const ourPrincipal = "understudy"
 // securePair replicates, and fails over, to the pair while its NameNodes change places.
 func securePair(t *testing.T, l *lake) {
 	s := &secureStory{grove: l.plant(t, "guarded", "/data/guarded"), kdc: kerberos.Boot(t, kerberos.Options{}), order: "nn1,nn2"}
-	s.pair = hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, Kerberos: s.kdc, Protection: hdfs.Privacy, Properties: map[string]string{
+	s.pair = hdfs.Boot(t, hdfs.Options{Name: "pair", HA: true, DataNodes: 1, Kerberos: s.kdc, Protection: hdfs.Privacy, Properties: map[string]string{
 		"hadoop.user.group.static.mapping.overrides": hdfs.Superuser + "=supergroup;" + ourPrincipal + "=supergroup",
 	}})
 	s.guest = hdfs.OpenClient(t, s.kdc)
@@ -117,7 +117,7 @@ func (s *secureStory) replicatesOver() {
 	t := s.t
 	s.puts(s.lake.east, s.crowd(2)...)
 	op := s.p.begin("replicate", s.plan)
-	eventually(t, patience, "something is staged", func() error {
+	every(t, blink, patience, "something is staged", func() error {
 		tree, err := s.guest.List(t.Context(), s.pair.Access(), "/data/.guarded.understudy")
 		if err != nil {
 			return err // what it lists comes and goes

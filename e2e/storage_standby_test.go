@@ -23,7 +23,7 @@ type standbyStory struct {
 }
 
 // crowdFiles are so many that a run lasts long enough to be killed in its middle.
-const crowdFiles = 150
+const crowdFiles = 100
 
 // standbySecondary tells the story of the article's heading "standby secondary".
 func standbySecondary(t *testing.T, l *lake) {
@@ -117,7 +117,7 @@ func (s *standbyStory) killedRun(readers *watcher) (left int) {
 	t := s.t
 	op := s.p.begin("replicate", s.plan)
 	ours := slash.Dir(s.root) + "/." + slash.Base(s.root) + ".understudy"
-	eventually(t, patience, "something is staged", func() error {
+	every(t, blink, patience, "something is staged", func() error {
 		all, err := s.below(t.Context(), s.lake.west, ours)
 		must(t, err)
 		staged := len(slices.DeleteFunc(all, func(p string) bool { return !strings.Contains(p, "/staging/") }))
