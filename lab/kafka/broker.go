@@ -17,7 +17,7 @@ const (
 	stopLimit  = 30 * time.Second
 )
 
-// Broker is a single-node Kafka cluster. Its methods are not for concurrent use, except the addresses.
+// Broker is a single-node Kafka cluster, or one node of a Cluster. Its methods are not for concurrent use, except the addresses.
 type Broker struct {
 	in      install
 	opts    Options
@@ -29,6 +29,19 @@ type Broker struct {
 // Start starts a broker and returns when it accepts requests. The first start of a version on a machine
 // fetches its jars and makes its archive, which takes a minute. Close it at the end.
 func Start(ctx context.Context, o Options) (*Broker, error) {
+	b, err := prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.start(ctx); err != nil {
+		b.kept.Release()
+		return nil, err
+	}
+	return b, nil
+}
+
+// prepare has all that a broker needs before its start, and its ports.
+func prepare(ctx context.Context, o Options) (*Broker, error) {
 	if o.Dir == "" {
 		return nil, fmt.Errorf("kafka %s: no directory given", o.Name)
 	}
@@ -48,14 +61,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b := newBroker(in, o)
-	if err := b.reserve(); err != nil {
-		return nil, err
-	}
-	if err := b.start(ctx); err != nil {
-		b.kept.Release()
-		return nil, err
-	}
-	return b, nil
+	return b, b.reserve()
 }
 
 func newBroker(in install, o Options) *Broker { return &Broker{in: in, opts: o} }
@@ -91,7 +97,7 @@ func (b *Broker) start(ctx context.Context) error {
 	}
 	o := b.opts
 	o.crashed = crashed(data)
-	if err := format(ctx, b.in, data, o.ClusterID); err != nil {
+	if err := format(ctx, b.in, data, o.ClusterID, o.place.id()); err != nil {
 		return err
 	}
 	if err := os.WriteFile(file, []byte(o.properties(b.ports, data)), 0o644); err != nil {

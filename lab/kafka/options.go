@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/understudy-dr/understudy/lab"
@@ -48,9 +49,30 @@ type Options struct {
 	Optimise bool
 	// JVM are further arguments of the Java launcher.
 	JVM []string
+	// Brokers is how many a Cluster has; a broker by itself is one.
+	Brokers int
+	// Replication is the number of replicas of topics that nobody says otherwise of, Kafka's own too, in a Cluster; 1 when 0.
+	Replication int
+	// MinInsync is min.insync.replicas of these topics; 1 when 0.
+	MinInsync int
 
 	crashed bool
+	// place is the broker's in its cluster.
+	place place
 }
+
+// place is a broker's in its cluster; the zero value is that of the only one.
+type place struct {
+	// node is the broker's id, from 1.
+	node int
+	// voters is who the controllers are, in Kafka's form; empty for the only broker.
+	voters string
+	// follows says that the broker is no controller.
+	follows bool
+}
+
+// id is the broker's node id.
+func (p place) id() int { return max(p.node, 1) }
 
 // NewClusterID returns a random cluster id in Kafka's form.
 func NewClusterID() string {
@@ -90,7 +112,10 @@ type ports struct {
 
 // properties writes the server's properties, sorted by name.
 func (o Options) properties(p ports, data string) string {
-	listeners := []string{"PLAINTEXT://" + lab.Loopback(p.plain), "CONTROLLER://" + lab.Loopback(p.controller)}
+	listeners := []string{"PLAINTEXT://" + lab.Loopback(p.plain)}
+	if !o.place.follows {
+		listeners = append(listeners, "CONTROLLER://"+lab.Loopback(p.controller))
+	}
 	advertised := []string{"PLAINTEXT://" + lab.Loopback(p.plain)}
 	if p.sasl != 0 {
 		listeners = append(listeners, "SASL://"+lab.Loopback(p.sasl))
@@ -102,6 +127,9 @@ func (o Options) properties(p ports, data string) string {
 	}
 	all := singleNode()
 	all["controller.quorum.voters"] = "1@" + lab.Loopback(p.controller)
+	if o.place.voters != "" {
+		o.join(all)
+	}
 	all["listeners"] = strings.Join(listeners, ",")
 	all["advertised.listeners"] = strings.Join(advertised, ",")
 	all["log.dirs"] = data
@@ -115,7 +143,7 @@ func (o Options) properties(p ports, data string) string {
 		all["listener.security.protocol.map"] = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,WAN:SASL_PLAINTEXT"
 		all["listener.name.wan.plain.sasl.jaas.config"] = o.jaas()
 	}
-	if o.crashed {
+	if o.crashed && o.place.voters == "" {
 		// The controller refuses a broker's new incarnation until the session of the killed one has ended
 		// (9 s by default), although both died together.
 		all["broker.session.timeout.ms"], all["broker.heartbeat.interval.ms"] = "1500", "250"
@@ -126,6 +154,25 @@ func (o Options) properties(p ports, data string) string {
 		fmt.Fprintf(&b, "%s=%s\n", k, strings.ReplaceAll(all[k], `\`, `\\`))
 	}
 	return b.String()
+}
+
+// join makes the properties those of one broker of several.
+func (o Options) join(all map[string]string) {
+	all["node.id"] = strconv.Itoa(o.place.id())
+	all["controller.quorum.voters"] = o.place.voters
+	if o.place.follows {
+		all["process.roles"] = "broker"
+	}
+	replicas, insync := strconv.Itoa(max(o.Replication, 1)), strconv.Itoa(max(o.MinInsync, 1))
+	all["default.replication.factor"], all["min.insync.replicas"] = replicas, insync
+	for _, topic := range []string{"offsets.topic.", "transaction.state.log.", "share.coordinator.state.topic."} {
+		all[topic+"replication.factor"] = replicas
+	}
+	for _, topic := range []string{"transaction.state.log.", "share.coordinator.state.topic."} {
+		all[topic+"min.isr"] = insync
+	}
+	// A broker that was killed is known to be gone after that time; by default after 9 s.
+	all["broker.session.timeout.ms"], all["broker.heartbeat.interval.ms"] = "3000", "500"
 }
 
 // jaas names the users of the SASL listener.

@@ -53,8 +53,8 @@ func chooseClusterID(o Options) (string, error) {
 }
 
 // format prepares an empty data directory. Kafka's own tool takes a JVM start of a second to do so; what it
-// writes names the cluster only in one small file, so its work is done once per version and copied.
-func format(ctx context.Context, in install, data, clusterID string) error {
+// writes names cluster and node only in one small file, so its work is done once per version and copied.
+func format(ctx context.Context, in install, data, clusterID string, node int) error {
 	if _, err := os.Stat(filepath.Join(data, metaFile)); err == nil {
 		return nil
 	}
@@ -67,7 +67,7 @@ func format(ctx context.Context, in install, data, clusterID string) error {
 	if err := os.CopyFS(data, os.DirFS(template)); err != nil {
 		return fmt.Errorf("copy the formatted storage: %w", err)
 	}
-	meta := fmt.Sprintf("version=1\nnode.id=1\ncluster.id=%s\ndirectory.id=%s\n", clusterID, NewClusterID())
+	meta := fmt.Sprintf("version=1\nnode.id=%d\ncluster.id=%s\ndirectory.id=%s\n", node, clusterID, NewClusterID())
 	path := filepath.Join(data, metaFile)
 	if err := os.Remove(path); err != nil {
 		return err
