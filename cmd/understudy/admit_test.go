@@ -41,8 +41,8 @@ func serveInMemory(t *testing.T, config string) ours {
 	go func() { answered <- api.Serve(ctx, l, api.New(c, "test")) }()
 	t.Cleanup(func() {
 		cancel()
-		<-led
-		<-answered
+		_ = <-led
+		_ = <-answered
 		_ = j.Close()
 	})
 	if err := c.Ready(t.Context()); err != nil {
