@@ -41,8 +41,7 @@ func serveInMemory(t *testing.T, config string) ours {
 	go func() { answered <- api.Serve(ctx, l, api.New(c, "test")) }()
 	t.Cleanup(func() {
 		cancel()
-		_ = <-led
-		_ = <-answered
+		t.Log(<-led, <-answered)
 		_ = j.Close()
 	})
 	if err := c.Ready(t.Context()); err != nil {
