@@ -87,7 +87,7 @@ func (j *job) closeOnce(ctx context.Context, topics []string, parts []cluster.Pa
 	if err := j.limitTo(ctx, topics, topicconf.OneMarker, topicconf.NoBatch); err != nil {
 		return false, err
 	}
-	if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
+	if err := j.awaitRefused(ctx, j.site.admin, parts, large); err != nil {
 		return false, err
 	}
 	// An earlier run may have closed them over a transaction.
@@ -100,7 +100,7 @@ func (j *job) closeOnce(ctx context.Context, topics []string, parts []cluster.Pa
 	if err := j.limitTo(ctx, topics, topicconf.NoBatch); err != nil {
 		return false, err
 	}
-	if err := j.awaitRefused(ctx, j.site.admin, parts); err != nil {
+	if err := j.awaitRefused(ctx, j.site.admin, parts, small); err != nil {
 		return false, err
 	}
 	open, err := j.openOn(ctx, parts)

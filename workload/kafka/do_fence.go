@@ -87,15 +87,28 @@ func (j *job) keepFence(left *fenceMemory) understudy.Keep {
 	return k
 }
 
-// probe sends the harmless write probe to the partition's leader and gives its answer: nothing is ever written,
-// because the batch's checksum is wrong, and rights and limits are checked before it.
-func (j *job) probe(ctx context.Context, as *cluster.Cluster, p cluster.Partition) (int16, error) {
-	a, err := as.Produce(ctx, j.run.Lease, p, batch.Probe(probeSize, time.Now().UnixMilli()))
-	return a.Code, err
+// probing sends the harmless write probe to a partition's leader and gives its answer: nothing is ever written, because the
+// batch's checksum is wrong, and rights and limits are checked before it.
+type probing func(ctx context.Context, lease understudy.Lease, as *cluster.Cluster, p cluster.Partition) (cluster.Produced, error)
+
+// large is refused behind an append limit of one marker as well. It asks as a writer does who is content with the leader:
+// who wants all replicas may be refused for the lack of them, while this one still gets in.
+func large(ctx context.Context, lease understudy.Lease, as *cluster.Cluster, p cluster.Partition) (cluster.Produced, error) {
+	return as.ProduceToLeader(ctx, lease, p, batch.Probe(probeSize, time.Now().UnixMilli()))
 }
 
-// probeAll probes every partition and sorts the answers.
-func (j *job) probeAll(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition) (map[cluster.TP]int16, error) {
+// small is refused behind an append limit of nothing only.
+func small(ctx context.Context, lease understudy.Lease, as *cluster.Cluster, p cluster.Partition) (cluster.Produced, error) {
+	return as.ProduceToLeader(ctx, lease, p, batch.SmallProbe(time.Now().UnixMilli()))
+}
+
+// acknowledged asks as a writer does who wants all replicas to have a record.
+func acknowledged(ctx context.Context, lease understudy.Lease, as *cluster.Cluster, p cluster.Partition) (cluster.Produced, error) {
+	return as.Produce(ctx, lease, p, batch.Probe(probeSize, time.Now().UnixMilli()))
+}
+
+// probeAll sends the probe to every partition's leader and gives the answers.
+func (j *job) probeAll(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition, with probing) (map[cluster.TP]int16, error) {
 	if _, err := as.Metadata(ctx, j.run.Lease); err != nil { // a fresh client must know its brokers
 		return nil, err
 	}
@@ -105,10 +118,10 @@ func (j *job) probeAll(ctx context.Context, as *cluster.Cluster, parts []cluster
 	g.SetLimit(probeParallel)
 	for _, p := range parts {
 		g.Go(func() error {
-			code, err := j.probe(ctx, as, p)
+			a, err := with(ctx, j.run.Lease, as, p)
 			mu.Lock()
 			defer mu.Unlock()
-			out[p.TP] = code
+			out[p.TP] = a.Code
 			return err
 		})
 	}
@@ -122,15 +135,15 @@ func isClosed(code int16) bool {
 func isOpen(code int16) bool { return code == cluster.CodeCorruptMessage }
 
 // awaitRefused waits until the probe is refused on every partition.
-func (j *job) awaitRefused(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition) error {
-	return j.awaitAnswers(ctx, as, parts, isClosed, "US112", "writes are not refused there")
+func (j *job) awaitRefused(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition, with probing) error {
+	return j.awaitAnswers(ctx, as, parts, with, isClosed, "US112", "writes are not refused there")
 }
 
 // awaitAnswers probes until every partition gives a wanted answer, for as long as a change may take to reach
 // every leader.
-func (j *job) awaitAnswers(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition, want func(int16) bool, code understudy.Code, summary string) error {
+func (j *job) awaitAnswers(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition, with probing, want func(int16) bool, code understudy.Code, summary string) error {
 	for until := time.Now().Add(settle); ; {
-		answers, err := j.probeAll(ctx, as, parts)
+		answers, err := j.probeAll(ctx, as, parts, with)
 		if err != nil {
 			return err
 		}
@@ -197,7 +210,8 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	}
 	as, name := j.prober(a.Level)
 	if as != nil {
-		if err := j.awaitRefused(ctx, as, parts); err != nil {
+		// A leader that has not heard of a limit of nothing yet would still take a record smaller than a marker.
+		if err := j.awaitRefused(ctx, as, parts, small); err != nil {
 			return understudy.Receipt{}, err
 		}
 	}
@@ -230,14 +244,23 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, err
 	}
 	r := understudy.Receipt{Summary: proof.Means, Proofs: []understudy.Proof{proof}}
-	if groups, err := j.site.admin.ListGroups(ctx, j.run.Lease); err == nil {
-		for _, g := range groups {
-			if j.w.match.group(g.Name) && !g.Idle() && g.State != "" {
-				r.Warnings = append(r.Warnings, fmt.Sprintf("group %s is still active on %s", g.Name, j.step.Site))
-			}
+	r.Warnings = append(r.Warnings, j.activeGroups(ctx)...)
+	return detailed(r, fencedDetail{vector(e.end)}), nil
+}
+
+// activeGroups names the workload's groups that still have members, as far as the brokers tell.
+func (j *job) activeGroups(ctx context.Context) []string {
+	groups, err := j.site.admin.ListGroups(ctx, j.run.Lease)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, g := range groups {
+		if j.w.match.group(g.Name) && !g.Idle() && g.State != "" {
+			out = append(out, fmt.Sprintf("group %s is still active on %s", g.Name, j.step.Site))
 		}
 	}
-	return detailed(r, fencedDetail{vector(e.end)}), nil
+	return out
 }
 
 // unchanged refuses when topics appeared or vanished.

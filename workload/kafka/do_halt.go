@@ -295,7 +295,7 @@ func (h halting) refusesOldAt(ctx context.Context, coder *batch.Coder, p cluster
 	switch answer.Code {
 	case cluster.CodeInvalidEpoch:
 		return nil
-	case 6, 7, 19, 20, 74, 76: // the leader moved, or replicas are missing: ask again
+	case 5, 6, 7, 9, 19, 20, 56, 74, 75, 76: // the leader moved, or replicas are missing: ask again
 		return h.site.admin.Refused("kafka.halt", p.TP.String(), answer.Code, "WRITE on topic "+p.Topic)
 	}
 	return h.unproven(p, fmt.Sprintf("a batch of the mover's epoch was answered with %d, not with 47", answer.Code))

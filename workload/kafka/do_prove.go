@@ -24,7 +24,7 @@ func proveOpen(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if j.site.writer != nil {
 		as, name = j.site.writer, j.site.endpoint.writerPrincipal()
 	}
-	if err := j.awaitAnswers(ctx, as, parts, isOpen, "US116", "ordinary writes are not taken there"); err != nil {
+	if err := j.awaitAnswers(ctx, as, parts, acknowledged, isOpen, "US116", "ordinary writes are not taken there"); err != nil {
 		return understudy.Receipt{}, err
 	}
 	off, err := j.put(ctx, j.site, j.w.probeKey(), []byte(time.Now().UTC().Format(time.RFC3339Nano)))

@@ -161,7 +161,7 @@ func (j *job) rescue(ctx context.Context, a remakeArgs) error {
 	if err := j.limit(ctx, t.Name, topicconf.NoBatch); err != nil {
 		return err
 	}
-	if err := j.awaitRefused(ctx, j.site.admin, t.Partitions); err != nil {
+	if err := j.awaitRefused(ctx, j.site.admin, t.Partitions, small); err != nil {
 		return err
 	}
 	l, err := j.limits(ctx, j.site, []string{t.Name})

@@ -212,9 +212,12 @@ func TestFillerFitsTheDefaultLimit(t *testing.T) {
 }
 
 func TestProbeIsBadOnlyInItsChecksum(t *testing.T) {
-	for _, size := range []int{0, 78, 79, 100, 1 << 16} {
+	for _, size := range []int{-1, 0, 78, 79, 100, 1 << 16} {
 		b := Probe(size, 1000)
-		if len(b) <= MarkerSize || len(b) < size || b.CheckCRC() {
+		if size < 0 {
+			b = SmallProbe(1000)
+		}
+		if (len(b) <= MarkerSize) != (size < 0) || len(b) < size || b.CheckCRC() {
 			t.Errorf("size %d: %d bytes, checksum right: %v", size, len(b), b.CheckCRC())
 		}
 		if _, _, err := Next(b); !errors.Is(err, ErrCorrupt) {

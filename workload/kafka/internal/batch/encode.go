@@ -125,8 +125,15 @@ func (c *Coder) Filler(n int32, p Producer, timestamp int64) (Batch, error) {
 // MESSAGE_TOO_LARGE behind an append limit, TOPIC_AUTHORIZATION_FAILED without the right to write. Any
 // other answer proves nothing.
 func Probe(size int, timestamp int64) Batch {
-	size = max(size, MarkerSize+1)
-	record := appendRecord(nil, Record{Value: make([]byte, size-HeaderSize)}, 0, 0)
+	return probe(max(size, MarkerSize+1)-HeaderSize, timestamp)
+}
+
+// SmallProbe makes such a batch that is smaller than a marker: an append limit that lets markers through lets it through
+// as well, and only one of nothing refuses it.
+func SmallProbe(timestamp int64) Batch { return probe(0, timestamp) }
+
+func probe(value int, timestamp int64) Batch {
+	record := appendRecord(nil, Record{Value: make([]byte, value)}, 0, 0)
 	body := binary.AppendVarint(make([]byte, HeaderSize), int64(len(record)))
 	b := Batch(append(body, record...))
 	b.fill(shape{producer: NoProducer(), baseTimestamp: timestamp, maxTimestamp: timestamp, count: 1}, None)

@@ -10,7 +10,7 @@ import (
 
 // Produced is a leader's answer to one produce request.
 type Produced struct {
-	// Code is the broker's error code; 0 means acknowledged by all in-sync replicas.
+	// Code is the broker's error code; 0 means acknowledged, by Produce by all in-sync replicas.
 	Code int16
 	// Base is the offset at which the batch was stored; -1 with an error.
 	Base int64
@@ -19,8 +19,18 @@ type Produced struct {
 // Produce sends one record batch, as it is, to the partition's leader, once, with acks=all. A broker's error
 // code is an answer, not an error.
 func (c *Cluster) Produce(ctx context.Context, lease understudy.Lease, p Partition, batch []byte) (Produced, error) {
+	return c.produce(ctx, lease, p, batch, -1)
+}
+
+// ProduceToLeader is Produce with acks=1: how many replicas are in sync is nothing to it. With acks=all a leader looks at
+// that first (NOT_ENOUGH_REPLICAS), before it looks at the batch.
+func (c *Cluster) ProduceToLeader(ctx context.Context, lease understudy.Lease, p Partition, batch []byte) (Produced, error) {
+	return c.produce(ctx, lease, p, batch, 1)
+}
+
+func (c *Cluster) produce(ctx context.Context, lease understudy.Lease, p Partition, batch []byte, acks int16) (Produced, error) {
 	req := kmsg.NewPtrProduceRequest()
-	req.Acks = -1
+	req.Acks = acks
 	req.TimeoutMillis = int32(RequestTimeout.Milliseconds())
 	rt := kmsg.NewProduceRequestTopic()
 	rt.Topic, rt.TopicID = p.Topic, p.ID
