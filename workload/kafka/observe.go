@@ -105,18 +105,22 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	defer cancel()
 	o := observer{w: w, s: s, md: md, facts: &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}}
 	err = o.all(rest)
-	for try := 0; try < 5 && understudy.KindOf(err) == understudy.KindRetry; try++ { // a leader is being elected
+	for try := 0; try < 5 && passing(err); try++ {
 		if pause(rest, 300*time.Millisecond) != nil {
 			break
 		}
-		if md, merr := s.admin.Metadata(rest, unbounded()); merr == nil {
+		md, merr := s.admin.Metadata(rest, unbounded())
+		if understudy.KindOf(merr) == understudy.KindUnreachable {
+			break // it is not one broker that is gone
+		}
+		if merr == nil {
 			o = observer{w: w, s: s, md: md, facts: &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}}
 			err = o.all(rest)
 		}
 	}
 	if err != nil {
 		e := understudy.AsError(err)
-		if e.Kind == understudy.KindUnreachable || e.Kind == understudy.KindRetry {
+		if passing(e) {
 			return unreachable(out, err)
 		}
 		o.find("refuse", e.Code, e.Summary, e.Fix)
@@ -125,6 +129,13 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 	out.common.Version, out.common.ClockSkew, out.common.ClockAt = o.facts.Version, o.skew, o.measured
 	out.common.Writable = o.facts.writable(s.name, out.stamp)
 	return out
+}
+
+// passing says of an error about a cluster that greeted us whether it may pass: a leader is being elected, or one was asked
+// that has just died, and will be replaced when its session ends.
+func passing(err error) bool {
+	k := understudy.KindOf(err)
+	return k == understudy.KindRetry || k == understudy.KindUnreachable
 }
 
 func unreachable(out sighting, err error) sighting {
