@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/understudy-dr/understudy"
+	lab "github.com/understudy-dr/understudy/lab/kafka"
 	"github.com/understudy-dr/understudy/workload/kafka"
 	"github.com/understudy-dr/understudy/workload/kafka/kafkasim"
 )
@@ -30,6 +31,8 @@ type theatre struct {
 	// way is another path to the western cluster, and anew gives both without anything on them, where they are real.
 	way  way
 	anew func(*testing.T) theatre
+	// nodes are the brokers of both, where each has several.
+	nodes map[understudy.Site]*lab.Cluster
 }
 
 // simulated starts two simulated clusters without authorizer.

@@ -54,6 +54,9 @@ type house struct {
 	letGo understudy.Site
 	// onRetry sees each error after which a step is tried again.
 	onRetry func(error)
+	// tries, where it is set, is how often a step is done that fails for a cause that may go away, with pauses as control
+	// makes them.
+	tries int
 	// afterDecide happens between a decision and its steps.
 	afterDecide func()
 }
@@ -190,7 +193,7 @@ func (h *house) stage(verb understudy.Verb, name understudy.StageName, old, to u
 // do does one step twice: whatever it does must be harmless to repeat.
 func (h *house) do(at understudy.Stage, s understudy.Step) error {
 	run := understudy.Run{
-		Operation: at.Operation, Verb: at.Verb, Stage: at.Name, Attempt: 1, ControlPlane: h.plane, Now: at.Now, Lease: h.lease(),
+		Operation: at.Operation, Verb: at.Verb, Stage: at.Name, Attempt: 1, Link: understudy.Link{Plan: at.Plan, Workload: at.Workload, From: at.Old, To: at.To}, ControlPlane: h.plane, Now: at.Now, Lease: h.lease(),
 		Role:      func(context.Context) (understudy.Role, error) { h.mu.Lock(); defer h.mu.Unlock(); return h.role, nil },
 		Report:    func(understudy.StepProgress) {},
 		LedgerDir: h.ledger, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -233,13 +236,19 @@ func impatient(t *testing.T, doc json.RawMessage, d time.Duration) json.RawMessa
 
 // again does a step as control does: what may go away by itself is tried again.
 func (h *house) again(s understudy.Step, run understudy.Run) (r understudy.Receipt, err error) {
-	for range 5 {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for left := max(h.tries, 5); left > 0; left-- {
 		r, err = h.w.Do(h.ctx, s, run)
 		if k := understudy.KindOf(err); k != understudy.KindRetry && k != understudy.KindUnreachable {
 			break
 		}
 		if h.onRetry != nil {
 			h.onRetry(err)
+		}
+		if h.tries > 0 {
+			<-tick.C
+			run.Lease = h.lease()
 		}
 	}
 	return r, err
@@ -300,17 +309,29 @@ func (h *house) awaitEvery(pause time.Duration, what string, holds func() bool) 
 // takeover walks a switchover or failover up to its end, and follows the reverse link after a switchover.
 func (h *house) takeover(verb understudy.Verb, old, to understudy.Site) {
 	h.t.Helper()
-	h.receipts = nil
 	first, drain := understudy.StageCheck, understudy.StageDrain
 	if verb == understudy.Failover {
 		first, drain = understudy.StageProvision, understudy.StageSalvage
 	}
-	h.walk(verb, old, to, first, understudy.StageFreeze)
-	h.freeze()
-	h.setRole(h.role.Fenced())
+	h.begin(verb, first, old, to)
 	h.walk(verb, old, to, understudy.StageFence, drain)
 	h.unlink()
 	h.walk(verb, old, to, understudy.StageHalt, understudy.StageCut, understudy.StagePromote)
+	h.finish(verb, old, to)
+}
+
+// begin walks a takeover up to its fence.
+func (h *house) begin(verb understudy.Verb, first understudy.StageName, old, to understudy.Site) {
+	h.t.Helper()
+	h.receipts = nil
+	h.walk(verb, old, to, first, understudy.StageFreeze)
+	h.freeze()
+	h.setRole(h.role.Fenced())
+}
+
+// finish walks a takeover from its promotion on, and follows the reverse link after a switchover.
+func (h *house) finish(verb understudy.Verb, old, to understudy.Site) {
+	h.t.Helper()
 	h.setRole(h.role.Promoted(to))
 	h.walk(verb, old, to, understudy.StageEnable, understudy.StageProve, understudy.StageRoute)
 	if verb == understudy.Switchover {
@@ -450,7 +471,7 @@ func (th theatre) make(t *testing.T) {
 		var err error
 		eventually(t, "a topic can be made", func() bool {
 			// On a crowded machine a broker's heartbeat may be late, and then nobody can have a replica for a moment.
-			_, err = adm.CreateTopic(t.Context(), partitions, 1, nil, name)
+			_, err = adm.CreateTopic(t.Context(), partitions, -1, nil, name)
 			return !errors.Is(err, kerr.InvalidReplicationFactor)
 		})
 		mustLoad(t, err)
