@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, std streams) int {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	root.AddCommand(kafkaCommand(std), pairCommand(std), hdfsCommand(std), hdfsPairCommand(std), etcdCommand(std), adlsCommand(std), dumpCommand(std), loadCommand(std), fetchCommand(std))
+	root.AddCommand(kafkaCommand(std), pairCommand(std), clusterCommand(std), hdfsCommand(std), hdfsPairCommand(std), etcdCommand(std), adlsCommand(std), dumpCommand(std), loadCommand(std), fetchCommand(std))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(std.err, "understudy-lab:", err)
 		return 1

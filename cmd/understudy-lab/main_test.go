@@ -127,6 +127,38 @@ func TestPairTakesOrders(t *testing.T) {
 	}
 }
 
+func TestClusterTakesOrders(t *testing.T) {
+	needKafka(t, kafka.V44)
+	s := start(t, t.Context(), "cluster", "--name", "east", "--brokers", "2", "--replication", "2", "--min-insync", "1")
+	var first answer
+	s.line(t, &first)
+	if len(first.Servers) != 2 || first.Servers[1].Name != "east-2" || first.Servers[0].ClusterID != first.Servers[1].ClusterID {
+		t.Fatalf("the cluster is %+v", first)
+	}
+	for _, step := range []struct {
+		order, wrong string
+		second       bool
+	}{
+		{`kill east-2`, "", false},
+		{`{"do":"start","name":"east-2"}`, "", true},
+		{`stop east-3`, "no server is called", true},
+	} {
+		if _, err := io.WriteString(s.in, step.order+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		var a answer
+		s.line(t, &a)
+		if a.Servers[1].Running != step.second || !strings.Contains(a.Error, step.wrong) || (a.Error == "") != (step.wrong == "") {
+			t.Errorf("%s: %+v", step.order, a)
+		}
+	}
+	s.in.Close()
+	s.running.Wait()
+	if _, err := net.Dial("tcp", first.Servers[0].Addr); s.status != 0 || err == nil {
+		t.Errorf("status %d, dial after the end: %v", s.status, err)
+	}
+}
+
 func TestDumpPrintsWhatKafkaReads(t *testing.T) {
 	b := kafka.Boot(t, kafka.Options{Version: kafka.V44})
 	c := kafka.OpenClient(t, kafka.V44)

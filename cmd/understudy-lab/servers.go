@@ -53,7 +53,7 @@ func runOne(ctx context.Context, std streams, s interface {
 	return errors.Join(err, s.Stop(context.WithoutCancel(ctx)), s.Close())
 }
 
-// order is one line of a pair's standard input.
+// order is one line of the standard input of several servers.
 type order struct {
 	// Do is kill, stop, start, pause, resume, shape or status.
 	Do   string `json:"do"`
@@ -165,7 +165,12 @@ func (p pair[S]) run(ctx context.Context, name string, std streams) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	first := answer{Do: name, Seconds: time.Since(start).Seconds()}
+	return p.serve(ctx, name, std, all, start)
+}
+
+// serve says what there is, and takes orders.
+func (p pair[S]) serve(ctx context.Context, name string, std streams, all []S, since time.Time) error {
+	first := answer{Do: name, Seconds: time.Since(since).Seconds()}
 	p.list(all, &first)
 	if err := printLine(std.out, first); err != nil {
 		return err

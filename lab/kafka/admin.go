@@ -2,7 +2,7 @@ package kafka
 
 import "context"
 
-// Topic is a topic to create, with one replica.
+// Topic is a topic to create, with as many replicas as the broker gives (Options.Replication).
 type Topic struct {
 	Name       string            `json:"name"`
 	Partitions int32             `json:"partitions"`

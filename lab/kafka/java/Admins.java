@@ -46,7 +46,7 @@ final class Admins {
   private static void createTopics(Admin a, Client.Request r) throws Exception {
     List<NewTopic> topics = new ArrayList<>();
     for (JsonNode n : r.body().get("topics")) {
-      topics.add(new NewTopic(n.get("name").asText(), n.get("partitions").asInt(), (short) 1).configs(texts(n.path("configs"))));
+      topics.add(new NewTopic(n.get("name").asText(), n.get("partitions").asInt(), (short) -1).configs(texts(n.path("configs"))));
     }
     a.createTopics(topics).all().get();
   }
