@@ -274,9 +274,7 @@ func TestTopicsAndPartitionsFollow(t *testing.T) {
 	made := time.Now()
 	from.create(t, second, 2, map[string]string{"cleanup.policy": "compact"})
 	config(t, to, second, "cleanup.policy", "compact,delete")
-	if late := time.Since(made); late > 10*time.Second {
-		t.Errorf("a new topic took %v", late)
-	}
+	inTime(t, "a new topic", made)
 	from.write(t, second, 2, 5)
 	r.caughtUp(from, to, second)
 	made = time.Now()
@@ -284,9 +282,7 @@ func TestTopicsAndPartitionsFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, func() (bool, string) { e := to.ends(t, second); return len(e) == 4, fmt.Sprint(e) })
-	if late := time.Since(made); late > 10*time.Second {
-		t.Errorf("new partitions took %v", late)
-	}
+	inTime(t, "new partitions", made)
 	from.write(t, second, 4, 5)
 	r.caughtUp(from, to, second)
 	if _, err := from.a.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "min.insync.replicas", Value: kadm.StringPtr("1")}, {Op: kadm.SetConfig, Name: "segment.bytes", Value: kadm.StringPtr("12345678")}}, first); err != nil {
@@ -311,6 +307,14 @@ func TestTopicsAndPartitionsFollow(t *testing.T) {
 	config(t, to, first, "segment.bytes", "12345678")
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// inTime wants something new on the source to be there within ten seconds.
+func inTime(t *testing.T, what string, made time.Time) {
+	t.Helper()
+	if late := time.Since(made); late > 10*time.Second {
+		t.Errorf("%s took %v", what, late)
 	}
 }
 
