@@ -15,6 +15,8 @@ type compiler struct {
 	sites map[understudy.Site]*document
 	// placed collects the workloads of all plans, in the order of the files.
 	placed *[]placed
+	// notes collects what is told and refuses nothing.
+	notes *Problems
 }
 
 // placed is a workload and where it stands.
@@ -27,7 +29,7 @@ type placed struct {
 
 func compile(reg workload.Registry, docs []*document, problems *Problems) (Set, error) {
 	order(docs)
-	c := compiler{reg: reg, sites: map[understudy.Site]*document{}, placed: &[]placed{}}
+	c := compiler{reg: reg, sites: map[understudy.Site]*document{}, placed: &[]placed{}, notes: new(Problems)}
 	set := Set{docs: docs}
 	for _, d := range docs {
 		if d.site != nil {
@@ -44,6 +46,8 @@ func compile(reg workload.Registry, docs []*document, problems *Problems) (Set, 
 	if err := problems.sorted(); err != nil {
 		return Set{}, err
 	}
+	_ = c.notes.sorted() // in place
+	set.Notes = *c.notes
 	return set, nil
 }
 
@@ -150,6 +154,9 @@ func (c compiler) workload(f *planFile, r *reader, i int, w *workloadFile) workl
 	if w.kind.Validate != nil {
 		c.refusals(r, path, w, w.kind.Validate(p.Spec))
 	}
+	if w.kind.Advise != nil {
+		c.advice(r, path, w.kind.Advise(p.Spec))
+	}
 	*c.placed = append(*c.placed, placed{r, path, w, p.Spec})
 	return p
 }
@@ -192,6 +199,17 @@ func (c compiler) refusals(r *reader, path string, w *workloadFile, errs []workl
 	}
 	for _, r := range report {
 		r()
+	}
+}
+
+// advice places what a kind remarks on its workload, where the value itself is fine.
+func (c compiler) advice(r *reader, path string, remarks []workload.FieldError) {
+	for _, e := range remarks {
+		if at := join(path, e.Path); r.fine(at) {
+			told := *r
+			told.problems, told.bad = c.notes, map[string]bool{}
+			told.on(at, Problem{Code: e.Err.Code, Note: true, Summary: e.Err.Summary, Why: e.Err.Why, Fix: e.Err.Fix})
+		}
 	}
 }
 

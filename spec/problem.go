@@ -12,6 +12,8 @@ import (
 // Problem is one thing that is wrong in a file: where, what, why and what to write instead.
 type Problem struct {
 	Code understudy.Code `json:"code"`
+	// Note says that it is told and refuses nothing.
+	Note bool `json:"note,omitempty"`
 	// File is the name of the source as it was given.
 	File string `json:"file"`
 	// Line and Column count from 1, in characters; both are 0 when the problem is about the file as a whole.
@@ -46,6 +48,13 @@ func (p *Problem) Unwrap() error {
 	}
 }
 
+func (p *Problem) noun() string {
+	if p.Note {
+		return "note"
+	}
+	return "error"
+}
+
 func (p *Problem) place() string {
 	if p.Line == 0 {
 		return p.File
@@ -56,7 +65,7 @@ func (p *Problem) place() string {
 // Render gives the problem for people, on several lines, with the line of the file and a caret.
 func (p *Problem) Render() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "error[%s]: %s\n", p.Code, p.Summary)
+	fmt.Fprintf(&b, "%s[%s]: %s\n", p.noun(), p.Code, p.Summary)
 	fmt.Fprintf(&b, "  --> %s\n", p.place())
 	if p.Line > 0 {
 		p.snippet(&b)
@@ -117,7 +126,8 @@ func (ps Problems) Unwrap() []error {
 	return errs
 }
 
-// Render gives all problems for people, with an empty line between them and a count at the end.
+// Render gives all problems for people, with an empty line between them and a count at the end. They are all notes, or
+// none is.
 func (ps Problems) Render() string {
 	var b strings.Builder
 	for _, p := range ps {
@@ -128,7 +138,11 @@ func (ps Problems) Render() string {
 	for _, p := range ps {
 		files[p.File] = true
 	}
-	fmt.Fprintf(&b, "%s in %s\n", count(len(ps), "error"), count(len(files), "file"))
+	noun := "error"
+	if len(ps) > 0 {
+		noun = ps[0].noun()
+	}
+	fmt.Fprintf(&b, "%s in %s\n", count(len(ps), noun), count(len(files), "file"))
 	return b.String()
 }
 

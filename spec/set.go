@@ -16,6 +16,8 @@ type Set struct {
 	// Sites and Plans are ordered by name.
 	Sites []Site
 	Plans []workload.Plan
+	// Notes is what is valid and hardly meant. It is told and refuses nothing.
+	Notes Problems
 
 	docs []*document
 }

@@ -194,6 +194,9 @@ type Kind struct {
 	// to the endpoint of a site. It must cope with values that are missing: those have errors of their own, and
 	// what it says about them is dropped.
 	Validate func(Spec) []FieldError
+	// Advise says what is valid and hardly meant, in the same form as Validate and under its terms. It is told and refuses
+	// nothing. It may be nil.
+	Advise func(Spec) []FieldError
 	// Overlap says why two workloads of the kind cannot be protected side by side, at a path of the first; nil when
 	// they can. It needs no network, and copes with values that are missing. It may be nil.
 	Overlap func(a, b Spec) *FieldError

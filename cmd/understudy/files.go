@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,12 @@ for diff and apply, or simply one after another.`,
 			if err != nil {
 				return a.problems(err)
 			}
-			return a.write(map[string]any{"sites": len(set.Sites), "plans": len(set.Plans), "digest": set.Digest()}, func(w io.Writer) error {
+			a.remark(set)
+			told := map[string]any{"sites": len(set.Sites), "plans": len(set.Plans), "digest": set.Digest()}
+			if len(set.Notes) > 0 {
+				told["notes"] = set.Notes
+			}
+			return a.write(told, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "valid: %d sites, %d plans\n", len(set.Sites), len(set.Plans))
 				return err
 			})
@@ -76,6 +82,17 @@ func (a *app) problems(err error) error {
 	a.say("%s", strings.TrimRight(ps.Render(), "\n"))
 	return &exitError{status: exitUsage, err: err, quiet: true}
 }
+
+// remark tells people what is valid in files and hardly meant. What is applied already was told when it was.
+func (a *app) remark(set spec.Set) {
+	notes := slices.DeleteFunc(slices.Clone(set.Notes), func(p *spec.Problem) bool { return p.File == applied })
+	if len(notes) > 0 && a.output == "table" {
+		a.say("%s", strings.TrimRight(notes.Render(), "\n"))
+	}
+}
+
+// applied is the name of what is applied already, where files have theirs.
+const applied = "applied documents"
 
 // placed tells what serve refuses of a set at its places in the files, where serve knows only their canonical text.
 func (a *app) placed(set spec.Set, err error) error {
@@ -152,7 +169,7 @@ func (a *app) changes(ctx context.Context, cl *api.Client, files []string) (cont
 	}
 	old := spec.Set{}
 	if now.Text != "" {
-		if old, err = spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: "applied documents", Text: []byte(now.Text)}); err != nil {
+		if old, err = spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: applied, Text: []byte(now.Text)}); err != nil {
 			return now, old, nil, a.problems(err)
 		}
 	}
@@ -160,6 +177,7 @@ func (a *app) changes(ctx context.Context, cl *api.Client, files []string) (cont
 	if err != nil {
 		return now, next, nil, a.problems(err)
 	}
+	a.remark(next)
 	return now, next, spec.Diff(old, next), nil
 }
 

@@ -23,6 +23,7 @@ func Kind() workload.Kind {
 		NewEndpoint:  func() any { return &Endpoint{} },
 		NewConfig:    func() any { return &Config{} },
 		Validate:     validate,
+		Advise:       advise,
 		Overlap:      overlap,
 		Links:        links,
 		ExportLedger: exportLedger,

@@ -71,6 +71,7 @@ func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
 	out.Facts = facts
 	out.Findings = append(out.Findings, w.crossFindings(facts)...)
 	out.Findings = append(out.Findings, w.crossRights(ctx, facts)...)
+	out.Findings = append(out.Findings, w.unmatched(ctx, facts)...)
 	slices.SortFunc(out.Findings, func(a, b workload.Finding) int {
 		return strings.Compare(string(a.Object.Site)+a.Summary, string(b.Object.Site)+b.Summary)
 	})
