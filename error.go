@@ -1,6 +1,7 @@
 package understudy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,7 +49,7 @@ type Error struct {
 	Why     string `json:"why,omitempty"`
 	// Fix is the one thing to do, if possible a command.
 	Fix string `json:"fix,omitempty"`
-	// Err is the cause; it is not part of the JSON document.
+	// Err is the cause; of the JSON document its text is part, as Why, where Why is empty.
 	Err error `json:"-"`
 }
 
@@ -64,6 +65,17 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()
+}
+
+// MarshalJSON writes the error with its cause's text as why, where nothing else is there: in an answer, a report or the
+// journal nobody could see the cause otherwise.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	type plain Error // without this method
+	told := plain(*e)
+	if told.Why == "" && told.Err != nil {
+		told.Why = told.Err.Error()
+	}
+	return json.Marshal(told)
 }
 
 // Unwrap gives the cause.

@@ -211,6 +211,14 @@ func (a *app) failJSON(err error) {
 	_ = json.NewEncoder(a.errs).Encode(doc)
 }
 
+// oneLine gives an error in a list of others: what, and why. What came over the API has its cause there.
+func oneLine(e *understudy.Error) string {
+	if e.Why == "" || e.Err != nil {
+		return e.Error()
+	}
+	return e.Error() + ": " + e.Why
+}
+
 // renderError gives an error as people read it: what, why, the fix, and where to read more.
 func renderError(err error) string {
 	e := understudy.AsError(err)

@@ -325,7 +325,7 @@ func outcome(op control.Operation) error {
 	e := &understudy.Error{Code: "US508", Kind: understudy.KindBug, Object: understudy.Object{Plan: op.Plan},
 		Summary: fmt.Sprintf("%s %s is %s at stage %s", op.Verb, op.ID, op.State, op.Stage), Fix: op.Next}
 	if op.Error != nil {
-		e.Kind, e.Why = op.Error.Kind, op.Error.Error()
+		e.Kind, e.Why = op.Error.Kind, oneLine(op.Error)
 	}
 	return e
 }

@@ -182,7 +182,7 @@ func writeDryRun(w io.Writer, d control.DryRun) error {
 			p.line("    %s: %s", x.Workload, x.Step.Summary)
 		}
 		for name, e := range s.Refused {
-			p.line("    %s would be refused: %s", name, e.Error())
+			p.line("    %s would be refused: %s", name, oneLine(e))
 		}
 	}
 	for name, e := range d.Exposure {

@@ -172,7 +172,7 @@ func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l
 		p.line("%s/%s: %s>%s is produced across the wire: run serve at %s", plan, name, l.Link.From, l.Link.To, l.Link.To)
 	}
 	if l.Error != nil {
-		p.line("%s/%s: %s>%s: %s", plan, name, l.Link.From, l.Link.To, l.Error.Error())
+		p.line("%s/%s: %s>%s: %s", plan, name, l.Link.From, l.Link.To, oneLine(l.Error))
 	}
 	p.schedule(plan, name, l, at)
 	if l.Progress == nil {
@@ -180,7 +180,7 @@ func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l
 	}
 	for _, s := range l.Progress.Shards {
 		if s.Error != nil {
-			p.line("%s/%s: %s %s: %s", plan, name, s.Shard, s.State, s.Error.Error())
+			p.line("%s/%s: %s %s: %s", plan, name, s.Shard, s.State, oneLine(s.Error))
 		}
 	}
 }
@@ -189,7 +189,7 @@ func (p *printer) link(plan understudy.PlanName, name understudy.WorkloadName, l
 func (p *printer) sweep(plan understudy.PlanName, name understudy.WorkloadName, s control.SweepStatus, at time.Time) {
 	switch {
 	case s.Error != nil:
-		p.line("%s/%s: the last %s was refused: %s", plan, name, s.Sweep, s.Error.Error())
+		p.line("%s/%s: the last %s was refused: %s", plan, name, s.Sweep, oneLine(s.Error))
 	case !s.Due.IsZero():
 		p.line("%s/%s: the next run does a %s", plan, name, s.Sweep)
 	case !s.Next.IsZero():
@@ -216,7 +216,7 @@ func (p *printer) schedule(plan understudy.PlanName, name understudy.WorkloadNam
 		p.retrying(fmt.Sprintf("%s/%s", plan, name), r.Retrying)
 	}
 	if r.Error != nil {
-		p.line("%s/%s: the last run failed: %s", plan, name, r.Error.Error())
+		p.line("%s/%s: the last run failed: %s", plan, name, oneLine(r.Error))
 	}
 }
 
@@ -237,5 +237,5 @@ func (p *printer) retrying(of string, r *control.Retrying) {
 		return
 	}
 	p.line("%s: step %s of %s is tried again since %s, %d times; the last failure, at %s: %s",
-		of, r.Step, r.Workload, r.Since.UTC().Format(time.RFC3339), r.Times, r.At.UTC().Format(time.RFC3339), r.Error.Error())
+		of, r.Step, r.Workload, r.Since.UTC().Format(time.RFC3339), r.Times, r.At.UTC().Format(time.RFC3339), oneLine(r.Error))
 }

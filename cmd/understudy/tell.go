@@ -52,7 +52,7 @@ func (t *teller) event(e control.Event) {
 	case control.EventFailed:
 		t.drop()
 		if e.Error != nil {
-			t.say("    %s  attempt %d failed: %s", e.Workload, e.Attempt, e.Error.Error())
+			t.say("    %s  attempt %d failed: %s", e.Workload, e.Attempt, oneLine(e.Error))
 		}
 	case control.EventSkipped, control.EventNote:
 		t.say("    %s", e.Text)
