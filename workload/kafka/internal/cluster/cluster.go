@@ -119,20 +119,30 @@ func (c *Cluster) send(ctx context.Context, lease understudy.Lease, req kmsg.Req
 	call func(context.Context, *kgo.Client) (kmsg.Response, error),
 ) (kmsg.Response, error) {
 	op := "kafka." + strings.ToLower(kmsg.NameForKey(req.Key()))
-	bounded, cancel, err := bound(ctx, lease, op, c.cfg.Object)
+	bounded, cancel, cl, err := c.bounded(ctx, lease, op)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	cl, err := c.connect(bounded)
-	if err != nil {
-		return nil, err
-	}
 	resp, err := call(bounded, cl)
 	if err != nil {
 		return nil, c.failed(ctx, lease, op, err)
 	}
 	return resp, nil
+}
+
+// bounded gives the client, and the context in which a request may be sent; whoever sends it cancels that.
+func (c *Cluster) bounded(ctx context.Context, lease understudy.Lease, op string) (context.Context, context.CancelFunc, *kgo.Client, error) {
+	within, cancel, err := bound(ctx, lease, op, c.cfg.Object)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cl, err := c.connect(within)
+	if err != nil {
+		cancel()
+		return nil, nil, nil, err
+	}
+	return within, cancel, cl, nil
 }
 
 // bound limits a request by the caller, the lease and RequestTimeout; it refuses when the lease is over.

@@ -23,15 +23,11 @@ func (c *Cluster) FetchGroupOffsets(ctx context.Context, lease understudy.Lease,
 	if len(groups) == 0 {
 		return out, nil
 	}
-	bounded, cancel, err := bound(ctx, lease, op, c.cfg.Object)
+	bounded, cancel, cl, err := c.bounded(ctx, lease, op)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	cl, err := c.connect(bounded)
-	if err != nil {
-		return nil, err
-	}
 	req := kmsg.NewPtrOffsetFetchRequest()
 	for _, g := range groups {
 		rg := kmsg.NewOffsetFetchRequestGroup()

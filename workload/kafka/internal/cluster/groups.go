@@ -26,15 +26,11 @@ func (g Group) Idle() bool { return g.State == "Empty" || g.State == "Dead" }
 
 // ListGroups lists the consumer groups of all brokers, with their states.
 func (c *Cluster) ListGroups(ctx context.Context, lease understudy.Lease) ([]Group, error) {
-	bounded, cancel, err := bound(ctx, lease, "kafka.listgroups", c.cfg.Object)
+	bounded, cancel, cl, err := c.bounded(ctx, lease, "kafka.listgroups")
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	cl, err := c.connect(bounded)
-	if err != nil {
-		return nil, err
-	}
 	var out []Group
 	for _, shard := range cl.RequestSharded(bounded, kmsg.NewPtrListGroupsRequest()) {
 		if shard.Err != nil {

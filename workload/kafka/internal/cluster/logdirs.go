@@ -19,15 +19,11 @@ type Space struct {
 // Space asks every broker about its log directories (KIP-827 for free space, from 3.3 on).
 func (c *Cluster) Space(ctx context.Context, lease understudy.Lease) (Space, error) {
 	out := Space{Usable: -1, Size: map[TP]int64{}}
-	bounded, cancel, err := bound(ctx, lease, "kafka.describelogdirs", c.cfg.Object)
+	bounded, cancel, cl, err := c.bounded(ctx, lease, "kafka.describelogdirs")
 	if err != nil {
 		return out, err
 	}
 	defer cancel()
-	cl, err := c.connect(bounded)
-	if err != nil {
-		return out, err
-	}
 	for _, shard := range cl.RequestSharded(bounded, kmsg.NewPtrDescribeLogDirsRequest()) {
 		if shard.Err != nil {
 			return out, c.failed(ctx, lease, "kafka.describelogdirs", shard.Err)

@@ -24,15 +24,11 @@ func (c *Cluster) GroupOps(ctx context.Context, lease understudy.Lease, groups [
 	if len(groups) == 0 {
 		return out, nil
 	}
-	bounded, cancel, err := bound(ctx, lease, op, c.cfg.Object)
+	bounded, cancel, cl, err := c.bounded(ctx, lease, op)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	cl, err := c.connect(bounded)
-	if err != nil {
-		return nil, err
-	}
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups, req.IncludeAuthorizedOperations = groups, true
 	for _, shard := range cl.RequestSharded(bounded, req) {

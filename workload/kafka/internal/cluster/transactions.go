@@ -129,15 +129,11 @@ func (c *Cluster) SeesTransactions(ctx context.Context, lease understudy.Lease, 
 
 // sharded sends a request that changes nothing to each broker that has a part of the answer.
 func (c *Cluster) sharded(ctx context.Context, lease understudy.Lease, op string, req kmsg.Request) ([]kmsg.Response, error) {
-	bounded, cancel, err := bound(ctx, lease, op, c.cfg.Object)
+	bounded, cancel, cl, err := c.bounded(ctx, lease, op)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	cl, err := c.connect(bounded)
-	if err != nil {
-		return nil, err
-	}
 	var out []kmsg.Response
 	for _, shard := range cl.RequestSharded(bounded, req) {
 		if shard.Err != nil {
