@@ -151,8 +151,10 @@ type Keeper interface {
 
 // Assembler is a store that can put a new directory together where no reader looks, and show it with all that it holds in one step.
 type Assembler interface {
-	// Assembly gives the target with a tree of the lot's own: what is put there, under the paths that it will have, no reader sees. Handles
-	// and all else are the target's; Discard of the lot removes the tree.
+	// Assembly gives the target with a tree of the lot's own, or with one of several of a lot, named as in "lot/tree": what is put there, under
+	// the paths that it will have, no reader sees. Handles and all else are the target's; Discard of the lot removes its trees. Begin, at
+	// that target, may stage a small file right where its path is in the tree, so that Publish there need not move it. Whatever stands there,
+	// Publish of another staged file at the path replaces it; and as it may be the rest of a writing that was cut off, Write never does.
 	Assembly(lot string) (Target, error)
 	// Reveal takes a directory out of a lot's assembly to its place in the tree, in one step. ErrNotFound when the assembly has none,
 	// ErrChanged when something stands at its place.

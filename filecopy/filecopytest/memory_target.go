@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -135,7 +136,7 @@ func (m *Memory) Discard(_ context.Context, lot string) error {
 			delete(m.lots, h)
 		}
 	}
-	delete(m.whole, lot)
+	maps.DeleteFunc(m.whole, func(name string, _ *Memory) bool { return name == lot || strings.HasPrefix(name, lot+"/") })
 	return nil
 }
 
@@ -331,6 +332,18 @@ func (m *Memory) Forget(_ context.Context, name string) error {
 type assembled struct {
 	filecopy.Target
 	own, of *Memory
+}
+
+func (a *assembled) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	return a.of.Begin(ctx, lot, e)
+}
+
+func (a *assembled) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
+	return a.of.Write(ctx, h, p, r)
+}
+
+func (a *assembled) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, sum filecopy.Checksum) (filecopy.Sealed, error) {
+	return a.of.Seal(ctx, h, e, sum)
 }
 
 // Publish puts a staged file of the store into the assembly.

@@ -255,6 +255,10 @@ const madeDir = stagingDir + "/made"
 // a file in the area's place bars them.
 func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
 	fields := filecopy.AllFields
+	if s.hidden && len(e.Xattrs) == 0 {
+		// A new directory has none to clear.
+		fields &^= filecopy.FieldXattrs
+	}
 	info, err := s.client.Stat(ctx, s.at(e.Path))
 	switch {
 	case !hdfs.IsNotFound(err):
@@ -262,10 +266,6 @@ func (s *Store) MakeDirectory(ctx context.Context, e filecopy.Entry) error {
 		err = s.client.Mkdirs(ctx, s.root, uint16(e.Mode&0o1777))
 	case s.hidden:
 		err = s.client.Mkdir(ctx, s.at(e.Path), uint16(e.Mode&0o1777))
-		if err == nil && len(e.Xattrs) == 0 {
-			// A new directory has none to clear.
-			fields &^= filecopy.FieldXattrs
-		}
 	default:
 		if err = s.bringDirectory(ctx, e); err == nil {
 			return nil

@@ -56,10 +56,15 @@ type staged struct {
 	replication  int
 	mode         uint16
 	owner, group string
+	// placed says that it is written right where an assembly will have it.
+	placed bool
 }
 
 // Begin makes up a name; the file is made when its first part is written.
 func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	if h := s.inPlace(lot, e); h != "" {
+		return h, nil
+	}
 	return handle(lot, e, uint16(e.Mode&0o777))
 }
 
@@ -92,6 +97,7 @@ func (s *Store) staged(h filecopy.Handle) (staged, error) {
 	if fields := strings.Split(rest, "~"); len(fields) == 5 {
 		st.owner, st.group = fields[3], fields[4]
 	}
+	st.placed, st.mode = st.mode&placed != 0, st.mode&^placed
 	st.path = s.place(stagingDir, name)
 	st.name = name
 	return st, safe(name)
@@ -112,10 +118,10 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 		return err
 	}
 	w, err := s.client.Create(ctx, st.part(p.Number), hdfs.CreateOptions{
-		Overwrite: true, Parents: true, Mode: st.mode | 0o600, Replication: st.replication, BlockSize: st.blockSize,
+		Overwrite: !st.placed, Parents: true, Mode: st.mode | 0o600, Replication: st.replication, BlockSize: st.blockSize,
 	})
 	if err != nil {
-		return tell(err)
+		return st.taken(err)
 	}
 	s.fresh.Delete(h)
 	err = fill(w, r, p.Size)
@@ -296,7 +302,7 @@ func closeAndReport(ctx context.Context, client *hdfs.Client, from *hdfs.FileRea
 	return len(bad), err
 }
 
-// Publish gives the staged file its attributes and renames it over what stands at the path.
+// Publish gives the staged file its attributes and renames it over what stands at the path, unless it is there already.
 func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
 	st, err := s.staged(sealed.Handle)
 	if err != nil {
@@ -315,8 +321,8 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 	skip(filecopy.FieldXattrs, len(e.Xattrs) == 0)
 	skip(filecopy.FieldStoragePolicy, e.StoragePolicy == "")
 	err = s.setAttributes(ctx, st.path, filecopy.File, e.Attributes, f)
-	if err == nil {
-		err = tell(s.client.Replace(ctx, st.path, s.at(e.Path)))
+	if to := s.at(e.Path); err == nil && st.path != to {
+		err = tell(s.client.Replace(ctx, st.path, to))
 	}
 	if errors.Is(err, filecopy.ErrNotFound) {
 		return s.published(ctx, sealed, e, err)

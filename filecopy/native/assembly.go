@@ -63,7 +63,7 @@ func (p *publisher) begin(ctx context.Context, it item) error {
 	if !errors.Is(err, filecopy.ErrNotFound) {
 		return err
 	}
-	to, err := a.Assembly(p.ready.Lot)
+	to, err := a.Assembly(p.ready.assembly())
 	if err != nil || to.CheckName(it.Path) != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (p *publisher) reveal(ctx context.Context, g *errgroup.Group, next *item) e
 		}
 		err := a.above.wait(ctx)
 		if err == nil {
-			err = p.job.Target.(filecopy.Assembler).Reveal(ctx, p.ready.Lot, a.root)
+			err = p.job.Target.(filecopy.Assembler).Reveal(ctx, p.ready.assembly(), a.root)
 		}
 		if err == nil {
 			close(a.shown)

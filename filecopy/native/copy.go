@@ -28,7 +28,7 @@ func (s *stager) copy(ctx context.Context, seq int64, it item, begun *partial) (
 	busy := 0
 	for try := 1; ; {
 		done, moved, err := s.try(ctx, seq, it, begun)
-		begun = nil
+		begun, it.inNew = nil, false
 		if err == nil {
 			return done, nil
 		}
@@ -123,7 +123,11 @@ func (s *stager) try(ctx context.Context, seq int64, it item, begun *partial) (d
 
 // begin makes a place for a file.
 func (s *stager) begin(ctx context.Context, seq int64, it item) (*partial, error) {
-	h, err := s.job.Target.Begin(ctx, s.lot(s.state.Set.Number), translate(it.Entry, s.job.Principals))
+	to := s.job.Target
+	if it.inNew {
+		to = s.assembly
+	}
+	h, err := to.Begin(ctx, s.lot(s.state.Set.Number), translate(it.Entry, s.job.Principals))
 	if err != nil {
 		return nil, err
 	}

@@ -54,8 +54,10 @@ type item struct {
 	Before int64
 	// Sealed is what is staged.
 	Sealed filecopy.Sealed
-	// fix is what the item changes in the account of the set; it lives in memory only.
-	fix correction
+	// fix is what the item changes in the account of the set, and inNew says that a file belongs to a new directory, and was not begun yet; both
+	// live in memory only.
+	fix   correction
+	inNew bool
 }
 
 // fields that are present in an encoded item.

@@ -57,7 +57,12 @@ type ready struct {
 	// Lot is where the files are staged, Quarantine where deletes go.
 	Lot        string `json:"lot"`
 	Quarantine string `json:"quarantine"`
+	// Assembly is where new directories are put together, in the words of filecopy.Assembler; empty in sets that were made when it was the lot.
+	Assembly string `json:"assembly,omitempty"`
 }
+
+// assembly gives where new directories are put together.
+func (r ready) assembly() string { return cmp.Or(r.Assembly, r.Lot) }
 
 // sealedDocument is how a document is kept: with a checksum over its bytes.
 type sealedDocument struct {

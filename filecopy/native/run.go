@@ -29,6 +29,9 @@ type state struct {
 	Dirs       layer    `json:"dirs"`
 	Tally      tally    `json:"tally"`
 	Quarantine string   `json:"quarantine"`
+	// Assembly is where files of new directories are staged, so that they need not be moved there; empty where they are staged as others are.
+	// No other plan of the same number has the name: what a mover that was thought dead still writes is nowhere near.
+	Assembly string `json:"assembly,omitempty"`
 }
 
 // planFile is the plan in the data directory.
@@ -238,6 +241,10 @@ func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 	}
 	r.state = state{Format: formatVersion, Set: set, Base: r.head.Set.ID, BaseNumber: r.head.Set.Number}
 	r.state.Quarantine = filecopy.QuarantineName(r.clock(), fmt.Sprintf("%s-%d", r.job.Name, number))
+	if _, ok := r.job.Target.(filecopy.Assembler); ok && set.Consistent {
+		// Files of a live tree may be gone when they are read, and what was written of them would be shown with the directory.
+		r.state.Assembly = r.lot(number) + "/" + filecopy.NewID()
+	}
 	if err := r.at("plan"); err != nil {
 		return err
 	}
@@ -370,7 +377,7 @@ func (r *run) makeReady(ctx context.Context) (ready, error) {
 	s.Set.ID = identity(r.head.Set.ID, s.Moves, s.Shift, items)
 	rd := ready{
 		Format: formatVersion, Set: s.Set, Base: s.Base, Moves: s.Moves, Shift: s.Shift, Items: items, Dirs: s.Dirs,
-		Lot: r.lot(s.Set.Number), Quarantine: s.Quarantine,
+		Lot: r.lot(s.Set.Number), Quarantine: s.Quarantine, Assembly: s.Assembly,
 	}
 	if err := r.at("ready"); err != nil {
 		return ready{}, err

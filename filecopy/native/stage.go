@@ -23,6 +23,10 @@ type stager struct {
 	brought *peeked
 	// later says that all of it is read back once it is staged.
 	later bool
+	// assembly is the tree in which new directories will be put together; nil where files of theirs are staged as others are. fresh is the new
+	// directory that holds the present items.
+	assembly filecopy.Target
+	fresh    *filecopy.Path
 }
 
 // resumed is what a journal says about an unfinished run.
@@ -77,7 +81,13 @@ func (r *run) stage(ctx context.Context) (layer, correction, error) {
 		return layer{}, correction{}, err
 	}
 	s.later = r.job.ReadBack
-	if err = s.carry(ctx); err == nil {
+	if r.state.Assembly != "" {
+		s.assembly, err = r.job.Target.(filecopy.Assembler).Assembly(r.state.Assembly)
+	}
+	if err == nil {
+		err = s.carry(ctx)
+	}
+	if err == nil {
 		err = s.walk(ctx)
 	}
 	if s.brought != nil {
@@ -146,6 +156,7 @@ func (s *stager) walk(ctx context.Context) error {
 		if err != nil || !ok {
 			return firstError(g.Wait(), err)
 		}
+		s.place(&it)
 		if seq < s.found.next {
 			s.countStaged(&it)
 			continue
@@ -154,6 +165,19 @@ func (s *stager) walk(ctx context.Context) error {
 			return firstError(g.Wait(), err)
 		}
 	}
+}
+
+// place finds out whether an item belongs to a new directory, which will be put together out of sight. Its first writing goes right there, and
+// what is begun again is staged as ever, and moved there when it is published: of each name there is one writing, which no other disturbs.
+func (s *stager) place(it *item) {
+	if s.fresh != nil && !it.Path.Below(*s.fresh) {
+		s.fresh = nil
+	}
+	if s.fresh == nil && it.Op == opMake && it.Kind == filecopy.Directory && it.Path != "" {
+		dir := it.Path
+		s.fresh = &dir
+	}
+	it.inNew = s.assembly != nil && s.fresh != nil && it.Op == opCopy
 }
 
 // hand gives one item to a worker, or passes it on when there is nothing to stage.
