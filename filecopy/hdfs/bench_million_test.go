@@ -31,6 +31,10 @@ func (shelf) Seal(_ context.Context, h filecopy.Handle, _ filecopy.Entry, sum fi
 func (shelf) Publish(context.Context, filecopy.Sealed, filecopy.Entry) (string, error) {
 	return "v", nil
 }
+
+// Assembly gives the shelf: nobody sees what is put there.
+func (s shelf) Assembly(string) (filecopy.Target, error)          { return s, nil }
+func (shelf) Reveal(context.Context, string, filecopy.Path) error { return nil }
 func (shelf) MakeDirectory(context.Context, filecopy.Entry) error { return nil }
 func (shelf) SetAttributes(context.Context, filecopy.Path, filecopy.Attributes, filecopy.Fields) error {
 	return nil
@@ -44,6 +48,8 @@ type million struct {
 	job    filecopy.Job
 	mover  filecopy.Mover
 	made   int
+	// directories are how many there are.
+	directories int
 }
 
 const (
@@ -54,11 +60,10 @@ const (
 
 func newMillion(b *testing.B) *million {
 	b.Helper()
-	m := &million{B: b, race: &race{}, mover: native.New(b.TempDir())}
+	m := &million{B: b, race: &race{}, mover: native.New(b.TempDir()), directories: wanted("UNDERSTUDY_BENCH_DIRECTORIES", 1000)}
 	for i, c := range labhdfs.BootAll(b, labhdfs.Options{Name: "east", Optimise: true, HeapMB: millionHeapMB}, labhdfs.Options{Name: "west", Optimise: true}) {
 		if i == 0 {
-			directories := wanted("UNDERSTUDY_BENCH_DIRECTORIES", 1000)
-			must(b, c.Plant(b.Context(), labhdfs.Plantation{Root: millionRoot, Directories: directories, Files: perDirectory}))
+			must(b, c.Plant(b.Context(), labhdfs.Plantation{Root: millionRoot, Directories: m.directories, Files: perDirectory}))
 		}
 		client, err := wire.Dial(b.Context(), wire.Options{NameNodes: c.Addrs(), User: labhdfs.Superuser})
 		must(b, err)
@@ -148,11 +153,11 @@ func (m *million) set() (time.Duration, tally, filecopy.Set) {
 	return time.Since(began), m.race.asked(m.B).since(before), set
 }
 
-// change makes as many new files, each in another directory.
+// change makes as many new files, each in another directory where there are enough.
 func (m *million) change(n int) {
 	for i := range n {
 		m.made++
-		w, err := m.race.wires[0].Create(m.Context(), fmt.Sprintf("%s/d%05d/new%d", millionRoot, i, m.made), wire.CreateOptions{})
+		w, err := m.race.wires[0].Create(m.Context(), fmt.Sprintf("%s/d%05d/new%d", millionRoot, i%m.directories, m.made), wire.CreateOptions{})
 		must(m, err)
 		must(m, w.Close())
 	}
