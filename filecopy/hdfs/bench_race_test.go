@@ -90,6 +90,8 @@ type lap struct {
 	took   time.Duration
 	copier time.Duration
 	server time.Duration
+	// compiled is what the compilers of the servers took of that.
+	compiled time.Duration
 	// calls are those to both NameNodes, by their own count; nil where nobody counted.
 	calls tally
 	files int
@@ -103,7 +105,7 @@ func (l lap) perFile() float64 { return l.calls.sum() / float64(max(l.files, 1))
 
 // String gives a lap for the log.
 func (l lap) String() string {
-	text := fmt.Sprintf("%.1f s (CPU %.1f + %.1f s)", l.took.Seconds(), l.copier.Seconds(), l.server.Seconds())
+	text := fmt.Sprintf("%.1f s (CPU %.1f + %.1f s, %.1f s of it to compile)", l.took.Seconds(), l.copier.Seconds(), l.server.Seconds(), l.compiled.Seconds())
 	if len(l.calls) > 0 {
 		text += fmt.Sprintf(", %.2f calls a file (%.0f served, %d sent: %v)", l.perFile(), l.calls.sum(), l.sent, l.calls)
 	}
@@ -113,9 +115,25 @@ func (l lap) String() string {
 // time measures what is done: the copier is this process.
 func (r *race) time(b *testing.B, do func()) lap {
 	b.Helper()
+	compiled := r.compiling(b)
 	began, used, served := time.Now(), own(b), r.serving(b)
 	do()
-	return lap{took: time.Since(began), copier: own(b) - used, server: r.serving(b) - served}
+	l := lap{took: time.Since(began), copier: own(b) - used, server: r.serving(b) - served}
+	l.compiled = r.compiling(b) - compiled
+	return l
+}
+
+// compiling is what the compilers of all servers took so far.
+func (r *race) compiling(b *testing.B) time.Duration {
+	b.Helper()
+	var sum time.Duration
+	for _, c := range r.sites {
+		bean, err := labhdfs.JMX(b.Context(), c.HTTP(), "java.lang:type=Compilation")
+		must(b, err)
+		ms, _ := bean["TotalCompilationTime"].(float64)
+		sum += time.Duration(ms) * time.Millisecond
+	}
+	return sum
 }
 
 // serving is the processor time of all servers so far.
