@@ -38,8 +38,9 @@ func largeTarget(url string) (*blob.Store, error) {
 // TestLargeChild is the process that is killed; on its own it does nothing.
 func TestLargeChild(t *testing.T) { largeVictim().Child(t) }
 
-// largeGoesOn kills -9 a process in the middle of a large file, and counts what the next one sends.
-func largeGoesOn(t *testing.T, s *site) {
+// TestALargeFileGoesOn kills -9 a process in the middle of a large file, and counts what the next one sends.
+func TestALargeFileGoesOn(t *testing.T) {
+	s := boot(t)
 	way, err := proxy.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,9 @@ import (
 	"github.com/understudy-dr/understudy/lab/proxy"
 )
 
-// flippedOnTheWire flips one byte on the way to the emulator and back.
-func flippedOnTheWire(t *testing.T, s *site) {
+// TestFlippedOnTheWire flips one byte on the way to the emulator and back.
+func TestFlippedOnTheWire(t *testing.T) {
+	s := boot(t)
 	filecopytest.RunWire(t, func(dir string) filecopy.Mover { return native.New(dir) }, func(t *testing.T) filecopytest.Wire {
 		way, err := proxy.Listen("127.0.0.1:0")
 		if err != nil {
