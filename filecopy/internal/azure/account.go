@@ -3,6 +3,7 @@ package azure
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -43,7 +44,8 @@ func Account(at, service string) (*url.URL, error) {
 	return u, nil
 }
 
-// Clients keeps what an account's keys opened, until the keys are looked up again. It is safe for concurrent use.
+// Clients keeps what an account's keys opened, until the keys are looked up again: after a while, or when the service refuses them, if it is a policy of
+// those clients. It is safe for concurrent use.
 type Clients[C any] struct {
 	mu    sync.Mutex
 	all   C
@@ -67,6 +69,17 @@ func (c *Clients[C]) Get(ctx context.Context, keys func(context.Context) (Keys, 
 	}
 	c.until = time.Now().Add(keysLive)
 	return c.all, nil
+}
+
+// Do sends a request, and has the keys looked up again for the next one when the service refuses this one: they may have been changed.
+func (c *Clients[C]) Do(req *policy.Request) (*http.Response, error) {
+	resp, err := req.Next()
+	if resp != nil && (resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.until = time.Time{}
+	}
+	return resp, err
 }
 
 // Container opens a container. It asks nothing.

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/internal/azure"
@@ -80,6 +83,42 @@ func TestKeysAreLookedUpOnce(t *testing.T) {
 		if got, err := clients.Get(t.Context(), keys, dial); err != nil || got != "a" || asked != 3 {
 			t.Errorf("got %q, %v after %d look-ups", got, err, asked)
 		}
+	}
+}
+
+// TestChangedKeysAreTaken changes the key of an account: what is asked for after a refusal is asked for with the new one.
+func TestChangedKeysAreTaken(t *testing.T) {
+	valid := "SharedKey one:"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.Header.Get("Authorization"), valid) {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	defer server.Close()
+	var clients azure.Clients[*container.Client]
+	names := []string{"one", "two", "three"}
+	ask := func() error {
+		c, err := clients.Get(t.Context(), func(context.Context) (azure.Keys, error) {
+			k := azure.Keys{Account: names[0], Key: "a2V5"}
+			names = names[1:]
+			return k, nil
+		}, func(k azure.Keys) (*container.Client, error) {
+			return azure.Container(server.URL+"/lake", k, azure.Patience(&clients))
+		})
+		if err == nil {
+			_, err = c.GetProperties(t.Context(), nil)
+		}
+		return azure.Tell(err)
+	}
+	if err := errors.Join(ask(), ask()); err != nil {
+		t.Error(err)
+	}
+	valid = "SharedKey two:"
+	if err := ask(); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("the old key = %v", err)
+	}
+	if err := ask(); err != nil || len(names) != 1 {
+		t.Errorf("the new key = %v, %v were not looked up", err, names)
 	}
 }
 
