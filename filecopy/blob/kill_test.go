@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -16,19 +17,21 @@ import (
 	"github.com/understudy-dr/understudy/filecopy/native"
 )
 
-const killRoot = "killed/tree"
+// where is an account with the root of a tree in it: what a process that will be killed is told.
+func where(account, root string) string { return account + " " + root }
 
 // victim copies files into the container, of which the last ones have several blocks.
 func victim() filecopytest.Victim {
 	return filecopytest.Victim{Files: 4, Kills: 6, Least: 1, Span: 60, Readers: 2, Open: openKilled}
 }
 
-func openKilled(_ context.Context, dir, url string, say func(string)) (filecopytest.Errand, error) {
+func openKilled(_ context.Context, dir, at string, say func(string)) (filecopytest.Errand, error) {
 	source, err := local.New(local.Config{Root: filepath.Join(dir, "source")})
 	if err != nil {
 		return filecopytest.Errand{}, err
 	}
-	target, err := blob.New(blob.Config{URL: url, Keys: labKeys, Container: lake, Root: killRoot, PartSize: 1000})
+	account, root, _ := strings.Cut(at, " ")
+	target, err := blob.New(blob.Config{URL: account, Keys: labKeys, Container: lake, Root: root, PartSize: 1000})
 	job := filecopy.Job{
 		Name: "killed", Source: source, Target: filecopytest.Telling(target, say), Guard: filecopy.Guard{MaxDeletes: 100, MaxShare: 1},
 	}
@@ -42,8 +45,10 @@ func TestKilledChild(t *testing.T) { victim().Child(t) }
 // itself is not killed: it forgets what it was told last.
 func TestKilledAnywhere(t *testing.T) {
 	s := boot(t)
-	k := victim().Begin(t, filecopytest.Setting{Dir: t.TempDir(), At: s.server.Endpoint(), Read: func(ctx context.Context, path string) (string, error) {
-		answer, err := s.client.NewBlobClient(killRoot+"/"+path).DownloadStream(ctx, nil)
+	root := s.root()
+	at := where(s.server.Endpoint(), root)
+	k := victim().Begin(t, filecopytest.Setting{Dir: t.TempDir(), At: at, Read: func(ctx context.Context, path string) (string, error) {
+		answer, err := s.client.NewBlobClient(root+"/"+path).DownloadStream(ctx, nil)
 		if bloberror.HasCode(err, bloberror.BlobNotFound) {
 			return "", filecopy.ErrNotFound
 		}

@@ -1,7 +1,6 @@
 package blob_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/understudy-dr/understudy/filecopy"
@@ -23,7 +22,7 @@ func TestTheLinkIsCutAndRightsAreRevoked(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = way.Close() })
 		way.Forward(gate.Addr())
-		root := fmt.Sprintf("l%d/tree", s.made.Add(1))
+		root := s.root()
 		over, err := blob.New(blob.Config{URL: "http://" + way.Addr() + "/" + azurite.Account, Keys: labKeys, Container: lake, Root: root, PartSize: 1 << 20})
 		if err != nil {
 			t.Fatal(err)

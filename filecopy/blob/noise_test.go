@@ -2,7 +2,6 @@ package blob_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/understudy-dr/understudy/filecopy"
@@ -23,7 +22,7 @@ func TestFlippedOnTheWire(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = way.Close() })
 		way.Forward(s.server.Addr())
-		root, url := strings.ToLower(t.Name())+"/tree", "http://"+way.Addr()+"/"+azurite.Account
+		root, url := s.root(), "http://"+way.Addr()+"/"+azurite.Account
 		over, err := blob.New(blob.Config{URL: url, Keys: labKeys, Container: lake, Root: root, PartSize: 1000})
 		if err != nil {
 			t.Fatal(err)

@@ -95,8 +95,11 @@ func (s *site) at(t *testing.T, root string, part int64) *blob.Store {
 
 // tree makes a store of a prefix that nobody used before.
 func (s *site) tree(t *testing.T, part int64) *blob.Store {
-	return s.at(t, fmt.Sprintf("t%d/tree", s.made.Add(1)), part)
+	return s.at(t, s.root(), part)
 }
+
+// root names a prefix that nobody used before, also where a test runs many times.
+func (s *site) root() string { return fmt.Sprintf("t%d/tree", s.made.Add(1)) }
 
 // TestSuiteOnBlob runs the suite on Microsoft's emulator, in both directions, against trees with directories, links and attributes; to the
 // container with files of one block and of several.
@@ -141,14 +144,15 @@ func folder(t *testing.T) filecopy.Target {
 func TestAFileGoesThroughProcesses(t *testing.T) {
 	site := boot(t)
 	const part = 1000
+	blocks, apart, empty := site.root(), site.root(), site.root()
 	t.Run("Blocks", func(t *testing.T) {
-		throughProcesses(t, part, func() filecopy.Target { return site.at(t, "large/tree", part) })
+		throughProcesses(t, part, func() filecopy.Target { return site.at(t, blocks, part) })
 	})
 	t.Run("Apart", func(t *testing.T) {
-		throughProcesses(t, part, func() filecopy.Target { return site.at(t, "apart/tree", part).Legible() })
+		throughProcesses(t, part, func() filecopy.Target { return site.at(t, apart, part).Legible() })
 	})
 	t.Run("Empty", func(t *testing.T) {
-		emptyThroughProcesses(t, func() *blob.Store { return site.at(t, "empty/tree", part) })
+		emptyThroughProcesses(t, func() *blob.Store { return site.at(t, empty, part) })
 	})
 }
 

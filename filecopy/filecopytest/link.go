@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -185,24 +186,27 @@ func (s *strained) ends(code understudy.Code, kind understudy.ErrorKind, want er
 	}
 }
 
-// during is a target that calls once when so many parts are being written, or so many files are being shown.
+// during is a target that calls once when so many parts are being written, or so many files are being shown; what comes later waits for that.
 type during struct {
 	filecopy.Target
 	writing, showing int64
 	writes, shown    atomic.Int64
 	do               func()
+	once             sync.Once
+}
+
+func (d *during) reaches(count *atomic.Int64, at int64) {
+	if n := count.Add(1); at > 0 && n >= at {
+		d.once.Do(d.do)
+	}
 }
 
 func (d *during) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
-	if d.writes.Add(1) == d.writing {
-		d.do()
-	}
+	d.reaches(&d.writes, d.writing)
 	return d.Target.Write(ctx, h, p, r)
 }
 
 func (d *during) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
-	if d.shown.Add(1) == d.showing {
-		d.do()
-	}
+	d.reaches(&d.shown, d.showing)
 	return d.Target.Publish(ctx, sealed, e)
 }
