@@ -181,7 +181,7 @@ func (s *Store) dial(k Keys) (c clients, err error) {
 	if err != nil {
 		return c, fmt.Errorf("look up the keys: %w", err)
 	}
-	patience := azure.Patience(exactly{}, s.clients)
+	patience := s.clients.Options(exactly{})
 	at := strings.TrimSuffix(s.config.URL, "/") + "/" + s.config.FileSystem
 	if c.files, err = filesystem.NewClientWithSharedKeyCredential(at, credential, &filesystem.ClientOptions{ClientOptions: patience}); err != nil {
 		return c, err

@@ -130,7 +130,7 @@ func (s *Store) place(elements ...string) string { return s.at.Place(elements...
 // open gives the container, with keys that are not too old.
 func (s *Store) open(ctx context.Context) (*container.Client, error) {
 	return s.clients.Get(ctx, s.config.Keys, func(k Keys) (*container.Client, error) {
-		return azure.Container(s.url(), k, azure.Patience(&s.clients))
+		return azure.Container(s.url(), k, s.clients.Options())
 	})
 }
 

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/internal/azure"
@@ -103,7 +107,7 @@ func TestChangedKeysAreTaken(t *testing.T) {
 			names = names[1:]
 			return k, nil
 		}, func(k azure.Keys) (*container.Client, error) {
-			return azure.Container(server.URL+"/lake", k, azure.Patience(&clients))
+			return azure.Container(server.URL+"/lake", k, clients.Options())
 		})
 		if err == nil {
 			_, err = c.GetProperties(t.Context(), nil)
@@ -119,6 +123,49 @@ func TestChangedKeysAreTaken(t *testing.T) {
 	}
 	if err := ask(); err != nil || len(names) != 1 {
 		t.Errorf("the new key = %v, %v were not looked up", err, names)
+	}
+}
+
+// TestConnectionsAreUsedAgain asks as many things at once as a mover does, twice: the second time over the connections of the first.
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	const together = 40
+	var opened atomic.Int64
+	var all sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		all.Done()
+		all.Wait()
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	var clients azure.Clients[*container.Client]
+	keys := func(context.Context) (azure.Keys, error) { return azure.Keys{Account: "a", Key: "a2V5"}, nil }
+	c, err := clients.Get(t.Context(), keys, func(k azure.Keys) (*container.Client, error) {
+		return azure.Container(server.URL+"/lake", k, clients.Options())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		all.Add(together)
+		var g errgroup.Group
+		for range together {
+			g.Go(func() error {
+				_, err := c.GetProperties(t.Context(), nil)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One that has just answered may not be back yet when the next is asked for.
+	if n := opened.Load(); n < together || n > together+together/2 {
+		t.Errorf("%d connections were opened", n)
 	}
 }
 
