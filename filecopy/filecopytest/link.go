@@ -78,10 +78,15 @@ func (s *strained) over() {
 	s.job.Target = s.link.Over
 }
 
-// version puts a version of a large file and of small ones into the source, past the way.
-func (s *strained) version(n string) {
+// grow puts a version of a large file into the source, past the way.
+func (s *strained) grow(n string) {
 	s.Helper()
 	s.must(pour(s.ctx, s.source, "d/large", strings.Repeat(n+". ", int(s.large)/len(n+". ")+1)[:s.large], s.own(plain(0o644))))
+}
+
+// version puts a version of small files into the source, past the way.
+func (s *strained) version(n string) {
+	s.Helper()
 	for i := range 6 {
 		s.must(pour(s.ctx, s.source, filecopy.Path(fmt.Sprintf("e%d/small", i)), n+" of the small ones", s.own(plain(0o644))))
 	}
@@ -91,6 +96,7 @@ func (s *strained) version(n string) {
 // linkIsCut cuts the way with the large file in flight.
 func (s *strained) linkIsCut() {
 	s.version("second")
+	s.grow("second")
 	cut := s.link.CutAfter(s.back, s.large/2)
 	mended := make(chan struct{})
 	go func() {
@@ -103,6 +109,7 @@ func (s *strained) linkIsCut() {
 	s.same()
 	shown := s.tree(s.target)
 	s.version("third")
+	s.grow("third")
 	cut = s.link.CutAfter(s.back, s.large/2)
 	s.ends("US600", understudy.KindRetry, nil)
 	<-cut
