@@ -149,6 +149,12 @@ type Keeper interface {
 	Forget(ctx context.Context, name string) error
 }
 
+// Sweeper is a Keeper that has its objects in directories, and leaves an empty one where a process is killed in the middle of Forget.
+type Sweeper interface {
+	// Sweep removes the directories below a name in which there is no object; an absent name is no error. Nobody may keep anything there meanwhile.
+	Sweep(ctx context.Context, name string) error
+}
+
 // Assembler is a store that can put a new directory together where no reader looks, and show it with all that it holds in one step.
 type Assembler interface {
 	// Assembly gives the target with a tree of the lot's own, or with one of several of a lot, named as in "lot/tree": what is put there, under

@@ -23,7 +23,8 @@ import (
 type Config struct {
 	// URL is the account's: https://ACCOUNT.dfs.core.windows.net.
 	URL string
-	// Keys looks the account's key up where it is kept. It is asked again every few minutes, so that keys can be changed while a job runs.
+	// Keys looks the account's key up where it is kept. It is asked again every few minutes, and when the service
+	// refused a request, so that keys can be changed while a job runs.
 	Keys func(ctx context.Context) (Keys, error)
 	// FileSystem holds the tree, and Root is the path of its directory, without a slash at either end; empty for the whole file system.
 	FileSystem string
@@ -180,7 +181,7 @@ func (s *Store) dial(k Keys) (c clients, err error) {
 	if err != nil {
 		return c, fmt.Errorf("look up the keys: %w", err)
 	}
-	patience := azure.Patience(exactly{})
+	patience := s.clients.Options(exactly{})
 	at := strings.TrimSuffix(s.config.URL, "/") + "/" + s.config.FileSystem
 	if c.files, err = filesystem.NewClientWithSharedKeyCredential(at, credential, &filesystem.ClientOptions{ClientOptions: patience}); err != nil {
 		return c, err

@@ -3,6 +3,7 @@ package blob_test
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/understudy-dr/understudy/filecopy"
@@ -19,37 +20,41 @@ func largeVictim() filecopytest.Large {
 	return filecopytest.Large{Size: 64 << 20, Kill: 10, Run: runLarge}
 }
 
-func runLarge(ctx context.Context, dir, url string, through func(filecopy.Target) filecopy.Target) (filecopy.Set, error) {
+func runLarge(ctx context.Context, dir, at string, through func(filecopy.Target) filecopy.Target) (filecopy.Set, error) {
 	source, err := local.New(local.Config{Root: filepath.Join(dir, "source")})
 	if err != nil {
 		return filecopy.Set{}, err
 	}
-	target, err := largeTarget(url)
+	target, err := largeTarget(at)
 	if err != nil {
 		return filecopy.Set{}, err
 	}
 	return native.New(filepath.Join(dir, "mover")).Run(ctx, filecopy.Job{Name: "large", Source: source, Target: through(target)}, nil)
 }
 
-func largeTarget(url string) (*blob.Store, error) {
-	return blob.New(blob.Config{URL: url, Keys: labKeys, Container: lake, Root: "goeson/tree", PartSize: 4 << 20})
+func largeTarget(at string) (*blob.Store, error) {
+	account, root, _ := strings.Cut(at, " ")
+	return blob.New(blob.Config{URL: account, Keys: labKeys, Container: lake, Root: root, PartSize: 4 << 20})
 }
 
 // TestLargeChild is the process that is killed; on its own it does nothing.
 func TestLargeChild(t *testing.T) { largeVictim().Child(t) }
 
-// largeGoesOn kills -9 a process in the middle of a large file, and counts what the next one sends.
-func largeGoesOn(t *testing.T, s *site) {
+// TestALargeFileGoesOn kills -9 a process in the middle of a large file, and counts what the next one sends.
+func TestALargeFileGoesOn(t *testing.T) {
+	s := boot(t)
 	way, err := proxy.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer way.Close()
 	way.Forward(s.server.Addr())
-	seen, err := largeTarget(s.server.Endpoint())
+	root := s.root()
+	past := where(s.server.Endpoint(), root)
+	seen, err := largeTarget(past)
 	if err != nil {
 		t.Fatal(err)
 	}
-	over := "http://" + way.Addr() + "/" + azurite.Account
-	largeVictim().GoesOn(t, t.TempDir(), s.server.Endpoint(), over, seen, func() int64 { return way.Counts().Out })
+	over := where("http://"+way.Addr()+"/"+azurite.Account, root)
+	largeVictim().GoesOn(t, t.TempDir(), past, over, seen, func() int64 { return way.Counts().Out })
 }

@@ -2,7 +2,6 @@ package blob_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/understudy-dr/understudy/filecopy"
@@ -13,8 +12,9 @@ import (
 	"github.com/understudy-dr/understudy/lab/proxy"
 )
 
-// flippedOnTheWire flips one byte on the way to the emulator and back.
-func flippedOnTheWire(t *testing.T, s *site) {
+// TestFlippedOnTheWire flips one byte on the way to the emulator and back.
+func TestFlippedOnTheWire(t *testing.T) {
+	s := boot(t)
 	filecopytest.RunWire(t, func(dir string) filecopy.Mover { return native.New(dir) }, func(t *testing.T) filecopytest.Wire {
 		way, err := proxy.Listen("127.0.0.1:0")
 		if err != nil {
@@ -22,7 +22,7 @@ func flippedOnTheWire(t *testing.T, s *site) {
 		}
 		t.Cleanup(func() { _ = way.Close() })
 		way.Forward(s.server.Addr())
-		root, url := strings.ToLower(t.Name())+"/tree", "http://"+way.Addr()+"/"+azurite.Account
+		root, url := s.root(), "http://"+way.Addr()+"/"+azurite.Account
 		over, err := blob.New(blob.Config{URL: url, Keys: labKeys, Container: lake, Root: root, PartSize: 1000})
 		if err != nil {
 			t.Fatal(err)

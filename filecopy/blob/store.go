@@ -20,7 +20,8 @@ import (
 type Config struct {
 	// URL is the account's: https://ACCOUNT.blob.core.windows.net.
 	URL string
-	// Keys looks the account's key up where it is kept. It is asked again every few minutes, so that keys can be changed while a job runs.
+	// Keys looks the account's key up where it is kept. It is asked again every few minutes, and when the service
+	// refused a request, so that keys can be changed while a job runs.
 	Keys func(ctx context.Context) (Keys, error)
 	// Container holds the tree, and Root is the prefix of its names, without a slash at either end; empty for the whole container.
 	Container string
@@ -129,7 +130,7 @@ func (s *Store) place(elements ...string) string { return s.at.Place(elements...
 // open gives the container, with keys that are not too old.
 func (s *Store) open(ctx context.Context) (*container.Client, error) {
 	return s.clients.Get(ctx, s.config.Keys, func(k Keys) (*container.Client, error) {
-		return azure.Container(s.url(), k, azure.Patience())
+		return azure.Container(s.url(), k, s.clients.Options())
 	})
 }
 

@@ -186,3 +186,36 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// Sweep removes directories that hold nothing, those below them first.
+func (s *Store) Sweep(ctx context.Context, name string) error {
+	if err := safe(name); err != nil {
+		return err
+	}
+	root := s.place(keptDir)
+	var dirs []string
+	used := map[string]bool{}
+	err := s.client.Walk(ctx, path.Join(root, name), hdfs.ListOptions{Vanishing: true}, func(info *hdfs.FileInfo) error {
+		if info.IsDir() {
+			dirs = append(dirs, info.Path)
+			return nil
+		}
+		for at := path.Dir(info.Path); at != root && !used[at]; at = path.Dir(at) {
+			used[at] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return absentIsFine(err)
+	}
+	slices.Sort(dirs)
+	for _, at := range slices.Backward(dirs) {
+		if used[at] {
+			continue
+		}
+		if err := absentIsFine(s.client.Delete(ctx, at, false)); err != nil && !errors.Is(err, hdfs.ErrNotEmpty) {
+			return err
+		}
+	}
+	return nil
+}

@@ -242,6 +242,32 @@ func (c *court) small(dir string, n int) {
 	c.must(c.judge.Put(c.Context(), c.a, files...))
 }
 
+// TestEmptyFoldersAreSwept: who is killed in the middle of Forget leaves some.
+func TestEmptyFoldersAreSwept(t *testing.T) {
+	west := sites(t, "west")[0]
+	root := west.base(t)
+	store, err := hdfs.New(hdfs.Config{Client: west.client, Namespace: west.name, Root: root})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(err)
+	must(store.Sweep(t.Context(), "job"))
+	must(store.Keep(t.Context(), "job/set-2/items/0", strings.NewReader("x")))
+	kept := path.Join(path.Dir(root), "."+path.Base(root)+".understudy/kept")
+	for _, dir := range []string{"job/set-1/layer", "job/set-2/layer", "other/set-1"} {
+		must(west.client.Mkdirs(t.Context(), path.Join(kept, dir), 0o700))
+	}
+	must(store.Sweep(t.Context(), "job"))
+	for dir, stays := range map[string]bool{"job/set-1": false, "job/set-2/layer": false, "job/set-2/items/0": true, "other/set-1": true} {
+		if _, err := west.client.Stat(t.Context(), path.Join(kept, dir)); (err == nil) != stays {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
 // TestJudgedByHadoop copies a tree that Hadoop's own client made, and lets it compare both sides with all attributes, and look
 // through the target's edits for a moment in which a path was missing.
 func TestJudgedByHadoop(t *testing.T) {

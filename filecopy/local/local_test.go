@@ -152,6 +152,31 @@ func TestConfigurationsAreChecked(t *testing.T) {
 	}
 }
 
+// TestEmptyDirectoriesAreSwept: who is killed in the middle of Forget leaves some.
+func TestEmptyDirectoriesAreSwept(t *testing.T) {
+	s, root := plant(t)
+	kept := filepath.Join(filepath.Dir(root), ".tree.understudy", "kept")
+	if err := errors.Join(s.Sweep(t.Context(), "job"), s.Keep(t.Context(), "job/set-2/items/0", strings.NewReader("x"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"job/set-1/layer", "job/set-2/layer", "other/set-1"} {
+		if err := os.MkdirAll(filepath.Join(kept, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Sweep(t.Context(), "job"); err != nil {
+		t.Fatal(err)
+	}
+	for dir, stays := range map[string]bool{"job/set-1": false, "job/set-2/layer": false, "job/set-2/items/0": true, "other/set-1": true} {
+		if _, err := os.Stat(filepath.Join(kept, dir)); (err == nil) != stays {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if err := s.Sweep(t.Context(), "../tree"); !errors.Is(err, filecopy.ErrName) {
+		t.Errorf("sweep of what is not kept = %v", err)
+	}
+}
+
 // What is forgotten leaves no directory behind: each set has its own.
 func TestForgottenObjectsLeaveNoDirectories(t *testing.T) {
 	s, root := plant(t)

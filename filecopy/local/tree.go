@@ -300,3 +300,30 @@ func (s *Store) Forget(_ context.Context, name string) error {
 	}
 	return nil
 }
+
+// Sweep removes directories that hold nothing, those below them first.
+func (s *Store) Sweep(ctx context.Context, name string) error {
+	if err := safe(name); err != nil {
+		return err
+	}
+	var all []string
+	err := filepath.WalkDir(s.place(keptDir, name), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && d.IsDir() {
+			all = append(all, path)
+		}
+		return errors.Join(err, ctx.Err())
+	})
+	for _, at := range slices.Backward(all) {
+		if err != nil {
+			break
+		}
+		err = os.Remove(at)
+		if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) || errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	return err
+}

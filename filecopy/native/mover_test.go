@@ -2,8 +2,10 @@ package native
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/understudy-dr/understudy/filecopy"
@@ -104,5 +106,40 @@ func TestRunCopiesATreeAndThenItsChanges(t *testing.T) {
 	})
 	if err != nil || c.Read == 0 {
 		t.Errorf("compare = %+v, %v", c, err)
+	}
+}
+
+// halting is a tree whose mover is halted as it forgets that a set was ready, which is the last thing that it does.
+type halting struct{ *local.Store }
+
+func (h halting) Forget(ctx context.Context, name string) error {
+	if strings.HasSuffix(name, "/"+readyName) {
+		return errHalted
+	}
+	return h.Store.Forget(ctx, name)
+}
+
+var errHalted = errors.New("halted")
+
+// TestARunSweepsWhatAHaltLeft: a process that was killed in the middle of cleaning up leaves empty directories, and the next one removes them.
+func TestARunSweepsWhatAHaltLeft(t *testing.T) {
+	p := newPair(t)
+	p.write(t, "a", "one")
+	whole := p.job.Target.(*local.Store)
+	p.job.Target = halting{whole}
+	if _, err := p.mover.Run(t.Context(), p.job, nil); !errors.Is(err, errHalted) {
+		t.Fatal(err)
+	}
+	left := filepath.Join(filepath.Dir(p.target), ".target.understudy", "kept", p.job.Name, "set-0", "layer")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.job.Target = whole
+	p.run(t)
+	if _, err := os.Stat(filepath.Dir(left)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is left: %v", left, err)
+	}
+	if got := p.content(t, "a"); got != "one" {
+		t.Errorf("a is %q", got)
 	}
 }

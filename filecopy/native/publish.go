@@ -402,12 +402,17 @@ func (d *desk) clean(ctx context.Context, h head, rd ready) error {
 	return os.RemoveAll(d.runDir())
 }
 
-// cleanRemains cleans up after a set that was published right before a crash.
+// cleanRemains cleans up after a set that was published right before a crash, which may have come in the middle of that too.
 func (d *desk) cleanRemains(ctx context.Context, h head) error {
 	var rd ready
 	ok, err := d.vault.document(ctx, readyName, &rd)
 	if err != nil || !ok {
 		return err
+	}
+	if s, ok := d.vault.keeper.(filecopy.Sweeper); ok {
+		if err := s.Sweep(ctx, d.vault.job); err != nil {
+			return err
+		}
 	}
 	return d.clean(ctx, h, rd)
 }

@@ -49,14 +49,14 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		o.Key = s.key(p)
 		err = s.retire(ctx, o, quarantine)
 	}
-	if err = absentIsFine(err); err != nil {
+	if err = s.absentIsFine(err); err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(retireParallel)
 	err = s.each(gctx, s.below(p), func(o minio.ObjectInfo) error {
 		if !s.ours(o.Key) {
-			g.Go(func() error { return absentIsFine(s.retire(gctx, o, quarantine)) })
+			g.Go(func() error { return s.absentIsFine(s.retire(gctx, o, quarantine)) })
 		}
 		return nil
 	})
@@ -111,7 +111,7 @@ func (s *Store) copy(ctx context.Context, from object, to, id string) (string, e
 	}
 	info, err := s.other.Client.CopyObject(ctx, dst, minio.CopySrcOptions{Bucket: s.bucket, Object: from.key, MatchETag: from.etag})
 	if err != nil {
-		return "", tell(err)
+		return "", s.tell(err)
 	}
 	if got := sumOf(info.ChecksumCRC32C, info.ChecksumMode); got.Known && from.sum.Known && got != from.sum {
 		return "", fmt.Errorf("%w: the server copied %s as %s", filecopy.ErrCorrupt, from.sum, got)
@@ -126,7 +126,7 @@ func (s *Store) copyParts(ctx context.Context, from object, to, id string) (etag
 	}
 	upload, err := s.other.NewMultipartUpload(ctx, s.bucket, to, s.options(id, filecopy.Checksum{}))
 	if err != nil {
-		return "", tell(err)
+		return "", s.tell(err)
 	}
 	var parts []minio.CompletePart
 	pinned := map[string]string{"x-amz-copy-source-if-match": from.etag}
@@ -139,7 +139,7 @@ func (s *Store) copyParts(ctx context.Context, from object, to, id string) (etag
 		etag, err = s.finish(ctx, to, upload, parts, from.sum)
 	}
 	if err != nil {
-		return "", errors.Join(tell(err), absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, to, upload)))
+		return "", errors.Join(s.tell(err), s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, to, upload)))
 	}
 	return etag, nil
 }
@@ -149,14 +149,14 @@ func (s *Store) abort(ctx context.Context, prefix string) error {
 	for key, id := "", ""; ; {
 		page, err := s.other.ListMultipartUploads(ctx, s.bucket, prefix, key, id, "", removeBatch)
 		if err != nil {
-			return tell(err)
+			return s.tell(err)
 		}
 		for _, u := range page.Uploads {
 			// The prefix of a single key also begins longer ones.
 			if !strings.HasSuffix(prefix, "/") && u.Key != prefix {
 				continue
 			}
-			if err := absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, u.Key, u.UploadID)); err != nil {
+			if err := s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, u.Key, u.UploadID)); err != nil {
 				return err
 			}
 		}
@@ -171,10 +171,10 @@ func (s *Store) abort(ctx context.Context, prefix string) error {
 func (s *Store) abortNoted(ctx context.Context, note string) error {
 	b, err := s.get(ctx, note)
 	if err != nil {
-		return absentIsFine(err)
+		return s.absentIsFine(err)
 	}
 	upload, key, _ := strings.Cut(string(b), "\n")
-	return absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, key, upload))
+	return s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, key, upload))
 }
 
 // removeAll removes the objects whose keys begin with a prefix; before each of them something else may be done.
@@ -187,7 +187,7 @@ func (s *Store) removeAll(ctx context.Context, prefix string, before func(minio.
 		}
 		for r := range results {
 			if r.Err != nil && err == nil {
-				err = absentIsFine(r.Err)
+				err = s.absentIsFine(r.Err)
 			}
 		}
 		batch = batch[:0]
@@ -215,7 +215,7 @@ func (s *Store) Quarantines(ctx context.Context, removeBefore time.Time) ([]file
 	var names []string
 	for o := range s.other.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix, FetchOwner: &noOwner}) {
 		if o.Err != nil {
-			return nil, tell(o.Err)
+			return nil, s.tell(o.Err)
 		}
 		names = append(names, strings.Trim(strings.TrimPrefix(o.Key, prefix), "/"))
 	}
@@ -244,7 +244,7 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 func (s *Store) keepParts(ctx context.Context, key string, b []byte, r io.Reader) error {
 	upload, err := s.other.NewMultipartUpload(ctx, s.bucket, key, s.options("", filecopy.Checksum{}))
 	if err != nil {
-		return tell(err)
+		return s.tell(err)
 	}
 	var parts []minio.CompletePart
 	sum := filecopy.SumOf(0)
@@ -268,7 +268,7 @@ func (s *Store) keepParts(ctx context.Context, key string, b []byte, r io.Reader
 		_, err = s.finish(ctx, key, upload, parts, sum)
 	}
 	if err != nil {
-		return errors.Join(tell(err), absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, key, upload)))
+		return errors.Join(s.tell(err), s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, key, upload)))
 	}
 	return nil
 }
@@ -286,7 +286,7 @@ func (s *Store) putWith(ctx context.Context, by *minio.Core, key string, b []byt
 		o.UserMetadata, sent = map[string]string{sumHeader: textOf(filecopy.SumOf(0).Extend(b))}, ""
 	}
 	_, err := by.PutObject(ctx, s.bucket, key, bytes.NewReader(b), int64(len(b)), sent, "", o)
-	return tell(err)
+	return s.tell(err)
 }
 
 // get reads a small object of the mover.

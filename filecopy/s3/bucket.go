@@ -65,7 +65,7 @@ func (b *Bucket) Name() string { return b.all.endpoint + "/" + b.all.bucket }
 func (b *Bucket) Look(ctx context.Context) (Facts, error) {
 	ok, err := b.all.staging.BucketExists(ctx, b.all.bucket)
 	if err != nil {
-		return Facts{}, elsewhere(err)
+		return Facts{}, b.elsewhere(err)
 	}
 	if !ok {
 		return Facts{}, fmt.Errorf("%w: there is no bucket %s at %s", filecopy.ErrNotFound, b.all.bucket, b.all.endpoint)
@@ -106,13 +106,13 @@ func (b *Bucket) Settings(ctx context.Context) (Facts, error) {
 var ErrElsewhere = errors.New("the bucket is in another region")
 
 // elsewhere tells a wrong region from other refusals.
-func elsewhere(err error) error {
+func (b *Bucket) elsewhere(err error) error {
 	said := minio.ToErrorResponse(err)
 	wrong := slices.Contains([]string{"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}, said.Code)
 	if wrong || said.StatusCode == http.StatusMovedPermanently {
-		return fmt.Errorf("%w: %s: %w", ErrElsewhere, said.Region, tell(err))
+		return fmt.Errorf("%w: %s: %w", ErrElsewhere, said.Region, b.all.tell(err))
 	}
-	return tell(err)
+	return b.all.tell(err)
 }
 
 // Names lists what lies right below a prefix that ends with a slash: objects, and the first elements of longer keys.
@@ -121,7 +121,7 @@ func (b *Bucket) Names(ctx context.Context, prefix string) ([]string, error) {
 	var names []string
 	for o := range b.all.other.ListObjectsIter(ctx, b.all.bucket, minio.ListObjectsOptions{Prefix: prefix, FetchOwner: &noOwner}) {
 		if o.Err != nil {
-			return nil, tell(o.Err)
+			return nil, b.all.tell(o.Err)
 		}
 		if name := strings.Trim(strings.TrimPrefix(o.Key, prefix), "/"); name != "" {
 			names = append(names, name)
@@ -160,7 +160,7 @@ func (b *Bucket) Forget(ctx context.Context, key string) error {
 	if err == nil {
 		err = b.all.other.RemoveObject(ctx, b.all.bucket, key, minio.RemoveObjectOptions{VersionID: o.VersionID})
 	}
-	return absentIsFine(err)
+	return b.all.absentIsFine(err)
 }
 
 // HoldsRemovals tries whether the server removes an object only in the version that a request names, as Retire asks of it, with an empty object of the
@@ -187,12 +187,12 @@ func saidOf(err error) string {
 // Policy reads the bucket's policy; empty when it has none.
 func (b *Bucket) Policy(ctx context.Context) (string, error) {
 	text, err := b.all.other.GetBucketPolicy(ctx, b.all.bucket)
-	return text, tell(err)
+	return text, b.all.tell(err)
 }
 
 // SetPolicy replaces the bucket's policy, and removes it when there is no text.
 func (b *Bucket) SetPolicy(ctx context.Context, text string) error {
-	return tell(b.all.other.SetBucketPolicy(ctx, b.all.bucket, text))
+	return b.all.tell(b.all.other.SetBucketPolicy(ctx, b.all.bucket, text))
 }
 
 // clock notes what time a server says that it is.

@@ -23,8 +23,8 @@ type Endpoint struct {
 	Region string
 	// CA are certificates in PEM that sign the server's; empty means the system's.
 	CA []byte
-	// Keys looks the account's keys up where they are kept. It is asked again every few minutes, so that keys can be changed while a
-	// job runs. Requests without keys are not made.
+	// Keys looks the account's keys up where they are kept. It is asked again every few minutes, and when the server refused a
+	// request, so that keys can be changed while a job runs. Requests without keys are not made.
 	Keys func(ctx context.Context) (Keys, error)
 
 	// through sees every exchange.
@@ -65,12 +65,13 @@ func (e Endpoint) dial() (staging, other *minio.Core, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var round http.RoundTripper = conditions{transport}
+	keys := &keyring{keys: e.Keys}
+	var round http.RoundTripper = refusals{conditions{transport}, keys}
 	if e.through != nil {
 		e.through.next, round = round, e.through
 	}
 	options := minio.Options{
-		Creds: credentials.New(&keyring{keys: e.Keys}), Secure: at.Scheme == "https", Transport: round, Region: e.Region,
+		Creds: credentials.New(keys), Secure: at.Scheme == "https", Transport: round, Region: e.Region,
 	}
 	options.MaxRetries = stagingTries
 	if staging, err = minio.NewCore(at.Host, &options); err != nil {
@@ -134,4 +135,21 @@ func (k *keyring) IsExpired() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return time.Now().After(k.until)
+}
+
+// refusals has the keys looked up again for the next request when the server refuses one: they may have been changed.
+type refusals struct {
+	next http.RoundTripper
+	keys *keyring
+}
+
+// RoundTrip looks at the answer.
+func (r refusals) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.next.RoundTrip(req)
+	if err == nil && (resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized) {
+		r.keys.mu.Lock()
+		defer r.keys.mu.Unlock()
+		r.keys.until = time.Time{}
+	}
+	return resp, err
 }

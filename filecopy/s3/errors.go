@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
-// tell gives an error of the server the meaning that it has in the contract.
-func tell(err error) error {
+// tell gives an error of the server the meaning that it has in the contract, and names the bucket, which few answers do.
+func (s *Store) tell(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -22,10 +22,10 @@ func tell(err error) error {
 	if !errors.As(err, &said) {
 		return err
 	}
-	if means := meaning(said); means != nil {
-		return &told{means, said}
+	if said.BucketName == "" {
+		said.BucketName = s.bucket
 	}
-	return &told{nil, said}
+	return &told{meaning(said), said}
 }
 
 // meaning goes by the code where the answer had one; an answer to HEAD has only its status.
@@ -40,6 +40,8 @@ func meaning(said minio.ErrorResponse) error {
 		{filecopy.ErrChanged, http.StatusPreconditionFailed, []string{"PreconditionFailed", "ConditionalRequestConflict", "ObjectParentIsFile", "ExistingObjectIsDirectory"}},
 		{filecopy.ErrBusy, http.StatusServiceUnavailable, []string{"SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "RequestLimitExceeded", "Throttling"}},
 		{filecopy.ErrBusy, http.StatusTooManyRequests, []string{"TooManyRequests", "ThrottlingException", "RequestThrottled"}},
+		// Quotas are answered by 403 and 400, a full disk by 507.
+		{filecopy.ErrFull, http.StatusInsufficientStorage, []string{"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"}},
 		{fs.ErrPermission, http.StatusForbidden, []string{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "AccountProblem"}},
 		{fs.ErrPermission, http.StatusUnauthorized, nil},
 	} {
@@ -57,7 +59,11 @@ type told struct {
 }
 
 func (t *told) Error() string {
-	return fmt.Sprintf("%s (%s, %d; %s/%s)", t.said.Error(), t.said.Code, t.said.StatusCode, t.said.BucketName, t.said.Key)
+	at := t.said.BucketName
+	if t.said.Key != "" {
+		at += "/" + t.said.Key
+	}
+	return fmt.Sprintf("%s (%s, %d; bucket %s)", t.said.Error(), t.said.Code, t.said.StatusCode, at)
 }
 
 func (t *told) Unwrap() []error {
@@ -68,7 +74,7 @@ func (t *told) Unwrap() []error {
 }
 
 // absentIsFine takes what is not there as removed.
-func absentIsFine(err error) error { return filecopy.AbsentIsFine(tell(err)) }
+func (s *Store) absentIsFine(err error) error { return filecopy.AbsentIsFine(s.tell(err)) }
 
 // noPath refuses a key.
 func noPath(bucket, key, why string) error {

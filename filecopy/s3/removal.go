@@ -92,7 +92,7 @@ func (s *Store) removeIf(ctx context.Context, key, etag string) error {
 
 // remove removes an object, whatever it is by now.
 func (s *Store) remove(ctx context.Context, key string) error {
-	return absentIsFine(s.other.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{}))
+	return s.absentIsFine(s.other.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{}))
 }
 
 // removeVersion removes an object in one version; ErrChanged when there is another. Where the server does not hold removals to a version, ours looks
@@ -106,7 +106,7 @@ func (s *Store) removeVersion(ctx context.Context, key, etag, probe string) erro
 		return s.removeIf(ctx, key, etag)
 	}
 	if _, err := s.head(ctx, key, etag); err != nil {
-		return absentIsFine(err)
+		return s.absentIsFine(err)
 	}
 	return s.remove(ctx, key)
 }

@@ -93,7 +93,7 @@ func (s *Store) begin(ctx context.Context, lot string, e filecopy.Entry, how way
 	}
 	upload, err := s.staging.NewMultipartUpload(ctx, s.bucket, key, s.options(id, filecopy.Checksum{}))
 	if err != nil {
-		return "", tell(err)
+		return "", s.tell(err)
 	}
 	h := filecopy.Handle(name + "~" + string(how) + "~" + upload)
 	if how == inPlace {
@@ -182,7 +182,7 @@ func (s *Store) putPart(ctx context.Context, by *minio.Core, key, upload string,
 		options.CustomHeader.Set(sumHeader, textOf(filecopy.SumOf(0).Extend(b)))
 	}
 	part, err := by.PutObjectPart(ctx, s.bucket, key, upload, number, bytes.NewReader(b), int64(len(b)), options)
-	return part, tell(err)
+	return part, s.tell(err)
 }
 
 // written is what the server said about a staged object.
@@ -199,7 +199,7 @@ func (s *Store) writeObject(ctx context.Context, st staged, b []byte) error {
 	}
 	info, err := s.staging.PutObject(ctx, s.bucket, st.key, bytes.NewReader(b), int64(len(b)), sent, "", s.options(st.id, sum))
 	if err != nil {
-		return tell(err)
+		return s.tell(err)
 	}
 	s.staged.Store(st.handle, written{info.ETag, int64(len(b)), sumOf(info.ChecksumCRC32C, info.ChecksumMode)})
 	return nil
@@ -285,7 +285,7 @@ func (s *Store) parts(ctx context.Context, key, upload string) ([]minio.Complete
 	for marker := 0; ; {
 		page, err := s.other.ListObjectParts(ctx, s.bucket, key, upload, marker, 1000)
 		if err != nil {
-			return nil, w, tell(err)
+			return nil, w, s.tell(err)
 		}
 		for _, p := range page.ObjectParts {
 			if p.PartNumber != len(all)+1 {
@@ -358,7 +358,7 @@ func (s *Store) finish(ctx context.Context, key, upload string, parts []minio.Co
 		o.UserMetadata = map[string]string{sumHeader: textOf(sum), "X-Amz-Checksum-Type": minio.ChecksumFullObjectMode.String()}
 	}
 	info, err := s.other.CompleteMultipartUpload(ctx, s.bucket, key, upload, parts, o)
-	return info.ETag, tell(err)
+	return info.ETag, s.tell(err)
 }
 
 // published looks whether the object that stands at the path is the one that was staged.

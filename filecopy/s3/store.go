@@ -172,7 +172,7 @@ func (s *Store) place(elements ...string) string { return s.at.Place(elements...
 func (s *Store) Probe(ctx context.Context) (filecopy.Root, error) {
 	ok, err := s.other.BucketExists(ctx, s.bucket)
 	if err != nil {
-		return filecopy.Root{}, tell(err)
+		return filecopy.Root{}, s.tell(err)
 	}
 	if !ok {
 		return filecopy.Root{}, fmt.Errorf("%w: there is no bucket %s at %s", filecopy.ErrNotFound, s.bucket, s.endpoint)

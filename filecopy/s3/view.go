@@ -49,7 +49,7 @@ func (s *Store) each(ctx context.Context, prefix string, do func(minio.ObjectInf
 	options := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, FetchOwner: &noOwner}
 	for o := range s.other.ListObjectsIter(ctx, s.bucket, options) {
 		if o.Err != nil {
-			return tell(o.Err)
+			return s.tell(o.Err)
 		}
 		if err := do(o); err != nil {
 			return err
@@ -120,7 +120,7 @@ func (s *Store) head(ctx context.Context, key, etag string) (minio.ObjectInfo, e
 	if err == nil && etag != "" && o.ETag != etag {
 		return o, fmt.Errorf("%w: %q", filecopy.ErrChanged, key)
 	}
-	return o, tell(err)
+	return o, s.tell(err)
 }
 
 // sumOf reads a checksum; that of parts, which is no checksum of the bytes, counts as none.
@@ -180,7 +180,7 @@ func (s *Store) rest(key string) *filecopy.Rest {
 		}
 		content, o, _, err := s.staging.GetObject(ctx, s.bucket, key, options)
 		if err != nil {
-			return filecopy.Answer{}, tell(err)
+			return filecopy.Answer{}, s.tell(err)
 		}
 		return filecopy.Answer{Body: body{content}, Version: o.ETag, Size: o.Size, Sum: sumOf(o.ChecksumCRC32C, o.ChecksumMode)}, nil
 	}}

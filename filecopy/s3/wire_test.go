@@ -158,6 +158,9 @@ func TestAnswersHaveTheirMeaning(t *testing.T) {
 		{http.StatusNotFound, "NoSuchKey", filecopy.ErrNotFound},
 		{http.StatusPreconditionFailed, "PreconditionFailed", filecopy.ErrChanged},
 		{http.StatusForbidden, "AccessDenied", fs.ErrPermission},
+		{http.StatusForbidden, "QuotaExceeded", filecopy.ErrFull},
+		{http.StatusBadRequest, "XMinioAdminBucketQuotaExceeded", filecopy.ErrFull},
+		{http.StatusInsufficientStorage, "InsufficientStorage", filecopy.ErrFull},
 		{http.StatusBadRequest, "BadDigest", filecopy.ErrCorrupt},
 	} {
 		s := open(t, answer(c.status, c.code))
@@ -173,7 +176,7 @@ func TestAnswersHaveTheirMeaning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := v.Read(t.Context(), e, 0); !errors.Is(err, c.want) {
+		if _, err := v.Read(t.Context(), e, 0); !errors.Is(err, c.want) || !strings.Contains(err.Error(), "bucket "+bucket) {
 			t.Errorf("read at %d %s = %v, want %v", c.status, c.code, err, c.want)
 		}
 	}
@@ -212,6 +215,39 @@ func TestKeysAreLookedUpWhenNeeded(t *testing.T) {
 			t.Errorf("list = %v", err)
 		}
 	}
+}
+
+// TestChangedKeysAreTaken changes the keys of an account: what is asked for after a refusal is asked for with the new ones.
+func TestChangedKeysAreTaken(t *testing.T) {
+	asked := 0
+	give := func(context.Context) (s3.Keys, error) {
+		asked++
+		return s3.Keys{Access: fmt.Sprint("key", asked), Secret: "secret"}, nil
+	}
+	valid := "key1"
+	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+valid+"/") {
+			answer(http.StatusForbidden, "InvalidAccessKeyId").ServeHTTP(w, r)
+			return
+		}
+		keys("a").ServeHTTP(w, r)
+	}), func(c *s3.Config) { c.Endpoint.Keys = give })
+	good := func() {
+		t.Helper()
+		if _, err := list(t, s); err != nil {
+			t.Error(err)
+		}
+	}
+	good()
+	good()
+	if asked != 1 {
+		t.Errorf("keys were looked up %d times", asked)
+	}
+	valid = "key2"
+	if _, err := list(t, s); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("old keys = %v", err)
+	}
+	good()
 }
 
 func TestConfigurationsAreChecked(t *testing.T) {

@@ -84,15 +84,22 @@ func (l layout) divide(o Options) [][]*daemon {
 	for _, d := range l.names {
 		all = append(all, []*daemon{d})
 	}
+	together := len(l.data)
 	switch {
 	case o.SeparateDataNodes:
-		for _, d := range l.data {
-			all = append(all, []*daemon{d})
-		}
+		together = 0
+	case o.LastDataNodeApart:
+		together--
+	}
+	switch {
+	case together == 0:
 	case o.HA:
-		all = append(all, l.data)
+		all = append(all, l.data[:together])
 	default:
-		all[0] = append(all[0], l.data...)
+		all[0] = append(all[0], l.data[:together]...)
+	}
+	for _, d := range l.data[together:] {
+		all = append(all, []*daemon{d})
 	}
 	return all
 }

@@ -42,6 +42,8 @@ type Options struct {
 	DataNodes int
 	// SeparateDataNodes gives each DataNode a JVM of its own, so that one can be killed.
 	SeparateDataNodes bool
+	// LastDataNodeApart gives only the last DataNode a JVM of its own, which costs less and leaves the others where they are.
+	LastDataNodeApart bool
 	// HA starts a pair of NameNodes, each in a JVM of its own, and three JournalNodes in one; with Kerberos too.
 	HA bool
 	// Kerberos secures the cluster; Protection, Authentication when empty, says how much.

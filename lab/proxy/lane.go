@@ -29,6 +29,14 @@ type lane struct {
 	free time.Time
 	// noise is what damages bytes.
 	noise noise
+	// trip is where the path is cut.
+	trip trip
+}
+
+// trip closes a channel at a number of bytes; without one there is none.
+type trip struct {
+	at  int64
+	cut chan struct{}
 }
 
 // noise flips a bit of the last byte of some words, so many times; negative is each time.
@@ -63,11 +71,25 @@ func (l *lane) carry(ctx context.Context, from, to *net.TCPConn) {
 			reset(from)
 			break
 		}
-		l.bytes.Add(int64(len(c.data)))
+		l.passed(l.bytes.Add(int64(len(c.data))))
 	}
 	cancel()
 	_ = to.CloseWrite()
 	reader.Wait()
+}
+
+// passed cuts the path where it is to be cut.
+func (l *lane) passed(bytes int64) {
+	l.mu.Lock()
+	cut := l.trip.cut
+	if cut == nil || bytes < l.trip.at {
+		l.mu.Unlock()
+		return
+	}
+	l.trip = trip{}
+	l.mu.Unlock()
+	l.path.Cut()
+	close(cut)
 }
 
 // read fills the queue until the connection or ctx ends. An abrupt end empties nothing: it is passed on by

@@ -106,13 +106,33 @@ func (p *Proxy) Heal() { p.Set(Shape{}) }
 // Flip flips a bit of the last byte of some words when they go by, on any connection, so many times; negative is each time, and zero ends it.
 // Back is from the server to its clients. The words themselves have more than one byte, all sent after the call.
 func (p *Proxy) Flip(back bool, words string, times int) {
-	l := p.out
-	if back {
-		l = p.back
-	}
+	l := p.lane(back)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.noise = noise{words: []byte(words), left: times}
+}
+
+func (p *Proxy) lane(back bool) *lane {
+	if back {
+		return p.back
+	}
+	return p.out
+}
+
+// CutAfter cuts the path once so many more bytes have gone by in one direction, over all connections, as Cut does; at once for none. It closes the
+// channel that it gives when it has. Back is from the server to its clients. A later call takes the place of one that has not cut yet.
+func (p *Proxy) CutAfter(back bool, bytes int64) <-chan struct{} {
+	cut := make(chan struct{})
+	if bytes <= 0 {
+		p.Cut()
+		close(cut)
+		return cut
+	}
+	l := p.lane(back)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trip = trip{l.bytes.Load() + bytes, cut}
+	return cut
 }
 
 // Shape is the present condition.

@@ -149,6 +149,34 @@ func TestCut(t *testing.T) {
 	echo(t, dial(t, p), 10)
 }
 
+// TestCutAfter cuts once that many bytes have gone by, in the direction that is asked for and not before.
+func TestCutAfter(t *testing.T) {
+	p := path(t)
+	for _, back := range []bool{false, true} {
+		cut := p.CutAfter(back, 20)
+		c := dial(t, p)
+		echo(t, c, 10)
+		select {
+		case <-cut:
+			t.Error("it was cut too early")
+		default:
+		}
+		if _, err := c.Write(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		<-cut
+		if refused(p) == nil {
+			t.Error("a new connection was served while the path was cut")
+		}
+		p.Heal()
+		echo(t, dial(t, p), 100)
+	}
+	<-p.CutAfter(false, 0)
+	if !p.Shape().Cut {
+		t.Error("it was not cut at once")
+	}
+}
+
 func TestFreeze(t *testing.T) {
 	p := path(t)
 	c := dial(t, p)

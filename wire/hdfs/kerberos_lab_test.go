@@ -2,10 +2,12 @@ package hdfs_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,9 @@ func TestKerberos(t *testing.T) {
 	for _, s := range securities() {
 		t.Run(s.name, func(t *testing.T) {
 			o := labhdfs.Options{Name: "secure", Version: os.Getenv(hadoopVersion), Kerberos: kdc, Protection: s.protection, Properties: s.properties}
+			// The cheapest cluster of which a DataNode can be killed.
+			private := s.protection == labhdfs.Privacy && s.properties == nil
+			o.LastDataNodeApart = private
 			cluster := labhdfs.Boot(t, o)
 			p := place{TB: t, cluster: cluster, judge: judge, access: cluster.Access(), dir: "/home/understudy"}
 			must(t, judge.MkdirAll(t.Context(), p.access, p.dir))
@@ -53,11 +58,14 @@ func TestKerberos(t *testing.T) {
 			p.Client = dial(t, hdfs.Options{NameNodes: cluster.Addrs(), Kerberos: &hdfs.Kerberos{
 				Principal: "understudy@" + kdc.Name(), Keytab: keytab, Config: kdc.Config(), ServicePrincipal: "hdfs/localhost",
 				RPCProtection: hdfs.Protection(s.protection), DataProtection: s.data,
-			}})
+			}, Dial: narrow})
 			p.secure(cluster)
 			if s.protection == labhdfs.Authentication && s.properties == nil {
 				p.servicesFollowAddresses(kdc)
 				p.ticketsRunOut(kdc)
+			}
+			if private {
+				p.losesADataNode()
 			}
 		})
 	}
@@ -90,6 +98,51 @@ func (p place) secure(cluster *labhdfs.Cluster) {
 	p.listed(append(append(data, data[:1000]...), data[:1000]...))
 	_, err = hdfs.Dial(ctx, hdfs.Options{NameNodes: cluster.Addrs(), User: labhdfs.Superuser})
 	refused(p.TB, err, hdfs.ErrUnauthenticated)
+}
+
+// narrow opens connections on which little waits to be read, so that who is killed has not sent all of a block.
+func narrow(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err == nil {
+		err = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	}
+	return c, err
+}
+
+// losesADataNode kills the last DataNode, which is read from and written to in the middle of two blocks: both go on at the other one, by the tokens and
+// under the protection of the cluster.
+func (p place) losesADataNode() {
+	p.Helper()
+	ctx, last := p.Context(), len(p.cluster.DataAddrs())
+	// More than what lies in buffers between a DataNode and its reader; little, since each byte is encrypted on every way.
+	data := random(101, 6*small)
+	p.write("long", data, hdfs.CreateOptions{BlockSize: 8 * small, Replication: 2})
+	b, err := p.Locate(ctx, p.at("long"), 0, -1)
+	must(p.TB, err)
+	slices.SortFunc(b.List[0].Replicas, func(x, y hdfs.Replica) int { return p.number(y.Node) - p.number(x.Node) })
+	r, err := p.OpenInfo(ctx, &hdfs.FileInfo{Path: p.at("long"), Blocks: b})
+	must(p.TB, err)
+	defer r.Close()
+	got := make([]byte, len(data))
+	_, err = io.ReadFull(r, got[:small/2])
+	must(p.TB, err)
+	w, err := p.Create(ctx, p.at("mended"), hdfs.CreateOptions{BlockSize: 2 * small, Replication: 2})
+	must(p.TB, err)
+	_, err = w.Write(data[:small+100])
+	must(p.TB, err)
+	must(p.TB, w.Flush())
+	must(p.TB, p.cluster.DataNode(last).Kill())
+	_, err = io.ReadFull(r, got[small/2:])
+	must(p.TB, err)
+	if bad := r.BadReplicas(); !bytes.Equal(got, data) || len(bad) != 1 || bad[0].Corrupt || p.number(bad[0].Node) != last {
+		p.Errorf("read over the death of a DataNode, bad replicas: %+v", bad)
+	}
+	_, err = w.Write(data[small+100 : 3*small])
+	must(p.TB, err)
+	must(p.TB, w.Close())
+	if e := p.entry("mended"); w.Written().Recoveries == 0 || e.CRC != crcOf(data[:3*small]) || w.Written().CRC32C != e.CRC {
+		p.Errorf("the judge sees %v, we wrote %+v", e, w.Written())
+	}
 }
 
 // servicesFollowAddresses has the host in the NameNode's principal taken from its address, with and without a principal in the options.

@@ -3,6 +3,8 @@ package azure
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -29,6 +31,13 @@ const (
 	tries    = 4
 	maxPause = 2 * time.Second
 
+	// idlePerHost is how many connections wait for the next request, for idleFor at most: more than files are in flight.
+	idlePerHost = 256
+	idleFor     = 90 * time.Second
+	// dialLimit is how long it may take to connect, and answerLimit the headers of an answer: a copy within the account may be long.
+	dialLimit   = 30 * time.Second
+	answerLimit = 10 * time.Minute
+
 	defaultPart = 16 << 20
 	largestPart = 100 << 20
 )
@@ -43,11 +52,13 @@ func Account(at, service string) (*url.URL, error) {
 	return u, nil
 }
 
-// Clients keeps what an account's keys opened, until the keys are looked up again. It is safe for concurrent use.
+// Clients keeps what an account's keys opened, until the keys are looked up again: after a while, or when the service refuses them. It is safe for
+// concurrent use.
 type Clients[C any] struct {
 	mu    sync.Mutex
 	all   C
 	until time.Time
+	wire  *http.Client
 }
 
 // Get gives the clients, with keys that are not too old.
@@ -67,6 +78,32 @@ func (c *Clients[C]) Get(ctx context.Context, keys func(context.Context) (Keys, 
 	}
 	c.until = time.Now().Add(keysLive)
 	return c.all, nil
+}
+
+// Options are those of clients that dial opens. Their connections outlive the keys: the SDK's own client keeps ten of them, and opens all others anew
+// for each request; and it waits without end for an answer.
+func (c *Clients[C]) Options(policies ...policy.Policy) policy.ClientOptions {
+	if c.wire == nil {
+		t := &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialLimit}).DialContext, TLSHandshakeTimeout: dialLimit,
+			ForceAttemptHTTP2: true, MaxIdleConns: idlePerHost, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleFor, ResponseHeaderTimeout: answerLimit,
+		}
+		c.wire = &http.Client{Transport: t}
+	}
+	o := Patience(append(policies, c)...)
+	o.Transport = c.wire
+	return o
+}
+
+// Do sends a request, and has the keys looked up again for the next one when the service refuses this one: they may have been changed.
+func (c *Clients[C]) Do(req *policy.Request) (*http.Response, error) {
+	resp, err := req.Next()
+	if resp != nil && (resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.until = time.Time{}
+	}
+	return resp, err
 }
 
 // Container opens a container. It asks nothing.

@@ -4,10 +4,17 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/internal/azure"
@@ -80,6 +87,85 @@ func TestKeysAreLookedUpOnce(t *testing.T) {
 		if got, err := clients.Get(t.Context(), keys, dial); err != nil || got != "a" || asked != 3 {
 			t.Errorf("got %q, %v after %d look-ups", got, err, asked)
 		}
+	}
+}
+
+// TestChangedKeysAreTaken changes the key of an account: what is asked for after a refusal is asked for with the new one.
+func TestChangedKeysAreTaken(t *testing.T) {
+	valid := "SharedKey one:"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.Header.Get("Authorization"), valid) {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	defer server.Close()
+	var clients azure.Clients[*container.Client]
+	names := []string{"one", "two", "three"}
+	ask := func() error {
+		c, err := clients.Get(t.Context(), func(context.Context) (azure.Keys, error) {
+			k := azure.Keys{Account: names[0], Key: "a2V5"}
+			names = names[1:]
+			return k, nil
+		}, func(k azure.Keys) (*container.Client, error) {
+			return azure.Container(server.URL+"/lake", k, clients.Options())
+		})
+		if err == nil {
+			_, err = c.GetProperties(t.Context(), nil)
+		}
+		return azure.Tell(err)
+	}
+	if err := errors.Join(ask(), ask()); err != nil {
+		t.Error(err)
+	}
+	valid = "SharedKey two:"
+	if err := ask(); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("the old key = %v", err)
+	}
+	if err := ask(); err != nil || len(names) != 1 {
+		t.Errorf("the new key = %v, %v were not looked up", err, names)
+	}
+}
+
+// TestConnectionsAreUsedAgain asks as many things at once as a mover does, twice: the second time over the connections of the first.
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	const together = 40
+	var opened atomic.Int64
+	var all sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		all.Done()
+		all.Wait()
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	var clients azure.Clients[*container.Client]
+	keys := func(context.Context) (azure.Keys, error) { return azure.Keys{Account: "a", Key: "a2V5"}, nil }
+	c, err := clients.Get(t.Context(), keys, func(k azure.Keys) (*container.Client, error) {
+		return azure.Container(server.URL+"/lake", k, clients.Options())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		all.Add(together)
+		var g errgroup.Group
+		for range together {
+			g.Go(func() error {
+				_, err := c.GetProperties(t.Context(), nil)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One that has just answered may not be back yet when the next is asked for.
+	if n := opened.Load(); n < together || n > together+together/2 {
+		t.Errorf("%d connections were opened", n)
 	}
 }
 
