@@ -23,7 +23,8 @@ RACE ?= $(shell if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) e
 LIST := $(GO) list -e -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./...
 OTHERS = $$($(LIST) | awk '!(/understudy\/(lab|e2e|bench)( |$$)| .*understudy\/lab/) { print $$1 }')
 # The demo promises its story within seconds: that test has the machine to itself. Of all others three run at a time, the
-# longest first: some wait for their servers while others compute. Beside them goes what gains nothing by the race detector.
+# longest first: some wait for their servers while others compute. Beside them goes what gains nothing by the race detector,
+# and behind that the short ones: else both processors were idle for a quarter of the second half.
 ALONE := ^TestStoryInTime$$
 LONGEST := ./workload/kafka ./filecopy/distcp ./control ./workload/kafka/internal/mirror ./wire/hdfs ./workload/storage ./filecopy/hdfs ./lab/hdfs ./lab/kafka ./filecopy/s3 ./journal/etcd ./demo ./workload/kafka/kafkasim
 REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./e2e $(LONGEST))")
@@ -56,8 +57,9 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	  { failed=0; \
 	    $(GO) test $(TESTFLAGS) -timeout 30m ./e2e || failed=1; \
 	    $(if $(RACE),$(if $(RUN),,UNDERSTUDY_TOPICS=400 $(LAZY) $(GO) test $(TESTFLAGS) -parallel 6 -timeout 20m -run '$(WHOLE)' ./control ./workload/kafka || failed=1;)) \
+	    $(LAZY) $(GO) test $(TESTFLAGS) $(RACE) -p 2 -timeout 20m $(REST) || failed=1; \
 	    exit $$failed; } >$$plain & \
-	  $(LAZY) $(GO) test $(TESTFLAGS) $(RACE) $(if $(RUN),,-skip '$(ALONE)') -p 3 -timeout 30m $(LONGEST) $(REST) || failed=1; \
+	  $(LAZY) $(GO) test $(TESTFLAGS) $(RACE) $(if $(RUN),,-skip '$(ALONE)') -p 3 -timeout 30m $(LONGEST) || failed=1; \
 	  wait $$! || failed=1; \
 	  cat $$plain; rm -f $$plain; \
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/understudy-dr/understudy/lab"
 )
@@ -60,7 +61,8 @@ func installed(ctx context.Context, version string) (install, error) {
 	})
 }
 
-// with compiles one of our trees of Java sources and adds it to the class path.
+// with compiles one of our trees of Java sources and adds it to the class path, behind Hadoop's defaults in a form that is
+// quickly read.
 func (in install) with(ctx context.Context, tree embed.FS, s lab.Sources) (install, error) {
 	entries, err := tree.ReadDir(".")
 	if err != nil {
@@ -76,7 +78,12 @@ func (in install) with(ctx context.Context, tree embed.FS, s lab.Sources) (insta
 	if err != nil {
 		return install{}, err
 	}
-	in.classpath += string(os.PathListSeparator) + jar
+	defaults, err := terseDefaults(ctx, s.Name, in.classpath)
+	if err != nil {
+		return install{}, err
+	}
+	in.sum += defaultsForm
+	in.classpath = strings.Join([]string{defaults, in.classpath, jar}, string(os.PathListSeparator))
 	return in, nil
 }
 

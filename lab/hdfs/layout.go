@@ -126,7 +126,7 @@ func (l layout) clients(o Options) map[string]string {
 
 // site are the properties of one daemon.
 func (l layout) site(o Options, d *daemon) map[string]string {
-	p := daemons()
+	p := o.daemons()
 	maps.Copy(p, l.clients(o))
 	home := filepath.Join(o.Dir, "data", d.name)
 	switch d.role {

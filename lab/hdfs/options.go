@@ -112,8 +112,8 @@ func (o Options) everywhere() map[string]string {
 }
 
 // daemons are the properties of every daemon of a small cluster on one machine.
-func daemons() map[string]string {
-	return map[string]string{
+func (o Options) daemons() map[string]string {
+	p := map[string]string{
 		"dfs.namenode.datanode.registration.ip-hostname-check": "false",
 		"dfs.namenode.fs-limits.min-block-size":                "1048576",
 		"dfs.namenode.snapshotdiff.listing.limit":              "100",
@@ -130,4 +130,9 @@ func daemons() map[string]string {
 		"hadoop.security.group.mapping":              "org.apache.hadoop.security.NullGroupsMapping",
 		"hadoop.user.group.static.mapping.overrides": Superuser + "=supergroup",
 	}
+	if !o.Optimise {
+		// Every thread that waits for calls looks about once a second; with ten for each daemon they are a quarter of what idle ones cost.
+		p["dfs.namenode.handler.count"], p["dfs.datanode.handler.count"], p["dfs.journalnode.handler.count"] = "4", "2", "2"
+	}
+	return p
 }

@@ -18,6 +18,23 @@ func queues() map[string]string {
 	}
 }
 
+// threads are few for calls: each looks about once a second, and by default a ResourceManager has 150 of them and a container's
+// master 30. What is measured has Hadoop's own numbers.
+func (y *YARN) threads() map[string]string {
+	if y.opts.Optimise {
+		return nil
+	}
+	return map[string]string{
+		"yarn.resourcemanager.client.thread-count":                  "4",
+		"yarn.resourcemanager.scheduler.client.thread-count":        "4",
+		"yarn.resourcemanager.resource-tracker.client.thread-count": "4",
+		"yarn.nodemanager.container-manager.thread-count":           "4",
+		"yarn.nodemanager.localizer.client.thread-count":            "2",
+		"mapreduce.jobhistory.client.thread-count":                  "2",
+		"yarn.app.mapreduce.am.job.task.listener.thread-count":      "4",
+	}
+}
+
 // Properties are those of yarn-site and mapred-site.
 func (y *YARN) Properties() map[string]string {
 	p := y.addresses()
@@ -59,6 +76,7 @@ func (y *YARN) Properties() map[string]string {
 		// The disk of a developer's machine is fuller than a data centre's.
 		"yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99",
 	})
+	maps.Copy(p, y.threads())
 	if y.opts.HA {
 		maps.Copy(p, map[string]string{
 			"yarn.resourcemanager.ha.enabled":                    "true",
