@@ -13,6 +13,6 @@ func apiCodes() []Explanation {
 		{"US509", "An objective is breached", "`understudy status --check` found a workload whose proven exposure is above its objective, whose exposure is not known, or which is not protected."},
 		{"US510", "Another process answers on the socket", "The unix socket is in use by a living process, most likely another `understudy serve` on the same data directory. Two cannot share one."},
 		{"US511", "No plan is active at the site", "`understudy failover --site` found no plan whose active side, or last active side, is the named site. Nothing was done."},
-		{"US512", "serve cannot start with this configuration", "The configuration of `understudy serve` is missing something that it needs, or names a file that cannot be read. `understudy serve --help` lists what it takes; docs/files.md has every key."},
+		{"US512", "serve cannot start with this configuration", "The configuration of `understudy serve` is missing something that it needs, or names a file that cannot be read. `understudy serve --help` lists what it takes, and the error names the key or the file."},
 	}
 }

@@ -18,7 +18,7 @@ func orderCodes() []Explanation {
 		{"US207", "Not a site of the plan", "The site named with --to does not belong to the plan."},
 		{"US208", "No takeover waits for a commit", "Commit and rollback are about a takeover in its commit window, and there is none: it was committed, rolled back or superseded."},
 		{"US209", "The workloads do not agree on the active site", "One workload of the plan has another active site than the others, because it was quarantined in a takeover or an operation is still open. Finish that operation, or take the workload back in with `understudy retry --workload` or `understudy abort --workload`."},
-		{"US210", "Not in this state", "The operation is in a state that does not take this order. The states and what leads from one to the other are in docs/operations.md."},
+		{"US210", "Not in this state", "The operation is in a state that does not take this order. `understudy report OPERATION` tells which state it is in and how it came there."},
 		{"US217", "A failover cannot be rolled back", "After a failover the old side has lost its place: what was written on the new side since is nowhere else. Commit it, reprotect, and fail back by a planned switchover, which loses nothing."},
 		{"US218", "The documents changed meanwhile", "Somebody applied other documents since this change was begun. Nothing was applied. Look at the difference and apply again."},
 		{"US219", "This member does not lead", "Only the leading member of the control plane takes orders; the message names it. While a new leader waits until its predecessor can have nothing in flight, nobody takes orders; ask again in some seconds."},
@@ -67,7 +67,7 @@ func stageCodes() []Explanation {
 	return []Explanation{
 		{"US250", "The link does not keep up", "A planned takeover begins only when the link into the new side is protected. Wait, or repair the link; if the old side is lost, use failover."},
 		{"US251", "The new side does not answer", "The site that is to take over cannot be reached. Bring it up, then retry."},
-		{"US252", "The site belongs to another control plane", "The site carries the stamp of another control plane. Two of them must never move the same roles. Nothing was changed. If that control plane still runs, unprotect the plan with it. If it is lost for good, together with its data directory, docs/running.md, \"The control plane is lost\", tells what a person does by hand."},
+		{"US252", "The site belongs to another control plane", "The site carries the stamp of another control plane. Two of them must never move the same roles. Nothing was changed. If that control plane still runs, unprotect the plan with it. If it is lost for good, together with its data directory, a person does what follows by hand, with Kafka's own tools. No data is lost meanwhile, but nothing is mirrored, fenced or failed over.\n\n" + lostPlane},
 		{"US253", "The new side does not provably take writes", "After PROMOTE a write on every shard must be let in and one be acknowledged. Retry; the new side is active either way."},
 		{"US254", "The ledger is not provably complete", "What only the old side has must be saved, durable and counted, before anything of it is cut away. Retry; check the disk space of the data directory."},
 		{"US255", "The link is broken", "A shard of the link stopped and needs a decision; `understudy status` names it and the repair."},
@@ -81,3 +81,16 @@ func stageCodes() []Explanation {
 		{"US263", "Another workload comes first", "The plan says by `after` that the workload follows another one, and that one is still quarantined. Have that one follow the takeover first: `understudy retry OPERATION --workload NAME`."},
 	}
 }
+
+// lostPlane is what a person does when the journal is gone for good: the steps of docs/running.md, for whoever has nothing but
+// the binary.
+const lostPlane = `1. Make sure that it is gone: the old process is stopped and cannot start again, on any machine. Two control planes must never steer one plan.
+2. Find the active side. Read the stamps at both clusters, and believe the one with the higher epoch:
+
+       kafka-console-consumer.sh --bootstrap-server kafka-e1:9093 --topic __understudy --from-beginning --timeout-ms 10000 --property print.key=true
+
+   Take the newest record of the key stamp/PLAN/WORKLOAD. "active":["east"] names the side. If active is null there, a takeover was under way: nobody is active, and a person decides which side is, by what each topic holds. Never let both take writes.
+3. Lift what keeps writers off the active side, if anything does: rules DENY … WRITE on the plan's topics (kafka-acls.sh --list --topic NAME, then --remove), and a max.message.bytes of 0 or 78, which is a fence (kafka-configs.sh --alter --entity-type topics --entity-name NAME --delete-config max.message.bytes, or your own value). If the last takeover was not committed, retention.ms, retention.bytes and the cleanup policy there may be stand-ins: set what the topics' owner wants.
+4. At the other side, remove the same DENY rules, then delete the plan's topics. What they hold is a copy, unless that side was active before and was never reprotected: then it may hold the only copy of what the takeover lost. Save that first, with a tool of yours; deleted is deleted. Deleting makes their stand-in settings go too, and keeping them would have the new protect take those for the owner's.
+5. Delete the topic __understudy at both sides, and with it the stamps. If another control plane protects something else on the same cluster its stamps are in that topic as well: then write a record without a value under each key stamp/PLAN/WORKLOAD of the lost one instead, and leave the topic.
+6. Protect anew. In the plan home must be the side that is active; change it before understudy apply if it is not. Then understudy protect PLAN, which copies everything again, and understudy verify PLAN.`

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/understudy-dr/understudy"
 )
 
 // markdown gives the text of every page of documentation, by its path.
@@ -90,6 +92,26 @@ func TestDocsRecords(t *testing.T) {
 		}
 		if !strings.Contains(pages["docs/adr/README.md"], "("+filepath.Base(name)+")") {
 			t.Errorf("docs/adr/README.md does not list %s", name)
+		}
+	}
+}
+
+// TestALostControlPlaneIsExplained wants the steps that the binary tells to be those of the documentation, word for word.
+func TestALostControlPlaneIsExplained(t *testing.T) {
+	text, err := os.ReadFile("docs/running.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, steps, _ := strings.Cut(string(text), "\n1. **Make sure that it is gone**")
+	steps, _, _ = strings.Cut(steps, "\n\nBetween step 4")
+	steps = strings.NewReplacer("**", "", "`", "").Replace("1. **Make sure that it is gone**" + steps)
+	e, _ := understudy.Explain("US252")
+	if !strings.HasSuffix(e.Text, steps) || strings.Count(steps, "\n") < 9 {
+		t.Errorf("explain US252 does not end with the steps of docs/running.md:\n%s", e.Text)
+	}
+	for _, x := range understudy.Codes() {
+		if strings.Contains(x.Text, "docs/") {
+			t.Errorf("%s sends somebody who has only the binary to a file: %s", x.Code, x.Text)
 		}
 	}
 }

@@ -212,14 +212,22 @@ func (s *session) meet(ctx context.Context, p workload.Planned, role understudy.
 	if known.State == "fenced" && facts.Writable != "open" {
 		return nil
 	}
-	if known.State != "unfenced" {
-		known.Site, known.State, known.Error, known.At = site, "unfenced", nil, s.opt.Now()
+	if known.State != "unfenced" || why(known.Error) != why(facts.Error) {
+		known.Site, known.State, known.Error, known.At = site, "unfenced", facts.Error, s.opt.Now()
 		known.Text = "old primary: unfenced"
 		if err := s.setOld(p, known); err != nil {
 			return err
 		}
 	}
 	return s.fenceOld(ctx, p, role, site)
+}
+
+// why is an error as people read it; nothing where there is none.
+func why(e *understudy.Error) string {
+	if e == nil {
+		return ""
+	}
+	return e.Error()
 }
 
 func (s *session) setOld(p workload.Planned, o OldSite) error {

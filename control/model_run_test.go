@@ -47,7 +47,7 @@ func (o opModel) looksOn() bool {
 // preempt ends the open run; its step may leave a write in flight, and its walk, which does not know yet, may try to
 // publish: whenever it does, it has lost its place.
 func (m model) preempt(guards []Guard) []next {
-	if m.run == 0 || m.blind {
+	if m.run == 0 || m.blind || m.op.aborting && m.op.verb == understudy.Reprotect && !m.op.touched {
 		return []next{{m: m}}
 	}
 	to := m.run

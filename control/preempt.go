@@ -11,9 +11,12 @@ import (
 // preempt ends the open runs of the operation's workloads before it does anything that they could disturb: each ends
 // superseded, its running step is cut off as a crash would cut it off, and what it staged is left for salvage. It
 // returns when nothing of them is in flight, or when whatever is has outlived its lease: a late write is then met by
-// the halt, which is proved before PROMOTE.
+// the halt, which is proved before PROMOTE. The way back of a reprotect that has done nothing yet disturbs none.
 func (w *walk) preempt(ctx context.Context) error {
 	for _, p := range included(w.plan, &w.op) {
+		if w.op.Aborting && w.op.Verb == understudy.Reprotect && !w.tookApart(p.Name) {
+			continue
+		}
 		runs, err := w.s.runsOf(ctx, objectOf(p))
 		if err != nil {
 			return err

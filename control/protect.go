@@ -23,7 +23,7 @@ func (w *walk) own(ctx context.Context, p workload.Planned) error {
 		o := objectOf(p)
 		o.Site = site
 		return refused("US252", o, "the site belongs to another control plane, "+stamp.ControlPlane,
-			fmt.Sprintf("nothing was changed; if that control plane still runs, unprotect plan %s with it; if it is lost for good, see docs/running.md, \"The control plane is lost\"", stamp.Plan))
+			fmt.Sprintf("nothing was changed; if that control plane still runs, unprotect plan %s with it; if it is lost for good, `understudy explain US252` says what a person does", stamp.Plan))
 	}
 	h, err := w.s.handles.get(ctx, p)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/control/controltest"
 )
 
 // A reprotect that is refused before it did anything has ended nothing: the link that it met goes on, while it is paused
@@ -25,6 +26,26 @@ func TestARefusedReprotectHasEndedNoLink(t *testing.T) {
 			t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
 		}
 		s.follows("after the abort")
+	})
+}
+
+// A reprotect that waits for its approval has done nothing: its abort ends no run that copies meanwhile.
+func TestAbortOfAWaitingReprotectEndsNoRun(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := scheduledScene(t, func(c *controltest.Setup) { c.Plan.Approvals = []understudy.Verb{understudy.Reprotect} })
+		op := s.do(understudy.Reprotect, control.AwaitingApproval)
+		s.write("east", "b", 1)
+		arrived, release := s.world.Block("run.capture")
+		run := s.Begin(control.StartRequest{Verb: understudy.Replicate})
+		<-arrived
+		if op = s.Act(s.Abort, control.ActRequest{Operation: op.ID, By: "bob"}); op.State != control.Aborted {
+			t.Fatalf("%s: %v", op.State, op.Error)
+		}
+		release()
+		if run = s.Rest(run.ID); run.State != control.Committed || len(s.world.IDs("west")) != 4 {
+			t.Fatalf("the run is %s: %v", run.State, run.Error)
+		}
 	})
 }
 

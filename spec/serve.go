@@ -76,7 +76,7 @@ type ProvisionerCommand struct {
 
 // Limits bounds memory and time.
 type Limits struct {
-	Fetch   understudy.Size `yaml:"fetch,omitempty" doc:"memory for data in flight, of each link" default:"64MiB"`
+	Fetch   understudy.Size `yaml:"fetch,omitempty" doc:"memory for data on its way, of each link: fetched, taken apart and made anew; a batch that needs more passes alone" default:"64MiB"`
 	Lease   time.Duration   `yaml:"lease,omitempty" doc:"how long a process that was cut off may go on; a successor waits longer" default:"5s"`
 	Request time.Duration   `yaml:"request,omitempty" doc:"the longest that one request to a cluster may take" default:"10s"`
 }

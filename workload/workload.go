@@ -107,7 +107,7 @@ type SiteFacts struct {
 	Identity string `json:"identity,omitempty"`
 	// Version is the server's version as far as it tells.
 	Version string `json:"version,omitempty"`
-	// Error says why it is unreachable.
+	// Error says why it is unreachable, or why nothing could be learned of it though it answers, such as a refused login.
 	Error *understudy.Error `json:"error,omitempty"`
 	// ClockSkew is the server's clock minus ours, where the engine tells its time, and ClockAt when it told: zero where it has not.
 	ClockSkew time.Duration `json:"clockSkew,omitempty"`

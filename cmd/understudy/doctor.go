@@ -71,9 +71,13 @@ func writeFindings(w io.Writer, f control.Findings) error {
 
 // writeSite tells what a cluster that answers says of itself, and of another one why it does not.
 func writeSite(p *printer, site understudy.Site, s workload.SiteFacts) {
-	if s.Presence != workload.Present {
+	switch {
+	case s.Presence == workload.Present && s.Error != nil:
+		p.line("  %-10s %s, and nothing more is known of it", site, s.Presence) // why is among the findings
+		return
+	case s.Presence != workload.Present:
 		p.line("  %-10s %s", site, s.Presence)
-	} else {
+	default:
 		p.line("  %-10s %-11s %s %s, clock %s, writes: %s", site, s.Presence, s.Identity, s.Version, clock(s), s.Writable)
 	}
 	if s.Error != nil {

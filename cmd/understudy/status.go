@@ -140,7 +140,7 @@ func backlog(e understudy.Exposure) string {
 func (p *printer) status(s control.PlanStatus) {
 	for _, x := range s.Workloads {
 		for _, o := range x.Old {
-			p.line("%s/%s: %s %s", s.Plan, x.Workload, o.Site, o.Text)
+			p.old(s.Plan, x.Workload, o)
 		}
 		for _, c := range x.Clusters {
 			p.line("%s/%s: %s: cluster %s is %s (%s)", s.Plan, x.Workload, c.Site, c.Cluster, c.State, c.Provisioner)
@@ -164,6 +164,18 @@ func (p *printer) status(s control.PlanStatus) {
 	}
 	if s.Next != "" {
 		p.line("%s: next: %s", s.Plan, s.Next)
+	}
+}
+
+// old tells of a site that must not take writes, and why it is not known to be fenced.
+func (p *printer) old(plan understudy.PlanName, name understudy.WorkloadName, o control.OldSite) {
+	if o.Error == nil {
+		p.line("%s/%s: %s %s", plan, name, o.Site, o.Text)
+		return
+	}
+	p.line("%s/%s: %s %s: %s", plan, name, o.Site, o.Text, oneLine(o.Error))
+	if o.Error.Fix != "" {
+		p.line("  fix: %s", o.Error.Fix)
 	}
 }
 

@@ -19,7 +19,7 @@ func TestStatusTellsTheCause(t *testing.T) {
 	}
 	sent, err := json.Marshal([]control.PlanStatus{{
 		Plan: "contoso",
-		Workloads: []control.WorkloadStatus{{Workload: "orders", Links: []control.LinkStatus{{
+		Workloads: []control.WorkloadStatus{{Workload: "orders", Old: []control.OldSite{{Site: "east", State: "unfenced", Text: "old primary: unfenced", Error: failed}}, Links: []control.LinkStatus{{
 			Link: understudy.Link{From: "east", To: "west"}, Error: failed,
 			Progress: &understudy.Progress{Shards: []understudy.ShardProgress{{Shard: "orders-0", State: understudy.Broken, Error: failed}}},
 			Schedule: &control.ScheduleStatus{Next: time.Now(), Error: failed, Sweeps: []control.SweepStatus{{Sweep: understudy.Relist, Error: failed}}},
@@ -37,7 +37,7 @@ func TestStatusTellsTheCause(t *testing.T) {
 	if err := writeStatus(&b, got); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(b.String(), "US103: contoso/orders: the broker refused the request: POLICY_VIOLATION: no"); n != 5 {
-		t.Fatalf("the cause is told %d times, not 5:\n%s", n, b.String())
+	if n := strings.Count(b.String(), "US103: contoso/orders: the broker refused the request: POLICY_VIOLATION: no"); n != 6 {
+		t.Fatalf("the cause is told %d times, not 6:\n%s", n, b.String())
 	}
 }

@@ -44,6 +44,7 @@ func TestBrokers(t *testing.T) {
 		name string
 		play func(*testing.T, *stage)
 	}{
+		{"class data archives are mapped", archivesAreMapped},
 		{"a dump tells everything", dumpTellsEverything},
 		{"isolation and log start", isolationAndLogStart},
 		{"groups", groups},

@@ -27,6 +27,9 @@ func (d *decision) takeover(failover bool) error {
 		return d.checkTakeover(failover)
 	case understudy.StageFence:
 		if failover && !old {
+			if e := d.seen.Sites[d.stage.Old].Error; e != nil && e.Kind == understudy.KindDenied {
+				return e // it answers, so that nobody's word is enough
+			}
 			d.stamp(d.stage.To)
 			return nil
 		}

@@ -101,6 +101,7 @@ func wrongListenerIsNamed(t *testing.T, th theatre) {
 			t.Errorf("login %+v, TLS %t at %s: %+v", c.sasl, c.tls != nil, c.addr, e)
 		}
 	}
+	refusedLoginIsNoSilence(t, th.at, th.saslEast)
 }
 
 func refusals(seen workload.Observation) []string {

@@ -99,6 +99,9 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 		md, err = s.admin.Metadata(first, unbounded())
 	}
 	cancel()
+	if understudy.KindOf(err) == understudy.KindDenied {
+		return w.refusedUs(out, s.name, err)
+	}
 	if err != nil {
 		return unreachable(out, err)
 	}
@@ -135,9 +138,8 @@ func (w *Workload) observeSite(ctx context.Context, s *site) sighting {
 
 func factsFrom(md cluster.Metadata) *SiteFacts {
 	f := &SiteFacts{ClusterID: md.ClusterID, Brokers: len(md.Brokers), Topics: map[string]*TopicFacts{}, Usable: -1}
-	for id := range md.Brokers {
-		f.broker = id
-		break
+	if len(md.Brokers) > 0 {
+		f.broker = slices.Min(slices.Collect(maps.Keys(md.Brokers)))
 	}
 	return f
 }
@@ -151,6 +153,15 @@ func passing(err error) bool {
 
 func unreachable(out sighting, err error) sighting {
 	out.common = workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(err), Writable: "unknown"}
+	return out
+}
+
+// refusedUs is a site whose brokers answer and refuse our login. It is present: ordinary writers may well be let in there, so
+// nobody's word takes the place of a fence.
+func (w *Workload) refusedUs(out sighting, s understudy.Site, err error) sighting {
+	e := understudy.AsError(err)
+	out.common = workload.SiteFacts{Presence: workload.Present, Error: e, Writable: "unknown"}
+	out.findings = []workload.Finding{{Code: e.Code, Level: "refuse", Object: w.object(s, ""), Summary: e.Summary, Fix: e.Fix}}
 	return out
 }
 
@@ -292,22 +303,22 @@ func (o *observer) configs(ctx context.Context) error {
 
 func (o *observer) broker(ctx context.Context) error {
 	o.facts.MaxTransaction = 15 * time.Minute // Kafka's default
-	for id := range o.md.Brokers {
-		conf, err := o.s.admin.DescribeBrokerConfigs(ctx, unbounded(), id)
-		if err != nil {
-			o.find("warning", "US102", "the brokers' own settings cannot be read: "+understudy.AsError(err).Summary, "grant DESCRIBE_CONFIGS on the cluster")
-			return nil
-		}
-		if n, err := strconv.ParseInt(conf["transaction.max.timeout.ms"].Value, 10, 64); err == nil {
-			o.facts.MaxTransaction = time.Duration(n) * time.Millisecond
-		}
-		if d := remembers(conf); d < 2*haltValid {
-			o.find("warning", "", fmt.Sprintf("the brokers of %s forget a producer after %s: the proof that a mover is halted there holds for half of that", o.s.name, d),
-				"set producer.id.expiration.ms to a day, its default")
-		}
-		o.facts.AutoCreate = conf["auto.create.topics.enable"].Value == "true"
-		break
+	if len(o.md.Brokers) == 0 {
+		return nil
 	}
+	conf, err := o.s.admin.DescribeBrokerConfigs(ctx, unbounded(), o.facts.broker)
+	if err != nil {
+		o.find("warning", "US102", "the brokers' own settings cannot be read: "+understudy.AsError(err).Summary, "grant DESCRIBE_CONFIGS on the cluster")
+		return nil
+	}
+	if n, err := strconv.ParseInt(conf["transaction.max.timeout.ms"].Value, 10, 64); err == nil {
+		o.facts.MaxTransaction = time.Duration(n) * time.Millisecond
+	}
+	if d := remembers(conf); d < 2*haltValid {
+		o.find("warning", "", fmt.Sprintf("the brokers of %s forget a producer after %s: the proof that a mover is halted there holds for half of that", o.s.name, d),
+			"set producer.id.expiration.ms to a day, its default")
+	}
+	o.facts.AutoCreate = conf["auto.create.topics.enable"].Value == "true"
 	return nil
 }
 
@@ -355,7 +366,7 @@ func (o *observer) own(ctx context.Context) error {
 }
 
 // otherPlane is what to do about the stamp of another control plane.
-const otherPlane = "if that control plane still runs, unprotect the workload with it; if it is lost for good, see docs/running.md, \"The control plane is lost\""
+const otherPlane = "if that control plane still runs, unprotect the workload with it; if it is lost for good, `understudy explain US252` says what a person does"
 
 // unmeasured says that nothing tells the brokers' time yet: Kafka tells it only with a record that is written.
 func (o *observer) unmeasured(why string) {

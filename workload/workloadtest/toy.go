@@ -130,6 +130,10 @@ func (t *toy) Observe(ctx context.Context) (workload.Observation, error) {
 			obs.Sites[site] = workload.SiteFacts{Presence: workload.Unreachable, Error: unreachable("observe", site)}
 			continue
 		}
+		if s.refusing {
+			obs.Sites[site] = workload.SiteFacts{Presence: workload.Present, Error: loginRefused("observe", site), Writable: "unknown"}
+			continue
+		}
 		writable := "open"
 		if s.limit == limitClosed {
 			writable = "fenced"

@@ -64,7 +64,7 @@ func (t *toy) Decide(stage understudy.Stage, seen workload.Observation) ([]under
 	}
 	p := &plan{stage: stage, seen: seen, facts: facts}
 	for _, site := range t.spec.Sites {
-		if err := another(stage.Kept, site, seen.Sites[site].Identity); err != nil && p.there(site) {
+		if err := another(stage.Kept, site, seen.Sites[site].Identity); err != nil && p.there(site) && seen.Sites[site].Error == nil {
 			return nil, err
 		}
 	}

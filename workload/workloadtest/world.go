@@ -58,7 +58,8 @@ type server struct {
 	settings map[string]string
 	stamp    *understudy.Stamp
 	token    understudy.RoleEpoch
-	own      int // acknowledged probe writes in our own place
+	refusing bool // it answers, and refuses our login
+	own      int  // acknowledged probe writes in our own place
 	effects  map[string]int
 	denied   int // late mover writes that were refused
 	staging
@@ -143,6 +144,14 @@ func (w *World) SetUp(site understudy.Site, up bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.servers[site].up = up
+	w.touch()
+}
+
+// Refuse says whether the site answers and refuses our login.
+func (w *World) Refuse(site understudy.Site, refuses bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers[site].refusing = refuses
 	w.touch()
 }
 
@@ -330,6 +339,13 @@ func unreachable(op string, site understudy.Site) *understudy.Error {
 	}
 }
 
+func loginRefused(op string, site understudy.Site) *understudy.Error {
+	return &understudy.Error{
+		Code: "US999", Kind: understudy.KindDenied, Op: "toy." + op,
+		Object: understudy.Object{Site: site}, Summary: "the server refuses the login",
+	}
+}
+
 // at runs fn on a server that answers.
 func (w *World) at(op string, site understudy.Site, fn func(*server) error) error {
 	w.mu.Lock()
@@ -337,6 +353,9 @@ func (w *World) at(op string, site understudy.Site, fn func(*server) error) erro
 	s := w.servers[site]
 	if s == nil || !s.up {
 		return unreachable(op, site)
+	}
+	if s.refusing {
+		return loginRefused(op, site)
 	}
 	if err := fn(s); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -362,3 +363,44 @@ func equalRecords(a, b Record) bool {
 }
 
 func same(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) }
+
+// TestABodyIsWhatDecodeGives opens what Decode reads, refuses what it refuses, and builds the same batches of it, one after
+// another.
+func TestABodyIsWhatDecodeGives(t *testing.T) {
+	c := coder(t)
+	build := c.Builder(10)
+	for codec := None; codec <= Zstd; codec++ {
+		b, err := c.Encode(codec, Producer{ID: 7, Epoch: 1}, two())
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := c.Open(b)
+		if err != nil || body.Len() == 0 || body.Size() < body.Len() {
+			t.Fatalf("%s: %d bytes in %d: %v", codec, body.Len(), body.Size(), err)
+		}
+		want, _ := c.Decode(b)
+		if got := slices.Collect(body.Records()); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, not %v", codec, got, want)
+		}
+		for r := range body.Records() {
+			if err := build.Add(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if build.Count() != 2 || build.First() != want[0].Offset || build.Last() != want[1].Offset {
+			t.Errorf("%d records from %d to %d", build.Count(), build.First(), build.Last())
+		}
+		again, err := build.Batch(codec, Producer{ID: 7, Epoch: 1})
+		if err != nil || !bytes.Equal(again, b) || cap(again) > len(again)+64 {
+			t.Errorf("%s: %x, not %x: %v", codec, again, b, err)
+		}
+		b[atCount+3]++
+		b.seal()
+		if _, err := c.Open(b); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s with a record that is missing: %v", codec, err)
+		}
+	}
+	if _, err := build.Batch(None, NoProducer()); !errors.Is(err, ErrRefusable) {
+		t.Errorf("a batch of nothing: %v", err)
+	}
+}

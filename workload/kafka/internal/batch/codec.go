@@ -40,7 +40,7 @@ type Coder struct {
 // NewCoder makes a Coder that refuses batches whose records are larger than limit bytes, decompressed.
 func NewCoder(limit int) (*Coder, error) {
 	// franz-go bounds only a client's own decompressor; this client never dials.
-	client, err := kgo.NewClient(kgo.MaxDecompressBatchBytes(limit))
+	client, err := kgo.NewClient(kgo.MaxDecompressBatchBytes(limit), kgo.WithPools(unshared{limit}))
 	if err != nil {
 		return nil, fmt.Errorf("a limit of %d bytes: %w", limit, err)
 	}
@@ -58,6 +58,21 @@ func NewCoder(limit int) (*Coder, error) {
 	}
 	return c, nil
 }
+
+// unshared has each batch decompressed into memory of its own: franz-go would keep the largest buffer it ever needed, where
+// nobody counts it, and copy what is in it.
+type unshared struct{ limit int }
+
+// GetDecompressBytes gives room for the codecs that do not say how much is in a batch, so that it seldom grows.
+func (u unshared) GetDecompressBytes(compressed []byte, codec kgo.CompressionCodecType) []byte {
+	if codec != kgo.CodecGzip && codec != kgo.CodecLz4 {
+		return nil
+	}
+	return make([]byte, 0, min(4*len(compressed), u.limit))
+}
+
+// PutDecompressBytes drops the memory.
+func (unshared) PutDecompressBytes([]byte) {}
 
 // body gives the records of b, decompressed; for codec None they alias b.
 func (c *Coder) body(b Batch) ([]byte, error) {
@@ -78,10 +93,10 @@ func (c *Coder) body(b Batch) ([]byte, error) {
 	return raw, nil
 }
 
-// compress appends the compressed body to dst.
-func (c *Coder) compress(dst []byte, codec Codec, body []byte) ([]byte, error) {
+// compress gives head room bytes, and after them the compressed body, in memory of just that size.
+func (c *Coder) compress(head int, codec Codec, body []byte) ([]byte, error) {
 	if codec == None {
-		return append(dst, body...), nil
+		return headed(head, body), nil
 	}
 	if codec < None || codec > Zstd {
 		return nil, corrupt("%s", codec)
@@ -91,9 +106,18 @@ func (c *Coder) compress(dst []byte, codec Codec, body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", codec, err)
 	}
 	var buf bytes.Buffer
+	if codec == Gzip || codec == LZ4 {
+		buf.Grow(len(body)/2 + bytes.MinRead) // the others know what they need
+	}
 	out, used := compressor.Compress(&buf, body)
 	if Codec(used) != codec {
 		return nil, fmt.Errorf("compressing %d bytes as %s failed", len(body), codec)
 	}
-	return append(dst, out...), nil
+	return headed(head, out), nil
+}
+
+func headed(head int, body []byte) []byte {
+	out := make([]byte, head+len(body))
+	copy(out[head:], body)
+	return out
 }

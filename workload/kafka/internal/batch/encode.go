@@ -11,27 +11,64 @@ import (
 // holes the batch is not Dense and brokers refuse it. The error wraps ErrRefusable when recs cannot be one
 // batch.
 func (c *Coder) Encode(codec Codec, p Producer, recs []Record) (Batch, error) {
-	if len(recs) == 0 {
+	b := c.Builder(0)
+	for _, r := range recs {
+		if err := b.Add(r); err != nil {
+			return nil, err
+		}
+	}
+	return b.Batch(codec, p)
+}
+
+// Builder makes batches of records that come one by one. It keeps its memory from one batch to the next.
+type Builder struct {
+	c            *Coder
+	body         []byte
+	first        Record
+	last         int64
+	maxTimestamp int64
+	count        int32
+}
+
+// Builder gives one with room for size bytes of records.
+func (c *Coder) Builder(size int) *Builder { return &Builder{c: c, body: make([]byte, 0, size)} }
+
+// Count is how many records were added since the last batch.
+func (b *Builder) Count() int32 { return b.count }
+
+// First and Last are the offsets of the first and the last record that were added; they mean nothing where Count is 0.
+func (b *Builder) First() int64 { return b.first.Offset }
+
+// Last is the offset of the last record; see First.
+func (b *Builder) Last() int64 { return b.last }
+
+// Add takes one more record; its bytes are copied. The error wraps ErrRefusable when its offset cannot follow.
+func (b *Builder) Add(r Record) error {
+	if b.count == 0 {
+		b.first, b.last, b.maxTimestamp = Record{Offset: r.Offset, Timestamp: r.Timestamp}, r.Offset-1, r.Timestamp
+	}
+	if r.Offset <= b.last || r.Offset-b.first.Offset > math.MaxInt32-1 {
+		return fmt.Errorf("%w: offset %d after %d in a batch from %d", ErrRefusable, r.Offset, b.last, b.first.Offset)
+	}
+	b.last, b.count = r.Offset, b.count+1
+	b.maxTimestamp = max(b.maxTimestamp, r.Timestamp)
+	at, after := r.Timestamp-b.first.Timestamp, r.Offset-b.first.Offset
+	b.body = binary.AppendVarint(b.body, int64(recordSize(r, at, after)))
+	b.body = appendRecord(b.body, r, at, after)
+	return nil
+}
+
+// Batch makes a batch as Encode does of what was added, in memory of its own, and begins anew.
+func (b *Builder) Batch(codec Codec, p Producer) (Batch, error) {
+	if b.count == 0 {
 		return nil, fmt.Errorf("%w: no records", ErrRefusable)
 	}
-	first := recs[0]
-	maxTimestamp := first.Timestamp
-	var body, scratch []byte
-	last := first.Offset - 1
-	for _, r := range recs {
-		if r.Offset <= last || r.Offset-first.Offset > math.MaxInt32-1 {
-			return nil, fmt.Errorf("%w: offset %d after %d in a batch from %d", ErrRefusable, r.Offset, last, first.Offset)
-		}
-		last = r.Offset
-		maxTimestamp = max(maxTimestamp, r.Timestamp)
-		scratch = appendRecord(scratch[:0], r, r.Timestamp-first.Timestamp, r.Offset-first.Offset)
-		body = binary.AppendVarint(body, int64(len(scratch)))
-		body = append(body, scratch...)
-	}
-	return c.assemble(codec, body, shape{
-		producer: p, baseTimestamp: first.Timestamp, maxTimestamp: maxTimestamp,
-		lastDelta: int32(last - first.Offset), count: int32(len(recs)),
+	out, err := b.c.assemble(codec, b.body, shape{
+		producer: p, baseTimestamp: b.first.Timestamp, maxTimestamp: b.maxTimestamp,
+		lastDelta: int32(b.last - b.first.Offset), count: b.count,
 	})
+	b.body, b.count = b.body[:0], 0
+	return out, err
 }
 
 // shape is what a header says beside its body.
@@ -45,7 +82,7 @@ type shape struct {
 }
 
 func (c *Coder) assemble(codec Codec, body []byte, s shape) (Batch, error) {
-	out, err := c.compress(make([]byte, HeaderSize, HeaderSize+len(body)/2), codec, body)
+	out, err := c.compress(HeaderSize, codec, body)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +122,27 @@ func appendRecord(dst []byte, r Record, timeDelta, offsetDelta int64) []byte {
 		dst = appendBytes(dst, h.Value)
 	}
 	return dst
+}
+
+// recordSize is the length of what appendRecord appends.
+func recordSize(r Record, timeDelta, offsetDelta int64) int {
+	n := 1 + varintSize(timeDelta) + varintSize(offsetDelta) + bytesSize(r.Key) + bytesSize(r.Value) + varintSize(int64(len(r.Headers)))
+	for _, h := range r.Headers {
+		n += varintSize(int64(len(h.Key))) + len(h.Key) + bytesSize(h.Value)
+	}
+	return n
+}
+
+func bytesSize(v []byte) int {
+	if v == nil {
+		return varintSize(-1)
+	}
+	return varintSize(int64(len(v))) + len(v)
+}
+
+func varintSize(v int64) int {
+	var buf [binary.MaxVarintLen64]byte
+	return binary.PutVarint(buf[:], v)
 }
 
 func appendBytes(dst, v []byte) []byte {

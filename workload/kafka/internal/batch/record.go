@@ -50,6 +50,45 @@ func (c *Coder) Decode(b Batch) ([]Record, error) {
 	return out, nil
 }
 
+// Body is the decompressed records of a batch, looked at once from first to last. Walking it takes no more memory.
+type Body struct {
+	b    Batch
+	data []byte
+}
+
+// Open decompresses a batch and looks at all its records; the errors are those of Records.
+func (c *Coder) Open(b Batch) (Body, error) {
+	data, err := c.body(b)
+	if err != nil {
+		return Body{}, err
+	}
+	for _, err := range (Body{b, data}).walk {
+		if err != nil {
+			return Body{}, err
+		}
+	}
+	return Body{b, data}, nil
+}
+
+// Records walks the records in order, as Coder.Records does.
+func (x Body) Records() iter.Seq[Record] {
+	return func(yield func(Record) bool) {
+		for r, err := range x.walk {
+			if err != nil || !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the size of the records in bytes, and Size the memory that they take, also where it is the batch's own.
+func (x Body) Len() int { return len(x.data) }
+
+// Size is the memory of the records in bytes; see Len.
+func (x Body) Size() int { return cap(x.data) }
+
+func (x Body) walk(yield func(Record, error) bool) { walk(x.b, x.data, yield) }
+
 func walk(b Batch, body []byte, yield func(Record, error) bool) {
 	rd := reader{left: body}
 	last := b.BaseOffset() - 1

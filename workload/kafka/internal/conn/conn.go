@@ -17,6 +17,9 @@ import (
 // DefaultMaxResponse bounds one answer, in bytes: the largest fetch plus one oversized batch.
 const DefaultMaxResponse = 128 << 20
 
+// keepRequest is the largest memory of a request that a connection keeps for the next one, in bytes.
+const keepRequest = 2 << 20
+
 // DefaultTimeout bounds one request from its first byte sent to its last byte answered.
 const DefaultTimeout = 30 * time.Second
 
@@ -167,6 +170,9 @@ func (c *Conn) send(ctx context.Context, req kmsg.Request, raw func([]byte) erro
 	}
 	if _, err := c.nc.Write(c.out); err != nil {
 		return nil, c.failLocked(err)
+	}
+	if cap(c.out) > keepRequest {
+		c.out = nil
 	}
 	k := &Call{c: c, req: req, raw: raw, id: c.corr, deadline: deadline, done: make(chan struct{})}
 	c.waiting = append(c.waiting, k)

@@ -3,6 +3,8 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -11,8 +13,8 @@ import (
 	"github.com/understudy-dr/understudy/workload/kafka/internal/cluster"
 )
 
-// tailBytes is how much is read to look at a log's last batch.
-const tailBytes = 1 << 20
+// tailBytes is how much is read to look at a log's last batch. A broker gives a batch whole however large it is.
+const tailBytes = 16 << 10
 
 // alignment is where and how a partition goes on.
 type alignment struct {
@@ -61,22 +63,33 @@ func (s *shard) align(ctx context.Context) (alignment, error) {
 		return at, s.ahead(ctx, e)
 	}
 	s.aheadSeen = 0
-	tail, err := s.tail(ctx, s.m.target, e.target, e.targetStart, e.targetEnd)
+	return at, s.m.workshop.within(ctx, lookMemory, func(r *room) error { return s.look(ctx, r, e, &at) })
+}
+
+// look proves by the target's last batch that what it holds came from the source, or finds that only a head was filled.
+func (s *shard) look(ctx context.Context, r *room, e ends, at *alignment) error {
+	tail, err := s.tail(ctx, r, s.m.target, e.target, e.targetStart, e.targetEnd)
 	if err != nil {
-		return at, err
+		return err
 	}
 	if end := s.newer(tail); end != nil {
-		return at, end
+		return end
 	}
-	if e.targetEnd < e.sourceStart {
-		if s.boot || e.targetEnd == 0 || tail != nil && s.m.isFiller(tail) {
-			at.head = e.sourceStart
-			return at, nil
+	if e.targetEnd >= e.sourceStart {
+		at.leader, err = s.same(ctx, r, e, tail)
+		return err
+	}
+	filled := s.boot || e.targetEnd == 0
+	if !filled {
+		if filled, err = s.m.isFiller(r, tail); err != nil {
+			return err
 		}
-		return at, s.gap(e.targetEnd, e.sourceStart)
 	}
-	at.leader, err = s.same(ctx, e, tail)
-	return at, err
+	if !filled {
+		return s.gap(e.targetEnd, e.sourceStart)
+	}
+	at.head = e.sourceStart
+	return nil
 }
 
 func orMoved(err error) error {
@@ -168,7 +181,7 @@ func (s *shard) ahead(ctx context.Context, e ends) error {
 	if s.aheadSeen < aheadLimit {
 		return s.m.source.c.Refused("kafka.mirror", s.tp.String(), 5, "")
 	}
-	tail, err := s.tail(ctx, s.m.target, e.target, e.targetStart, e.targetEnd)
+	tail, err := s.tailHeader(ctx, e.target, e.targetStart, e.targetEnd)
 	if err != nil {
 		return err
 	}
@@ -178,8 +191,21 @@ func (s *shard) ahead(ctx context.Context, e ends) error {
 	return s.foreign("the target ends at %d, the source at %d", e.targetEnd, e.sourceEnd)
 }
 
-// tail reads the last batch of a log, or nil when there is none.
-func (s *shard) tail(ctx context.Context, side *side, p cluster.Partition, start, end int64) (batch.Batch, error) {
+// tailHeader reads the last batch of the target's log and keeps nothing but its header; nil when there is none.
+func (s *shard) tailHeader(ctx context.Context, p cluster.Partition, start, end int64) (batch.Batch, error) {
+	var header batch.Batch
+	err := s.m.workshop.within(ctx, lookMemory, func(r *room) error {
+		tail, err := s.tail(ctx, r, s.m.target, p, start, end)
+		if tail != nil {
+			header = slices.Clone(tail[:batch.HeaderSize])
+		}
+		return err
+	})
+	return header, err
+}
+
+// tail reads the last batch of a log into a room, or gives nil when there is none.
+func (s *shard) tail(ctx context.Context, r *room, side *side, p cluster.Partition, start, end int64) (batch.Batch, error) {
 	if end <= start || end == 0 {
 		return nil, nil
 	}
@@ -193,6 +219,9 @@ func (s *shard) tail(ctx context.Context, side *side, p cluster.Partition, start
 	if err := side.c.Refused("kafka.fetch", s.tp.String(), f.Code, "READ on topic "+s.tp.Topic); err != nil {
 		return nil, err
 	}
+	if err := r.take(int64(len(f.Records))); err != nil {
+		return nil, err
+	}
 	b, _, err := batch.Next(f.Records)
 	if err != nil {
 		return nil, s.unusable(side, end-1, err)
@@ -200,65 +229,96 @@ func (s *shard) tail(ctx context.Context, side *side, p cluster.Partition, start
 	if b == nil || b.BaseOffset() >= end {
 		return nil, nil
 	}
-	return slices.Clone(b), nil
+	return b, nil
 }
 
 // same compares the target's last batch with what the source has at those offsets. It gives the source's
 // leader epoch there.
-func (s *shard) same(ctx context.Context, e ends, tail batch.Batch) (int32, error) {
+func (s *shard) same(ctx context.Context, r *room, e ends, tail batch.Batch) (int32, error) {
 	if e.sourceStart >= e.targetEnd {
 		return -1, nil
 	}
-	from, err := s.tail(ctx, s.m.source, e.source, e.sourceStart, e.targetEnd)
+	from, err := s.tail(ctx, r, s.m.source, e.source, e.sourceStart, e.targetEnd)
 	if err != nil || from == nil {
 		return -1, err
 	}
 	leader := from.LeaderEpoch()
-	if tail == nil || s.m.isFiller(tail) {
-		return leader, nil
+	if filler, err := s.m.isFiller(r, tail); filler || err != nil || tail == nil {
+		return leader, err
+	}
+	if !tail.Control() && !from.Control() {
+		return leader, s.sameRecords(r, tail, from)
 	}
 	if tail.Control() {
-		if !from.Control() && !from.Transactional() && s.holds(from, e.targetEnd-1) {
-			return leader, s.foreign("offset %d holds a marker, and a record on the source", e.targetEnd-1)
-		}
-		return leader, nil
-	}
-	if from.Control() {
-		if tail.Transactional() || !s.holds(tail, e.targetEnd-1) {
+		if from.Control() || from.Transactional() {
 			return leader, nil
 		}
-		return leader, s.foreign("offset %d holds a record, and none on the source", e.targetEnd-1)
+		held, err := s.holds(r, from, e.targetEnd-1)
+		if held {
+			err = s.foreign("offset %d holds a marker, and a record on the source", e.targetEnd-1)
+		}
+		return leader, err
 	}
-	return leader, s.sameRecords(tail, from)
+	if tail.Transactional() {
+		return leader, nil
+	}
+	held, err := s.holds(r, tail, e.targetEnd-1)
+	if held {
+		err = s.foreign("offset %d holds a record, and none on the source", e.targetEnd-1)
+	}
+	return leader, err
 }
 
-// holds says whether a batch has a record at an offset.
-func (s *shard) holds(b batch.Batch, at int64) bool {
-	for r, err := range s.m.coder.Records(b) {
-		if err == nil && r.Offset == at {
-			return true
+// holds says whether a batch has a record at an offset. The error is *crowded: what cannot be read holds nothing.
+func (s *shard) holds(r *room, b batch.Batch, at int64) (bool, error) {
+	body, err := r.open(b)
+	if err != nil {
+		return false, onlyCrowded(err)
+	}
+	for x := range body.Records() {
+		if x.Offset == at {
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
-func (s *shard) sameRecords(ours, theirs batch.Batch) error {
-	have, err := s.m.coder.Decode(ours)
+func (s *shard) sameRecords(r *room, ours, theirs batch.Batch) error {
+	have, err := r.open(ours)
 	if err != nil {
-		return s.unusable(s.m.target, ours.BaseOffset(), err)
+		return s.unread(s.m.target, ours, err)
 	}
-	want, err := s.m.coder.Decode(theirs)
+	want, err := r.open(theirs)
 	if err != nil {
-		return s.unusable(s.m.source, theirs.BaseOffset(), err)
+		return s.unread(s.m.source, theirs, err)
 	}
-	at := map[int64]batch.Record{}
-	for _, r := range want {
-		at[r.Offset] = r
-	}
-	for _, r := range have {
-		if w, ok := at[r.Offset]; ok && !equal(r, w) {
-			return s.foreign("the record at offset %d is not the source's", r.Offset)
+	next, stop := iter.Pull(want.Records())
+	defer stop()
+	w, ok := next()
+	for h := range have.Records() {
+		for ok && w.Offset < h.Offset {
+			w, ok = next()
 		}
+		if ok && w.Offset == h.Offset && !equal(h, w) {
+			return s.foreign("the record at offset %d is not the source's", h.Offset)
+		}
+	}
+	return nil
+}
+
+// unread is why a batch could not be read: its own fault, unless the room was too small.
+func (s *shard) unread(side *side, b batch.Batch, err error) error {
+	if tight := onlyCrowded(err); tight != nil {
+		return tight
+	}
+	return s.unusable(side, b.BaseOffset(), err)
+}
+
+// onlyCrowded is err where it says that the room was too small, and nil otherwise.
+func onlyCrowded(err error) error {
+	var tight *crowded
+	if errors.As(err, &tight) {
+		return tight
 	}
 	return nil
 }

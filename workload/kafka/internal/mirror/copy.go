@@ -47,23 +47,59 @@ func (s *shard) send(ctx context.Context, a action, c *chunk) error {
 	if a.raw != nil {
 		return s.put(ctx, a.raw, c)
 	}
-	recs, err := s.m.coder.Decode(a.decode)
-	if err != nil {
-		return s.unusable(s.m.source, a.decode.BaseOffset(), err)
-	}
-	for _, run := range runs(recs, s.next) {
-		if err := s.fill(ctx, run[0].Offset); err != nil {
-			return err
-		}
-		b, err := s.m.coder.Encode(a.decode.Codec(), s.producer(), run)
+	shop := s.m.workshop
+	return shop.within(ctx, shop.roomFor(a.decode), func(r *room) error {
+		body, err := r.open(a.decode)
 		if err != nil {
-			return s.unusable(s.m.source, run[0].Offset, err)
+			return s.unread(s.m.source, a.decode, err)
 		}
-		if err := s.put(ctx, b, nil); err != nil {
+		r.fit()
+		return s.rebuild(ctx, a, body, r.chunk)
+	})
+}
+
+// rebuild sends what a batch has from the next offset on: each run of records without a hole as a batch, and markers between.
+func (s *shard) rebuild(ctx context.Context, a action, body batch.Body, memory *chunk) error {
+	run, from := s.m.coder.Builder(body.Len()), s.next
+	var made int64
+	send := func() error {
+		n, err := s.sendRun(ctx, a.decode.Codec(), run, memory)
+		made += n
+		return err
+	}
+	for r := range body.Records() {
+		if r.Offset < from {
+			continue
+		}
+		if run.Count() > 0 && r.Offset != run.Last()+1 {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+		if err := run.Add(r); err != nil {
+			return s.unusable(s.m.source, r.Offset, err)
+		}
+	}
+	if run.Count() > 0 {
+		if err := send(); err != nil {
 			return err
 		}
 	}
+	memory.shrink(made)
 	return s.fill(ctx, a.to)
+}
+
+// sendRun sends what was added, after markers up to it, and says how large it has become.
+func (s *shard) sendRun(ctx context.Context, codec batch.Codec, run *batch.Builder, memory *chunk) (int64, error) {
+	first := run.First()
+	if err := s.fill(ctx, first); err != nil {
+		return 0, err
+	}
+	b, err := run.Batch(codec, s.producer())
+	if err != nil {
+		return 0, s.unusable(s.m.source, first, err)
+	}
+	return int64(len(b)), s.put(ctx, b, memory)
 }
 
 func (s *shard) producer() batch.Producer {
@@ -156,12 +192,7 @@ const fillerTime = 0x4D52
 // removes them: a log can begin above zero in no other way.
 func (s *shard) fillHead(ctx context.Context, to int64) error {
 	for s.next < to {
-		n := int32(min(to-s.next, batch.MaxFiller))
-		b, err := s.m.coder.Filler(n, s.producer(), fillerTime)
-		if err != nil {
-			return err
-		}
-		if err := s.put(ctx, b, nil); err != nil {
+		if err := s.putFiller(ctx, int32(min(to-s.next, batch.MaxFiller))); err != nil {
 			return err
 		}
 	}
@@ -173,13 +204,28 @@ func (s *shard) fillHead(ctx context.Context, to int64) error {
 	return err
 }
 
-// isFiller recognises a batch that fillHead wrote.
-func (m *Mirror) isFiller(b batch.Batch) bool {
-	if b.Producer().ID != m.pid || b.Codec() != batch.Zstd || b.BaseTimestamp() != fillerTime || b.MaxTimestamp() != fillerTime {
-		return false
+func (s *shard) putFiller(ctx context.Context, n int32) error {
+	return s.m.workshop.within(ctx, fillerMemory*int64(n)+besides, func(r *room) error {
+		b, err := s.m.coder.Filler(n, s.producer(), fillerTime)
+		if err != nil {
+			return err
+		}
+		r.chunk.shrink(int64(len(b)))
+		return s.put(ctx, b, r.chunk)
+	})
+}
+
+// isFiller recognises a batch that fillHead wrote. The error is *crowded.
+func (m *Mirror) isFiller(r *room, b batch.Batch) (bool, error) {
+	if b == nil || b.Producer().ID != m.pid || b.Codec() != batch.Zstd || b.BaseTimestamp() != fillerTime || b.MaxTimestamp() != fillerTime {
+		return false, nil
 	}
-	for r, err := range m.coder.Records(b) {
-		return err == nil && r.Key != nil && len(r.Key) == 0 && r.Value == nil && len(r.Headers) == 0
+	body, err := r.open(b)
+	if err != nil {
+		return false, onlyCrowded(err)
 	}
-	return false
+	for x := range body.Records() {
+		return x.Key != nil && len(x.Key) == 0 && x.Value == nil && len(x.Headers) == 0, nil
+	}
+	return false, nil
 }

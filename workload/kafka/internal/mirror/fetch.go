@@ -167,12 +167,13 @@ func (f *fetcher) slot(ctx context.Context) {
 	var memory *chunk
 	line.tune = func(o *conn.Options) {
 		o.Buffer = func(ctx context.Context, n int) ([]byte, error) {
+			// What the greeting left goes first: an answer that needs all of the budget would wait for it for ever.
+			memory.release()
 			c, err := f.m.budget.get(ctx, n)
+			memory = c
 			if err != nil {
 				return nil, err
 			}
-			memory.release() // what the greeting left
-			memory = c
 			return c.buf, nil
 		}
 	}

@@ -218,6 +218,12 @@ func options(from, to *end, epoch understudy.RoleEpoch, topics ...string) mirror
 
 func run(t testing.TB, o mirror.Options) *running {
 	t.Helper()
+	return runAs(t, o, func(*mirror.Mirror) {})
+}
+
+// runAs is run of a mirror that is made different first.
+func runAs(t testing.TB, o mirror.Options, change func(*mirror.Mirror)) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, cancel: cancel, done: make(chan struct{}), kept: understudy.Keep{}}
 	if os.Getenv("MIRROR_DEBUG") != "" {
@@ -235,6 +241,7 @@ func run(t testing.TB, o mirror.Options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(m)
 	r.m = m
 	go func() {
 		defer close(r.done)

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// DefaultBudget bounds the memory of fetched data where nothing else is configured, in bytes.
+	// DefaultBudget bounds the memory of data on its way where nothing else is configured, in bytes.
 	DefaultBudget = 64 << 20
 	// alignAtOnce bounds the partitions that ask where they stand at the same time: each takes a dozen requests.
 	alignAtOnce = 32
@@ -60,7 +60,8 @@ type Options struct {
 	Replication int
 	// Settle is how long a request may be under way after its connection broke; 0 means cluster.RequestTimeout.
 	Settle time.Duration
-	// Budget bounds the memory of fetched data, in bytes; 0 means DefaultBudget.
+	// Budget bounds the memory of data on its way, in bytes: as it was fetched, taken apart, and made anew; 0 means
+	// DefaultBudget. A batch that needs more than its share passes alone.
 	Budget int64
 	// Report takes the progress; what it keeps is durable when it returns.
 	Report func(understudy.Progress)
@@ -69,11 +70,14 @@ type Options struct {
 
 // Mirror follows one link. It is used once.
 type Mirror struct {
-	o      Options
-	pid    int64
-	epoch  int16
-	coder  *batch.Coder
-	budget *budget
+	o     Options
+	pid   int64
+	epoch int16
+	coder *batch.Coder
+	// budget is for fetched data, and workshop for batches that are looked into: half of Options.Budget, and three eighths. The
+	// rest is left to requests that are being written.
+	budget   *budget
+	workshop *workshop
 	// aligning is held by the partitions that ask where they stand.
 	aligning *semaphore.Weighted
 	// fetchMax and partitionMax bound one fetch, in bytes.
@@ -123,9 +127,13 @@ func New(o Options) (*Mirror, error) {
 	if o.Group == nil {
 		o.Group = func(string) bool { return true }
 	}
-	fetchMax := int32(min(max(o.Budget/8, 256<<10), 16<<20))
+	shop, err := newWorkshop(o.Budget*3/8, decodedMax)
+	if err != nil {
+		return nil, err
+	}
+	fetchMax := int32(min(max(o.Budget/16, 256<<10), 16<<20))
 	m := &Mirror{
-		o: o, epoch: epoch, coder: coder, budget: newBudget(o.Budget), aligning: semaphore.NewWeighted(alignAtOnce),
+		o: o, epoch: epoch, coder: coder, budget: newBudget(o.Budget / 2), workshop: shop, aligning: semaphore.NewWeighted(alignAtOnce),
 		fetchMax: fetchMax, partitionMax: min(fetchMax, 8<<20),
 		source: &side{c: o.Source, lease: o.Lease}, target: &side{c: o.Target, lease: o.Lease},
 		shards: map[cluster.TP]*shard{}, troubles: map[string]error{},

@@ -91,23 +91,6 @@ func (p *planner) control(b batch.Batch) error {
 	return nil
 }
 
-// runs splits records at their holes, leaving out those below from.
-func runs(recs []batch.Record, from int64) [][]batch.Record {
-	for len(recs) > 0 && recs[0].Offset < from {
-		recs = recs[1:]
-	}
-	var out [][]batch.Record
-	for start := 0; start < len(recs); {
-		end := start + 1
-		for end < len(recs) && recs[end].Offset == recs[end-1].Offset+1 {
-			end++
-		}
-		out = append(out, recs[start:end])
-		start = end
-	}
-	return out
-}
-
 // lastWhole is the offset after the last whole batch of an answer, by the lengths alone, so that the next
 // fetch can leave before this one is worked through; false when there is none.
 func lastWhole(raw []byte) (next int64, leader int32, ok bool) {

@@ -161,7 +161,7 @@ func (m *Mirror) checkBroker(ctx context.Context, l *line, group []*shard, parts
 // intruded looks at an end beyond what was sent, and stops the partition where somebody else wrote. What an
 // earlier mover of the same assignment had under way is no intrusion: the next append finds the new end.
 func (s *shard) intruded(ctx context.Context, p cluster.Partition, start, end int64) error {
-	tail, err := s.tail(ctx, s.m.target, p, start, end)
+	tail, err := s.tailHeader(ctx, p, start, end)
 	if err != nil {
 		return err
 	}
