@@ -44,7 +44,8 @@ func (a *asker) epochEnd(topic string, current, epoch int32) string {
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	for _, t := range a.request(req).(*kmsg.OffsetForLeaderEpochResponse).Topics {
-		for _, p := range t.Partitions {
+		if len(t.Partitions) > 0 {
+			p := t.Partitions[0]
 			if p.ErrorCode != 0 {
 				return fmt.Sprint(p.ErrorCode)
 			}

@@ -159,16 +159,18 @@ func (a *asker) led() bool {
 	t := kmsg.NewMetadataRequestTopic()
 	t.Topic = &a.topic
 	req.Topics = append(req.Topics, t)
-	for _, t := range a.request(req).(*kmsg.MetadataResponse).Topics {
-		a.id = t.TopicID
-		i := slices.IndexFunc(t.Partitions, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Partition == 0 })
-		if t.ErrorCode != 0 || i < 0 || t.Partitions[i].Leader < 0 || t.Partitions[i].ErrorCode != 0 {
-			return false
-		}
-		a.node, a.epoch = int(t.Partitions[i].Leader), t.Partitions[i].LeaderEpoch
-		return true
+	topics := a.request(req).(*kmsg.MetadataResponse).Topics
+	if len(topics) == 0 {
+		return false
 	}
-	return false
+	a.id = topics[0].TopicID
+	parts := topics[0].Partitions
+	i := slices.IndexFunc(parts, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Partition == 0 })
+	if topics[0].ErrorCode != 0 || i < 0 || parts[i].Leader < 0 || parts[i].ErrorCode != 0 {
+		return false
+	}
+	a.node, a.epoch = int(parts[i].Leader), parts[i].LeaderEpoch
+	return true
 }
 
 func (a *asker) delete() int16 {
