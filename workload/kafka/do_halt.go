@@ -128,7 +128,7 @@ func (h halting) each(ctx context.Context, parts []cluster.Partition, ask func(c
 func (h halting) marker(ctx context.Context, p cluster.Partition) (int64, error) {
 	off, found, err := h.find(ctx, p)
 	if err == nil && !found {
-		err = h.unproven(p, "the partition has no halt marker")
+		err = h.missing(ctx, p, "the partition has no halt marker")
 	}
 	return off, err
 }
@@ -152,7 +152,7 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 	}
 	if marked { // an earlier pass wrote it, below where this one began
 		if off, found, err = lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch); err == nil && !found {
-			err = h.unproven(p, "the leader remembers the marker's epoch, but the log does not show it")
+			err = h.missing(ctx, p, "the leader remembers the marker's epoch, but the log does not show it")
 		}
 		return off, err
 	}
@@ -171,6 +171,18 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 		}
 	}
 	return off, err
+}
+
+// missing is the error of a partition whose log does not show the marker, as nobody sees what replicas do not have.
+func (h halting) missing(ctx context.Context, p cluster.Partition, why string) error {
+	ahead, err := h.ahead(ctx, h.site, []cluster.Partition{p})
+	if err != nil {
+		return err
+	}
+	if len(ahead) > 0 {
+		return h.hidden(p)
+	}
+	return h.unproven(p, why)
 }
 
 func (h halting) newer(p cluster.Partition, epoch int32) error {

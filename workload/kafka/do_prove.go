@@ -146,6 +146,10 @@ func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, erro
 	if err != nil {
 		return 0, err
 	}
+	ahead, err := l.ahead(ctx, l.site, here)
+	if err != nil {
+		return 0, err
+	}
 	marked := 0
 	for _, p := range here {
 		want, ok := l.want[p.TP]
@@ -160,6 +164,9 @@ func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, erro
 		case isBroken:
 			l.broken[p.Topic] = why
 		case wantsMarker:
+			if _, lags := ahead[p.TP]; lags { // by the marker of an earlier run
+				return marked, l.hidden(p)
+			}
 			if err := l.mark(ctx, p, known[p.TP], have[p.TP]); err != nil {
 				return marked, err
 			}

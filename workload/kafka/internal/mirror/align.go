@@ -166,7 +166,7 @@ const aheadLimit = 6
 func (s *shard) ahead(ctx context.Context, e ends) error {
 	s.aheadSeen++
 	if s.aheadSeen < aheadLimit {
-		return s.m.source.c.Refused("kafka.mirror", s.tp.String(), 5, "")
+		return s.m.source.c.Refused("kafka.mirror", s.tp.String(), 78, "")
 	}
 	tail, err := s.tail(ctx, s.m.target, e.target, e.targetStart, e.targetEnd)
 	if err != nil {
