@@ -128,7 +128,7 @@ func (h halting) each(ctx context.Context, parts []cluster.Partition, ask func(c
 func (h halting) marker(ctx context.Context, p cluster.Partition) (int64, error) {
 	off, found, err := h.find(ctx, p)
 	if err == nil && !found {
-		err = h.missing(ctx, p, "the partition has no halt marker")
+		return h.again(ctx, p, "the partition has no halt marker")
 	}
 	return off, err
 }
@@ -152,7 +152,7 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 	}
 	if marked { // an earlier pass wrote it, below where this one began
 		if off, found, err = lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch); err == nil && !found {
-			err = h.missing(ctx, p, "the leader remembers the marker's epoch, but the log does not show it")
+			return h.again(ctx, p, "the leader remembers the marker's epoch, but the log does not show it")
 		}
 		return off, err
 	}
@@ -173,16 +173,21 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 	return off, err
 }
 
-// missing is the error of a partition whose log does not show the marker, as nobody sees what replicas do not have.
-func (h halting) missing(ctx context.Context, p cluster.Partition, why string) error {
+// again looks for a marker that the log did not show. Nobody sees what replicas do not have: where that is so, the marker may
+// come yet. Where they have it all by now, the log shows it, or there is none.
+func (h halting) again(ctx context.Context, p cluster.Partition, why string) (int64, error) {
 	ahead, err := h.ahead(ctx, h.site, []cluster.Partition{p})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(ahead) > 0 {
-		return h.hidden(p)
+		return 0, h.hidden(p)
 	}
-	return h.unproven(p, why)
+	off, found, err := lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch)
+	if err == nil && !found {
+		err = h.unproven(p, why)
+	}
+	return off, err
 }
 
 func (h halting) newer(p cluster.Partition, epoch int32) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -139,7 +140,12 @@ func TestAMarkerThatReplicasLackDoesNotCount(t *testing.T) {
 	for _, s := range []understudy.StageName{understudy.StageHalt, understudy.StageCut, understudy.StagePromote} {
 		h.mustFail(understudy.Switchover, s, east, west, "US114", understudy.KindRetry, "not replicated yet")
 	}
-	end()
+	// It gets there between the look for it and the look at what is not replicated.
+	th.sims[west].Watch(func(r kmsg.Request) {
+		if r.Key() == int16(kmsg.OffsetForLeaderEpoch) {
+			end()
+		}
+	})
 	h.walk(understudy.Switchover, east, west, understudy.StageHalt, understudy.StageCut)
 	h.walk(understudy.Abort, east, west, understudy.StageLevel)
 	end = th.stall(t, east, 1)
