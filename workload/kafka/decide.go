@@ -166,6 +166,7 @@ func (d *decision) stamp(sites ...understudy.Site) {
 		if f := d.facts.Sites[s]; f == nil {
 			continue
 		}
-		d.step(stepStamp, understudy.Idempotent, s, d.at(s), "write the role onto %s: %s", s, d.stage.Now)
+		spare := d.hasty() && s == d.stage.Old
+		d.step(stepStamp, understudy.Idempotent, s, stampArgs{d.at(s), spare}, "write the role onto %s: %s", s, d.stage.Now)
 	}
 }

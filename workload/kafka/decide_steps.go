@@ -51,6 +51,12 @@ type topicsArgs struct {
 	Topics []string `json:"topics"`
 }
 
+type stampArgs struct {
+	base
+	// Spare leaves the site with the stamp that it has where it takes no write: an old primary that is lost in part.
+	Spare bool `json:"spare,omitempty"`
+}
+
 type rememberArgs struct {
 	base
 	Keep map[string]json.RawMessage `json:"keep"`
@@ -84,6 +90,8 @@ type fencedArgs struct {
 	topicsArgs
 	Level    understudy.FenceLevel `json:"level"`
 	Patience time.Duration         `json:"patience"`
+	// Hasty does not wait for replicas to get what only their leader has, and says so: the site may be lost in part.
+	Hasty bool `json:"hasty,omitempty"`
 	// Others are those that the fence does not stop, as far as ACLs tell.
 	Others []string `json:"others,omitempty"`
 }

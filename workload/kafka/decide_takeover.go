@@ -143,10 +143,15 @@ func (d *decision) fence(s understudy.Site) error {
 		step.Timeout, step.Before = patience+time.Minute, before
 		level, by = understudy.F3, "by append limit"
 	}
-	step := d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topics, Level: level, Patience: patience},
+	step := d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topics, Level: level, Patience: patience, Hasty: d.hasty()},
 		"prove on every partition that writes on %s are refused %s", s, by)
 	step.Timeout = patience + time.Minute
 	return nil
+}
+
+// hasty says whether the operation must not wait for brokers of the old primary that are gone.
+func (d *decision) hasty() bool {
+	return d.stage.Verb == understudy.Failover || d.stage.Verb == understudy.Duty
 }
 
 func (d *decision) rememberFence(s understudy.Site, f *SiteFacts, rules []cluster.ACL, limits []string) {
@@ -295,7 +300,7 @@ func (d *decision) proveFence(s understudy.Site, f *SiteFacts) {
 	if _, limit := d.w.sites[s].means(f); limit {
 		level = understudy.F3
 	}
-	d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topicsArgs{d.at(s), f.names()}, Level: level, Patience: 10 * time.Second},
+	d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topicsArgs{d.at(s), f.names()}, Level: level, Patience: 10 * time.Second, Hasty: d.hasty()},
 		"prove once more that writes on %s are refused", s)
 }
 

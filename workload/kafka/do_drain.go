@@ -27,6 +27,11 @@ func awaitDrain(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
+	if !a.Salvage { // else what only a leader holds would be mirrored later than the target is compared
+		if _, err := j.awaitReplicated(ctx, source, false, replicateFor); err != nil {
+			return understudy.Receipt{}, err
+		}
+	}
 	best, moved := int64(-1), time.Now()
 	for {
 		left, ends, err := j.behind(ctx, source, a.Salvage)

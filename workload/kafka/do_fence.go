@@ -193,8 +193,8 @@ type fencedDetail struct {
 	Ends Vector `json:"ends"`
 }
 
-// proveFence shows on every partition's leader that an ordinary writer is refused, that no transaction is open,
-// and where the log ends since. It changes nothing. Topics are listed again at its end: one that appeared
+// proveFence shows on every partition's leader that an ordinary writer is refused, that replicas have all it holds, that no
+// transaction is open, and where the log ends since. It changes nothing. Topics are listed again at its end: one that appeared
 // meanwhile is not proven.
 func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	a, err := args[fencedArgs](j.step)
@@ -225,6 +225,10 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 		proof.Complete = true
 		proof.Means = fmt.Sprintf("harmless write probe as %s refused on %d of %d partitions", name, len(parts), len(parts))
 	}
+	ahead, err := j.awaitReplicated(ctx, j.site, a.Hasty, a.Patience)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
 	if err := j.awaitStable(ctx, parts, time.Now().Add(a.Patience)); err != nil {
 		return understudy.Receipt{}, err
 	}
@@ -244,6 +248,9 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, err
 	}
 	r := understudy.Receipt{Summary: proof.Means, Proofs: []understudy.Proof{proof}}
+	if ahead != "" {
+		r.Warnings = append(r.Warnings, ahead)
+	}
 	r.Warnings = append(r.Warnings, j.activeGroups(ctx)...)
 	return detailed(r, fencedDetail{vector(e.end)}), nil
 }

@@ -128,7 +128,7 @@ func (h halting) each(ctx context.Context, parts []cluster.Partition, ask func(c
 func (h halting) marker(ctx context.Context, p cluster.Partition) (int64, error) {
 	off, found, err := h.find(ctx, p)
 	if err == nil && !found {
-		err = h.unproven(p, "the partition has no halt marker")
+		return h.again(ctx, p, "the partition has no halt marker")
 	}
 	return off, err
 }
@@ -152,7 +152,7 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 	}
 	if marked { // an earlier pass wrote it, below where this one began
 		if off, found, err = lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch); err == nil && !found {
-			err = h.unproven(p, "the leader remembers the marker's epoch, but the log does not show it")
+			return h.again(ctx, p, "the leader remembers the marker's epoch, but the log does not show it")
 		}
 		return off, err
 	}
@@ -169,6 +169,23 @@ func (h halting) mark(ctx context.Context, p cluster.Partition, known []cluster.
 			Code: "US114", Kind: understudy.KindRetry, Op: "kafka.halt", Object: h.object(p.TP.String()),
 			Summary: "the marker was acknowledged, but is not in the log yet", Fix: "retry",
 		}
+	}
+	return off, err
+}
+
+// again looks for a marker that the log did not show. Nobody sees what replicas do not have: where that is so, the marker may
+// come yet. Where they have it all by now, the log shows it, or there is none.
+func (h halting) again(ctx context.Context, p cluster.Partition, why string) (int64, error) {
+	ahead, err := h.ahead(ctx, h.site, []cluster.Partition{p})
+	if err != nil {
+		return 0, err
+	}
+	if len(ahead) > 0 {
+		return 0, h.hidden(p)
+	}
+	off, found, err := lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch)
+	if err == nil && !found {
+		err = h.unproven(p, why)
 	}
 	return off, err
 }

@@ -138,6 +138,11 @@ func (l *leveller) openForMarkers(ctx context.Context, names []string) error {
 }
 
 func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, error) {
+	// First, what the ends may not show: the marker of an earlier run that replicas do not have yet.
+	ahead, err := l.ahead(ctx, l.site, here)
+	if err != nil {
+		return 0, err
+	}
 	have, err := l.site.admin.ListOffsets(ctx, l.run.Lease, cluster.End, here)
 	if err != nil {
 		return 0, err
@@ -160,6 +165,9 @@ func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, erro
 		case isBroken:
 			l.broken[p.Topic] = why
 		case wantsMarker:
+			if _, lags := ahead[p.TP]; lags {
+				return marked, l.hidden(p)
+			}
 			if err := l.mark(ctx, p, known[p.TP], have[p.TP]); err != nil {
 				return marked, err
 			}

@@ -195,6 +195,10 @@ func (j *job) put(ctx context.Context, s *site, key string, value []byte) (int64
 // writeStamp writes the role onto a site. A stamp of another control plane, or of a later role, is never
 // replaced. Writing the same stamp twice leaves the same stamp: the topic is compacted.
 func writeStamp(ctx context.Context, j *job) (understudy.Receipt, error) {
+	a, err := args[stampArgs](j.step)
+	if err != nil {
+		return understudy.Receipt{}, err
+	}
 	old, err := j.w.readStamp(ctx, j.run.Lease, j.site)
 	if err != nil {
 		return understudy.Receipt{}, err
@@ -223,6 +227,9 @@ func writeStamp(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, bug("kafka.stamp", err.Error())
 	}
 	off, err := j.put(ctx, j.site, j.w.stampKey(), doc)
+	if e := understudy.AsError(err); a.Spare && e != nil && e.Code == "US121" {
+		return understudy.Receipt{Warnings: []string{fmt.Sprintf("%s keeps the stamp that it has: fewer replicas are in sync there than a write needs", j.step.Site)}}, nil
+	}
 	return understudy.Receipt{Summary: j.step.Summary + " (offset " + strconv.FormatInt(off, 10) + ")"}, err
 }
 

@@ -129,6 +129,7 @@ func TestRealBrokers(t *testing.T) {
 		{"zombie after takeover", false, zombieAfterTakeover},
 		{"leaders move in a switchover", false, leadersMoveInASwitchover},
 		{"leaders move in a failover", false, leadersMoveInAFailover},
+		{"what is not replicated is waited for", true, unreplicatedIsWaitedFor},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.play(t, e.theatre(t, s.secure)) })
 	}

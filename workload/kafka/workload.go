@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -23,6 +24,8 @@ type Workload struct {
 	sites   map[understudy.Site]*site
 	// coder reads and writes our own small records; it takes making a client to make one, and every look needs it.
 	coder func() (*batch.Coder, error)
+	// now is the clock of waits that have an end.
+	now func() time.Time
 }
 
 var _ workload.Workload = (*Workload)(nil)
@@ -46,7 +49,7 @@ func open(spec workload.Spec, o workload.Opening) (*Workload, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Workload{spec: spec, cfg: cfg, opening: o, match: m, sites: map[understudy.Site]*site{}}
+	w := &Workload{spec: spec, cfg: cfg, opening: o, match: m, sites: map[understudy.Site]*site{}, now: time.Now}
 	w.coder = sync.OnceValues(func() (*batch.Coder, error) { return batch.NewCoder(decodeLimit) })
 	for name, e := range spec.Clusters {
 		endpoint, ok := e.(*Endpoint)

@@ -20,13 +20,18 @@ type Target struct {
 	Refusals func() int
 	// NoTopicIDs says that the broker knows no topic ids in Produce, as before Kafka 4.
 	NoTopicIDs bool
+	// Replicas are the brokers that have the topics of the table, the one at Addr first; any one when empty.
+	Replicas []int32
+	// Stall leaves the leader of a topic's partitions alone, until the function that it gives is called. Nil where a case
+	// that needs it is to be left out.
+	Stall func(topic string) (func(), error)
 }
 
 // Fits says whether a case is for the target.
 func (c Case) Fits(to Target) bool {
 	secured := to.SASLAddr != ""
 	switch {
-	case c.Authorizer && !secured, c.Open && secured, c.Restart && to.Restart == nil, c.TopicIDs && to.NoTopicIDs:
+	case c.Authorizer && !secured, c.Open && secured, c.Restart && to.Restart == nil, c.TopicIDs && to.NoTopicIDs, c.Stall && to.Stall == nil:
 		return false
 	}
 	return true
@@ -44,6 +49,8 @@ type Case struct {
 	Restart bool
 	// TopicIDs says that the target must know topic ids in Produce.
 	TopicIDs bool
+	// Stall says that the leader of a topic must be able to lose its replicas.
+	Stall bool
 	// Want is what real brokers answer.
 	Want string
 
@@ -78,5 +85,5 @@ func AnswerUsers() map[string]string {
 // Answers is the table that holds simulated clusters against real brokers. Each case makes a topic of its
 // own, so that a target can be asked all of them once.
 func Answers() []Case {
-	return slices.Concat(appendAnswers(), fenceAnswers(), openAnswers(), markerAnswers(), adminAnswers())
+	return slices.Concat(appendAnswers(), fenceAnswers(), openAnswers(), markerAnswers(), replicaAnswers(), adminAnswers())
 }

@@ -36,7 +36,8 @@ func begin(t *testing.T, o Options) *Cluster {
 
 func TestAnswers(t *testing.T) {
 	c := begin(t, Options{})
-	put(t, Target{Addr: c.Addr(), Restart: func(context.Context) error { return c.Restart() }})
+	stall := func(topic string) (func(), error) { return c.Stall(topic, 0) }
+	put(t, Target{Addr: c.Addr(), Stall: stall, Restart: func(context.Context) error { return c.Restart() }})
 }
 
 func TestAnswersWithAuthorizer(t *testing.T) {

@@ -18,6 +18,7 @@ type ruling struct {
 	spoiled    bool // kfake got a batch with a wrong checksum, so that it checks rights and size only
 	verdict    verdict
 	wellFormed bool
+	alone      bool // the leader has too few replicas in sync for what the batch wants
 }
 
 // produce carries out a produce request. Batches that the producer rules refuse reach kfake with a wrong
@@ -38,6 +39,9 @@ func (cl *client) produce(in inbound, req *kmsg.ProduceRequest) ([]byte, error) 
 			r, err := c.rule(shard{name, p.Partition}, p)
 			if err != nil {
 				return nil, err
+			}
+			if _, stalled := c.stalls.watermark(r.at); stalled && req.Acks < 0 {
+				r.forsake(p)
 			}
 			rulings[i] = append(rulings[i], r)
 		}
@@ -201,6 +205,9 @@ func (c *Cluster) settle(resp *kmsg.ProduceResponse, asked *kmsg.ProduceRequestT
 
 func (c *Cluster) settlePartition(got *kmsg.ProduceResponseTopicPartition, r ruling) error {
 	switch {
+	case r.forsaken(got.ErrorCode):
+		got.ErrorCode, got.ErrorMessage, got.BaseOffset, got.LogAppendTime = kerr.NotEnoughReplicas.Code, nil, -1, -1
+		return nil
 	case r.spoiled && got.ErrorCode == kerr.CorruptMessage.Code:
 		got.ErrorCode, got.ErrorMessage = r.verdict.code, nil
 		got.BaseOffset, got.LogAppendTime = -1, -1
@@ -245,6 +252,9 @@ func (cl *client) fetch(in inbound) ([]byte, error) {
 		for _, p := range t.Partitions {
 			reveal(p.RecordBatches) // aliases the frame
 		}
+	}
+	if _, stalled := cl.cluster.stalls.any(); stalled {
+		return cl.hide(in, resp.(*kmsg.FetchResponse))
 	}
 	return answer, nil
 }

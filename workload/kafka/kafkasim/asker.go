@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,8 @@ type asker struct {
 	as    string // a principal of AnswerUsers, or empty for the plain listener
 	topic string
 	id    [16]byte
-	node  int
+	epoch int32 // of the leader of partition 0
+	node  int   // that leads it; of no topic yet, any
 	cl    *kgo.Client
 	err   error
 	said  []string
@@ -43,12 +45,13 @@ func (a *asker) fail(err error) {
 }
 
 // connect dials the broker, as an ordinary principal where user is not empty.
-func connect(ctx context.Context, to Target, user string) *asker {
+func connect(ctx context.Context, to Target, user string, more ...kgo.Opt) *asker {
 	a := &asker{ctx: ctx, to: to, as: user}
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(int16(kmsg.AddPartitionsToTxn), 3) // later versions are for brokers
 	versions.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)       // later versions know topics by id only
 	opts := []kgo.Opt{kgo.SeedBrokers(to.Addr), kgo.MaxVersions(versions), kgo.RequestRetries(0), kgo.MetadataMinAge(10 * time.Millisecond), kgo.DisableClientMetrics()}
+	opts = append(opts, more...)
 	if user != "" {
 		auth := plain.Auth{User: user, Pass: AnswerUsers()[user]}
 		opts = append(opts, kgo.SeedBrokers(to.SASLAddr), kgo.SASL(auth.AsMechanism()))
@@ -74,8 +77,8 @@ func (a *asker) close() {
 }
 
 // alias is a second connection of another principal to the same topic, with its own part of the answer.
-func (a *asker) alias(user string) *asker {
-	other := connect(a.ctx, a.to, user)
+func (a *asker) alias(user string, more ...kgo.Opt) *asker {
+	other := connect(a.ctx, a.to, user, more...)
 	other.topic, other.id = a.topic, a.id
 	return other
 }
@@ -121,6 +124,14 @@ func (a *asker) create(name string, partitions int32, configs ...string) int16 {
 	req.TimeoutMillis = 10_000
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, 1
+	if len(a.to.Replicas) > 0 {
+		t.NumPartitions, t.ReplicationFactor = -1, -1
+	}
+	for p := int32(0); p < partitions && len(a.to.Replicas) > 0; p++ {
+		r := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+		r.Partition, r.Replicas = p, a.to.Replicas
+		t.ReplicaAssignment = append(t.ReplicaAssignment, r)
+	}
 	for i := 0; i+1 < len(configs); i += 2 {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()
 		c.Name, c.Value = configs[i], kmsg.StringPtr(configs[i+1])
@@ -148,11 +159,18 @@ func (a *asker) led() bool {
 	t := kmsg.NewMetadataRequestTopic()
 	t.Topic = &a.topic
 	req.Topics = append(req.Topics, t)
-	for _, t := range a.request(req).(*kmsg.MetadataResponse).Topics {
-		a.id = t.TopicID
-		return t.ErrorCode == 0 && len(t.Partitions) > 0 && t.Partitions[0].Leader >= 0 && t.Partitions[0].ErrorCode == 0
+	topics := a.request(req).(*kmsg.MetadataResponse).Topics
+	if len(topics) == 0 {
+		return false
 	}
-	return false
+	a.id = topics[0].TopicID
+	parts := topics[0].Partitions
+	i := slices.IndexFunc(parts, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Partition == 0 })
+	if topics[0].ErrorCode != 0 || i < 0 || parts[i].Leader < 0 || parts[i].ErrorCode != 0 {
+		return false
+	}
+	a.node, a.epoch = int(parts[i].Leader), parts[i].LeaderEpoch
+	return true
 }
 
 func (a *asker) delete() int16 {
@@ -173,7 +191,7 @@ func (a *asker) produce(b []byte) string { return a.produceTo(a.id, "", b) }
 
 func (a *asker) produceTo(id [16]byte, txn string, b []byte) string {
 	req := kmsg.NewPtrProduceRequest()
-	req.Acks, req.TimeoutMillis = -1, 10_000
+	req.Acks, req.TimeoutMillis = -1, 10_000 // the client puts its own acks there
 	if txn != "" {
 		req.TransactionID = &txn
 	}

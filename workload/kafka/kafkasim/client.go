@@ -79,6 +79,8 @@ func (cl *client) answer(in inbound) ([]byte, error) {
 		return cl.produce(in, req)
 	case *kmsg.FetchRequest:
 		return cl.fetch(in)
+	case *kmsg.ListOffsetsRequest:
+		return cl.listOffsets(in)
 	case *kmsg.WriteTxnMarkersRequest:
 		return cl.writeMarkers(in, req)
 	case *kmsg.DescribeProducersRequest:
@@ -188,6 +190,7 @@ func (cl *client) addresses(in inbound) ([]byte, error) {
 		for i := range resp.Brokers {
 			resp.Brokers[i].Host, resp.Brokers[i].Port = host, port
 		}
+		cl.cluster.stalls.disown(resp)
 		resp.AuthorizedOperations = opsOnCluster(resp.AuthorizedOperations)
 	case *kmsg.DescribeClusterResponse:
 		resp.ClusterAuthorizedOperations = opsOnCluster(resp.ClusterAuthorizedOperations)

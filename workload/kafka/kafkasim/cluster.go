@@ -49,6 +49,7 @@ type Cluster struct {
 	inner   *kfake.Cluster
 	pipes   *pipes
 	hooks   hooks
+	stalls  stalls
 	serving sync.WaitGroup
 
 	net      sync.Mutex // guards what follows

@@ -14,7 +14,8 @@
 //
 // What real brokers do and this package does not:
 //
-//   - one broker, so no replicas, no leader changes and no divergence answer of Fetch;
+//   - one broker, so no leader changes and no divergence answer of Fetch; of replicas only what is seen while
+//     they do not follow (Stall), and not that a wait for them takes time;
 //   - records are not decoded: inner offsets and missing keys on compacted topics are not refused, of times
 //     only a batch's latest is held against message.timestamp.after.max.ms, none against before.max.ms, and
 //     topics with append time are not supported as targets;

@@ -103,9 +103,12 @@ func (m *marking) judge(at shard, e *kmsg.WriteTxnMarkersRequestMarker) (int16, 
 	if err != nil {
 		return 0, err
 	}
+	_, stalled := m.cluster.stalls.watermark(at)
 	switch {
 	case p == nil:
 		return kerr.UnknownTopicOrPartition.Code, nil
+	case stalled:
+		return kerr.NotEnoughReplicas.Code, nil
 	case limit < markerSize:
 		return kerr.MessageTooLarge.Code, nil
 	case e.ProducerID < 0:

@@ -64,6 +64,10 @@ type Cluster struct {
 
 	mu     sync.Mutex
 	client *kgo.Client
+	// hasty is for producing with acks=1: a client puts acks of its own into each request.
+	hasty *kgo.Client
+	// known are the brokers that hasty knows.
+	known  map[int32]bool
 	closed bool
 	// seen is what the broker that answered last can do.
 	seen Version
@@ -83,10 +87,12 @@ func (c *Cluster) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	if c.client != nil {
-		c.client.Close()
-		c.client = nil
+	for _, cl := range []*kgo.Client{c.client, c.hasty} {
+		if cl != nil {
+			cl.Close()
+		}
 	}
+	c.client, c.hasty = nil, nil
 	return nil
 }
 
@@ -162,23 +168,28 @@ func bound(ctx context.Context, lease understudy.Lease, op string, o understudy.
 }
 
 func (c *Cluster) connect(ctx context.Context) (*kgo.Client, error) {
+	return c.open(ctx, &c.client)
+}
+
+// open gives one of the clients, made when it is first asked for.
+func (c *Cluster) open(ctx context.Context, at **kgo.Client, more ...kgo.Opt) (*kgo.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, &understudy.Error{Code: "US001", Kind: understudy.KindBug, Op: "kafka.connect", Object: c.cfg.Object, Summary: "the workload is closed"}
 	}
-	if c.client != nil {
-		return c.client, nil
+	if *at != nil {
+		return *at, nil
 	}
 	opts, err := c.cfg.options(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cl, err := kgo.NewClient(opts...)
+	cl, err := kgo.NewClient(append(opts, more...)...)
 	if err != nil {
 		return nil, invalid("kafka.connect", c.cfg.Object, "the endpoint's configuration is not usable", err)
 	}
-	c.client = cl
+	*at = cl
 	return cl, nil
 }
 

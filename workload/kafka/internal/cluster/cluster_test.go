@@ -284,7 +284,7 @@ func TestCodesOfBrokers(t *testing.T) {
 		code understudy.Code
 		kind understudy.ErrorKind
 	}{
-		3: {"US103", understudy.KindNotFound}, 6: {"US103", understudy.KindRetry}, 29: {"US102", understudy.KindDenied},
+		3: {"US103", understudy.KindNotFound}, 5: {"US122", understudy.KindRetry}, 6: {"US103", understudy.KindRetry}, 19: {"US121", understudy.KindRetry}, 20: {"US121", understudy.KindRetry}, 78: {"US121", understudy.KindRetry}, 29: {"US102", understudy.KindDenied},
 		44: {"US103", understudy.KindRefused}, 47: {"US103", understudy.KindConflict}, 58: {"US102", understudy.KindDenied},
 		33: {"US102", understudy.KindDenied}, 34: {"US102", understudy.KindDenied},
 	} {

@@ -17,9 +17,12 @@ const (
 	CodeOffsetOutOfRange   = 1
 	CodeCorruptMessage     = 2
 	CodeUnknownTopic       = 3
+	codeNoLeader           = 5
 	CodeNotLeader          = 6
 	CodeMessageTooLarge    = 10
 	CodeMetadataTooLarge   = 12
+	codeNotEnough          = 19
+	codeNotEnoughAfter     = 20
 	CodeUnknownMember      = 25
 	CodeTopicDenied        = 29
 	CodeGroupDenied        = 30
@@ -40,6 +43,8 @@ const (
 	codeTransactionalDenied = 53
 	// codeUnknownGroup is GROUP_ID_NOT_FOUND: the group has no positions.
 	codeUnknownGroup = 69
+	// codeOffsetUnknown is OFFSET_NOT_AVAILABLE: since its election a leader has not heard of enough replicas.
+	codeOffsetUnknown = 78
 )
 
 func leaseOver(op string, o understudy.Object) *understudy.Error {
@@ -147,6 +152,15 @@ func (c *Cluster) Refused(op, shard string, code int16, right string) error {
 		e.Kind, e.Summary = understudy.KindNotFound, "it does not exist there"
 	case CodeInvalidEpoch, CodeCoordinatorFenced:
 		e.Kind, e.Summary = understudy.KindConflict, "a newer role epoch has been seen there"
+	case codeNoLeader:
+		e.Code, e.Kind, e.Summary = "US122", understudy.KindRetry, "the partition has no leader: nobody can read or write it"
+		e.Fix = "bring the brokers back that hold its replicas, at least one that was in sync; a leader that is only being replaced is there in a moment"
+	case codeNotEnough, codeNotEnoughAfter:
+		e.Code, e.Kind, e.Summary = "US121", understudy.KindRetry, "fewer replicas are in sync than a write needs (min.insync.replicas)"
+		e.Fix = "bring the brokers back that hold its replicas; it is tried again by itself, and a paused operation goes on by a retry"
+	case codeOffsetUnknown:
+		e.Code, e.Kind, e.Summary = "US121", understudy.KindRetry, "its new leader does not know yet how far the log is replicated"
+		e.Fix = "bring the brokers back that hold its replicas; it is tried again by itself"
 	default:
 		if ke.Retriable {
 			e.Kind, e.Summary = understudy.KindRetry, "the broker asks to try again"

@@ -148,8 +148,12 @@ func (c *Cluster) endOffsets(ctx context.Context, lease understudy.Lease, leader
 	}
 	for _, t := range resp.(*kmsg.OffsetForLeaderEpochResponse).Topics {
 		for _, p := range t.Partitions {
+			tp := TP{t.Topic, p.Partition}
+			if p.ErrorCode == CodeTopicDenied {
+				return c.Refused("kafka.offsetforleaderepoch", tp.String(), p.ErrorCode, "DESCRIBE on topic "+t.Topic)
+			}
 			if p.ErrorCode == 0 && p.EndOffset >= 0 {
-				out[TP{t.Topic, p.Partition}] = p.EndOffset
+				out[tp] = p.EndOffset
 			}
 		}
 	}

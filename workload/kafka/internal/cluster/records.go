@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/understudy-dr/understudy"
@@ -19,18 +20,64 @@ type Produced struct {
 // Produce sends one record batch, as it is, to the partition's leader, once, with acks=all. A broker's error
 // code is an answer, not an error.
 func (c *Cluster) Produce(ctx context.Context, lease understudy.Lease, p Partition, batch []byte) (Produced, error) {
-	return c.produce(ctx, lease, p, batch, -1)
+	resp, err := c.DoBroker(ctx, lease, p.Leader, produceRequest(p, batch))
+	if err != nil {
+		return Produced{}, err
+	}
+	return c.readProduced(p, resp)
 }
 
 // ProduceToLeader is Produce with acks=1: how many replicas are in sync is nothing to it. With acks=all a leader looks at
 // that first (NOT_ENOUGH_REPLICAS), before it looks at the batch.
 func (c *Cluster) ProduceToLeader(ctx context.Context, lease understudy.Lease, p Partition, batch []byte) (Produced, error) {
-	return c.produce(ctx, lease, p, batch, 1)
+	const op = "kafka.produce"
+	within, cancel, err := bound(ctx, lease, op, c.cfg.Object)
+	if err != nil {
+		return Produced{}, err
+	}
+	defer cancel()
+	cl, err := c.open(within, &c.hasty, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	if err != nil {
+		return Produced{}, err
+	}
+	resp, err := c.askKnown(within, cl, p.Leader, produceRequest(p, batch))
+	if err != nil {
+		return Produced{}, c.failed(ctx, lease, op, err)
+	}
+	return c.readProduced(p, resp)
 }
 
-func (c *Cluster) produce(ctx context.Context, lease understudy.Lease, p Partition, batch []byte, acks int16) (Produced, error) {
-	req := kmsg.NewPtrProduceRequest()
-	req.Acks = acks
+// askKnown sends one request to one broker by the hasty client, once. It looks the broker up before where it does not know
+// it, and again for the next time where the broker did not answer.
+func (c *Cluster) askKnown(ctx context.Context, cl *kgo.Client, broker int32, req kmsg.Request) (kmsg.Response, error) {
+	c.mu.Lock()
+	known := c.known[broker]
+	c.mu.Unlock()
+	if !known {
+		brokers := kmsg.NewPtrMetadataRequest()
+		brokers.Topics = []kmsg.MetadataRequestTopic{} // none, where nil would mean all
+		resp, err := brokers.RequestWith(ctx, cl)
+		if err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		c.known = map[int32]bool{}
+		for _, b := range resp.Brokers {
+			c.known[b.NodeID] = true
+		}
+		c.mu.Unlock()
+	}
+	resp, err := cl.Broker(int(broker)).Request(ctx, req)
+	if err != nil {
+		c.mu.Lock()
+		c.known = nil
+		c.mu.Unlock()
+	}
+	return resp, err
+}
+
+func produceRequest(p Partition, batch []byte) *kmsg.ProduceRequest {
+	req := kmsg.NewPtrProduceRequest() // the client puts its own acks there
 	req.TimeoutMillis = int32(RequestTimeout.Milliseconds())
 	rt := kmsg.NewProduceRequestTopic()
 	rt.Topic, rt.TopicID = p.Topic, p.ID
@@ -38,10 +85,10 @@ func (c *Cluster) produce(ctx context.Context, lease understudy.Lease, p Partiti
 	rp.Partition, rp.Records = p.Partition, batch
 	rt.Partitions = append(rt.Partitions, rp)
 	req.Topics = append(req.Topics, rt)
-	resp, err := c.DoBroker(ctx, lease, p.Leader, req)
-	if err != nil {
-		return Produced{}, err
-	}
+	return req
+}
+
+func (c *Cluster) readProduced(p Partition, resp kmsg.Response) (Produced, error) {
 	for _, t := range resp.(*kmsg.ProduceResponse).Topics {
 		for _, a := range t.Partitions {
 			return Produced{Code: a.ErrorCode, Base: a.BaseOffset}, nil

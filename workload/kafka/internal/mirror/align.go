@@ -179,7 +179,7 @@ const aheadLimit = 6
 func (s *shard) ahead(ctx context.Context, e ends) error {
 	s.aheadSeen++
 	if s.aheadSeen < aheadLimit {
-		return s.m.source.c.Refused("kafka.mirror", s.tp.String(), 5, "")
+		return s.m.source.c.Refused("kafka.mirror", s.tp.String(), 78, "")
 	}
 	tail, err := s.tailHeader(ctx, e.target, e.targetStart, e.targetEnd)
 	if err != nil {
