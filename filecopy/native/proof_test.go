@@ -115,7 +115,8 @@ func TestLongListsAreProven(t *testing.T) {
 	if err != nil || set.ReadBack != files || set.Files != files || set.Bytes != 10*files {
 		t.Errorf("set = %+v, %v", set, err)
 	}
-	if again := target.read.Load(); read < segment-1 || read+again > files+maxWorkers {
+	// What was read and not noted yet when it stopped is read once more: as many as wait for the journal, and no part of what is kept.
+	if again := target.read.Load(); read < segment-1 || read+again > files+segment/2 {
 		t.Errorf("read %d files, and then %d", read, again)
 	}
 }

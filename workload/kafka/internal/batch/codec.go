@@ -79,7 +79,7 @@ func (c *Coder) body(b Batch) ([]byte, error) {
 	raw := b[HeaderSize:]
 	if b.Codec() != None {
 		out, err := c.decompressor.Decompress(raw, kgo.CompressionCodecType(b.Codec()))
-		if errors.Is(err, kgo.ErrMaxDecompress) {
+		if errors.Is(err, kgo.ErrMaxDecompress) || err != nil && b.Codec() == Zstd && window(raw) > int64(c.limit) {
 			return nil, fmt.Errorf("%w of %d bytes at offset %d", ErrTooLarge, c.limit, b.BaseOffset())
 		}
 		if err != nil {
@@ -91,6 +91,17 @@ func (c *Coder) body(b Batch) ([]byte, error) {
 		return nil, fmt.Errorf("%w of %d bytes at offset %d", ErrTooLarge, c.limit, b.BaseOffset())
 	}
 	return raw, nil
+}
+
+// window is the size of the window that a zstd frame names (RFC 8878, 3.1.1.1.2), and 0 where it names none. Decoders refuse one beyond their
+// limit. A stream names one, two megabytes as Kafka's clients write it, however little is in it.
+func window(frame []byte) int64 {
+	const descriptor, named, singleSegment = 4, 5, 1 << 5
+	if len(frame) <= named || frame[descriptor]&singleSegment != 0 {
+		return 0
+	}
+	base := int64(1) << (10 + frame[named]>>3)
+	return base + base/8*int64(frame[named]&7)
 }
 
 // compress gives head room bytes, and after them the compressed body, in memory of just that size.

@@ -3,7 +3,9 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -64,6 +66,25 @@ func TestWorkshopCountsWhatIsInABatch(t *testing.T) {
 	err := w.read(t.Context(), weighty(t, batch.LZ4, shopLimit+1, false), func(batch.Body, *room) { t.Error("read") })
 	if !errors.Is(err, batch.ErrTooLarge) || !w.memory.empty() {
 		t.Errorf("beyond the limit: %v", err)
+	}
+}
+
+// TestWorkshopReadsWhatStreamsCompressed opens a small batch whose frame names a large window, as those of Kafka's own clients do.
+func TestWorkshopReadsWhatStreamsCompressed(t *testing.T) {
+	const length, attributes, checksum = 8, 21, 17
+	b := weighty(t, batch.None, 10, false)
+	body := b[batch.HeaderSize:]
+	// Magic number, a descriptor that says nothing, a window of 2 MiB, and one last block of bytes as they are.
+	frame := append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 11 << 3, byte(len(body)<<3 | 1), 0, 0}, body...)
+	b = append(b[:batch.HeaderSize:batch.HeaderSize], frame...)
+	binary.BigEndian.PutUint32(b[length:], uint32(len(b)-length-4))
+	binary.BigEndian.PutUint16(b[attributes:], uint16(batch.Zstd))
+	binary.BigEndian.PutUint32(b[checksum:], crc32.Checksum(b[attributes:], crc32.MakeTable(crc32.Castagnoli)))
+	for _, budget := range []int64{1 << 20, 1 << 30} {
+		w, opened := shop(t, budget), false
+		if err := w.read(t.Context(), b, func(body batch.Body, _ *room) { opened = body.Len() > 0 }); err != nil || !opened || !w.memory.empty() {
+			t.Errorf("with %d bytes: opened %v, %v", budget, opened, err)
+		}
 	}
 }
 
