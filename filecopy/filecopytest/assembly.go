@@ -44,6 +44,10 @@ func testAssembly(b *bench) {
 		b.Errorf("reveal over a directory = %v", err)
 	}
 	b.must(whole.Reveal(b.ctx, tree, "new"))
+	// Where the file was, a create arrives late, by a mover that was thought dead.
+	impostor, err := to.Begin(b.ctx, "lot", staged.Entry)
+	b.must(err)
+	b.must(b.target.Write(b.ctx, impostor, filecopy.Part{}, strings.NewReader("")))
 	again, err := b.target.Publish(b.ctx, staged.Sealed, staged.Entry)
 	b.must(err)
 	_, err = b.target.Publish(b.ctx, late.Sealed, late.Entry)

@@ -310,7 +310,7 @@ func TestCallsOfNameNodes(t *testing.T) {
 	c.small("second", n)
 	_, source, target := c.run()
 	t.Logf("calls for each of %d files of 4 KiB: %.1f at the source, %.1f at the target", n, float64(source)/n, float64(target)/n)
-	if source+target > 7*n || 2*source > 3*n {
+	if source+target > 6*n || 2*source > 3*n {
 		t.Errorf("%d calls at the source, %d at the target", source, target)
 	}
 	c.small("third", n)

@@ -135,6 +135,11 @@ func (s *Store) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r
 	if err == nil {
 		err = w.Close()
 	}
+	if err != nil && st.placed {
+		// The name is the file's for good: a removal that comes late would meet what was put there instead.
+		w.Abandon()
+		return tell(err)
+	}
 	if err != nil {
 		return errors.Join(tell(err), w.Abort())
 	}
@@ -320,12 +325,21 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 	skip(filecopy.FieldACL, len(e.ACL) == 0)
 	skip(filecopy.FieldXattrs, len(e.Xattrs) == 0)
 	skip(filecopy.FieldStoragePolicy, e.StoragePolicy == "")
-	err = s.setAttributes(ctx, st.path, filecopy.File, e.Attributes, f)
-	if to := s.at(e.Path); err == nil && st.path != to {
+	to := s.at(e.Path)
+	if st.placed && st.path != to {
+		err = s.still(ctx, st, sealed)
+	}
+	if err == nil {
+		err = s.setAttributes(ctx, st.path, filecopy.File, e.Attributes, f)
+	}
+	if err == nil && st.path != to {
 		err = tell(s.client.Replace(ctx, st.path, to))
 	}
 	if errors.Is(err, filecopy.ErrNotFound) {
-		return s.published(ctx, sealed, e, err)
+		if !st.placed {
+			f = 0
+		}
+		return s.published(ctx, sealed, e, f, err)
 	}
 	if err != nil {
 		return "", err
@@ -335,19 +349,36 @@ func (s *Store) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.
 		return "", err
 	}
 	if e.Modified == 0 {
-		return s.published(ctx, sealed, e, nil)
+		return s.published(ctx, sealed, e, 0, nil)
 	}
 	return version(id, e.Modified, e.Size), nil
 }
 
-// published looks whether the file that stands at the path is the one that was staged.
-func (s *Store) published(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry, missing error) (string, error) {
-	info, err := s.client.Stat(ctx, s.at(e.Path))
+// still is ErrNotFound unless a file is still where it was written in an assembly: once that was shown, its place is free, and a create by a mover
+// that was thought dead may come.
+func (s *Store) still(ctx context.Context, st staged, sealed filecopy.Sealed) error {
+	info, err := s.client.Stat(ctx, st.path)
+	if err == nil && fmt.Sprint(info.ID) != sealed.Identity {
+		err = &told{filecopy.ErrNotFound, fmt.Errorf("%s holds another file than the one that was sealed", st.path)}
+	}
+	return tell(err)
+}
+
+// published looks whether the file that stands at the path is the one that was staged. A directory that was shown before its time took files along
+// whose attributes were not set yet: the fields are theirs.
+func (s *Store) published(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry, f filecopy.Fields, missing error) (string, error) {
+	at := s.at(e.Path)
+	info, err := s.client.Stat(ctx, at)
+	if err == nil && fmt.Sprint(info.ID) != sealed.Identity {
+		return "", missing
+	}
+	if err == nil && f != 0 {
+		if err = s.style(ctx, at, filecopy.File, e.Attributes, f&^s.settled(info, e.Attributes), s.open); err == nil {
+			info, err = s.client.Stat(ctx, at)
+		}
+	}
 	if err != nil {
 		return "", tell(err)
-	}
-	if fmt.Sprint(info.ID) != sealed.Identity {
-		return "", missing
 	}
 	return version(info.ID, info.ModTime.UnixMilli(), info.Length), nil
 }

@@ -81,8 +81,8 @@ func (r *run) stage(ctx context.Context) (layer, correction, error) {
 		return layer{}, correction{}, err
 	}
 	s.later = r.job.ReadBack
-	if r.state.Assembly != "" {
-		s.assembly, err = r.job.Target.(filecopy.Assembler).Assembly(r.state.Assembly)
+	if a, ok := r.job.Target.(filecopy.Assembler); ok && r.state.Assembly != "" {
+		s.assembly, err = a.Assembly(r.state.Assembly)
 	}
 	if err == nil {
 		err = s.carry(ctx)

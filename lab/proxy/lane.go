@@ -74,7 +74,10 @@ func (l *lane) carry(ctx context.Context, from, to *net.TCPConn) {
 		l.passed(l.bytes.Add(int64(len(c.data))))
 	}
 	cancel()
-	_ = to.CloseWrite()
+	// A cut resets one connection after the other: who comes second must not see an orderly end before.
+	if s, _, _ := l.path.look(); !s.Cut {
+		_ = to.CloseWrite()
+	}
 	reader.Wait()
 }
 

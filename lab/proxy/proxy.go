@@ -123,15 +123,17 @@ func (p *Proxy) lane(back bool) *lane {
 // channel that it gives when it has. Back is from the server to its clients. A later call takes the place of one that has not cut yet.
 func (p *Proxy) CutAfter(back bool, bytes int64) <-chan struct{} {
 	cut := make(chan struct{})
+	l := p.lane(back)
+	l.mu.Lock()
+	l.trip = trip{}
+	if bytes > 0 {
+		l.trip = trip{l.bytes.Load() + bytes, cut}
+	}
+	l.mu.Unlock()
 	if bytes <= 0 {
 		p.Cut()
 		close(cut)
-		return cut
 	}
-	l := p.lane(back)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.trip = trip{l.bytes.Load() + bytes, cut}
 	return cut
 }
 

@@ -547,6 +547,9 @@ func (w *FileWriter) end() {
 	w.client.release()
 }
 
+// Abandon gives the file up and asks the NameNode for nothing: what was written stays where it is, unfinished.
+func (w *FileWriter) Abandon() { w.end() }
+
 // Abort gives the file up, and removes it when it was made by Create. After Close it does nothing.
 func (w *FileWriter) Abort() error {
 	if w.over {
