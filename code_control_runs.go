@@ -15,6 +15,6 @@ func runCodes() []Explanation {
 		{"US281", "A provisioner failed", "The command that makes or removes the cluster could not be started, or ended with another status than zero; the end of what it wrote to its standard error is in the message. See to it, then retry. The command may be called again as often as needed."},
 		{"US282", "A provisioner took too long", "The command that makes or removes the cluster ran longer than its timeout in serve's configuration, and was ended. Retry: the next call brings to its end what this one began."},
 		{"US283", "A provisioner gave no usable answer", "The command that makes or removes the cluster must answer with one JSON document that says whether the cluster is present or absent, and with what was asked for: present after make and resize, absent after remove."},
-		{"US284", "The cluster does not answer", "The provisioner says that the cluster is there, but the workload cannot reach it. Look at the addresses in the site's file and at the cluster, then retry."},
+		{"US284", "The cluster does not answer", "The provisioner says that the cluster is there, but the workload cannot reach it, or is refused there. Look at the addresses and the login in the site's file and at the cluster, then retry."},
 	}
 }

@@ -169,7 +169,7 @@ func (w *walk) answers(ctx context.Context, p workload.Planned, site understudy.
 			return err
 		}
 		facts := obs.Sites[site]
-		if facts.Presence == workload.Present {
+		if facts.Presence == workload.Present && facts.Error == nil { // one that refuses our login is present, too
 			return nil
 		}
 		if !time.Now().Before(until) {
@@ -177,7 +177,7 @@ func (w *walk) answers(ctx context.Context, p workload.Planned, site understudy.
 			o.Site = site
 			return &understudy.Error{
 				Code: "US284", Kind: understudy.KindUnreachable, Op: "control.provision", Object: o, Err: facts.Error,
-				Summary: "the cluster " + string(p.Cluster) + " is there, but it does not answer", Fix: "look at its addresses in the site's file, then retry",
+				Summary: "the cluster " + string(p.Cluster) + " is there, but it does not answer us", Fix: "look at its addresses and its login in the site's file, then retry",
 			}
 		}
 		if err := w.boundary(); err != nil {

@@ -229,6 +229,12 @@ func TestAProvisionerThatFailsIsShownAndTriedAgain(t *testing.T) {
 		if op = s.Act(s.Abort, control.ActRequest{Operation: op.ID}); op.State != control.Aborted || s.cluster() != "absent by plan" {
 			t.Fatalf("%s: %v; %s", op.State, op.Error, s.cluster())
 		}
+		l.silent = false
+		s.world.Refuse("west", true) // nobody can work with a cluster that is up and does not let us in
+		op = s.Do(control.StartRequest{Verb: understudy.Replicate}, control.PausedByStep)
+		if op.Error.Code != "US284" || !strings.Contains(op.Error.Why, "refuses the login") {
+			t.Fatalf("%+v", op.Error)
+		}
 	})
 }
 

@@ -222,12 +222,12 @@ func (s *session) meet(ctx context.Context, p workload.Planned, role understudy.
 	return s.fenceOld(ctx, p, role, site)
 }
 
-// why is an error as people read it; nothing where there is none.
+// why is an error in short; nothing where there is none. Its cause is left out: the journal keeps only the text of that.
 func why(e *understudy.Error) string {
 	if e == nil {
 		return ""
 	}
-	return e.Error()
+	return string(e.Code) + ": " + e.Summary
 }
 
 func (s *session) setOld(p workload.Planned, o OldSite) error {

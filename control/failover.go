@@ -27,7 +27,10 @@ func (w *walk) confirm(ctx context.Context) error {
 			return e
 		}
 		text := fmt.Sprintf("%s is %s, %s is %s", w.op.From, obs.Sites[w.op.From].Presence, w.op.To, target.Presence)
-		if obs.Sites[w.op.From].Presence == workload.Present {
+		switch old := obs.Sites[w.op.From]; {
+		case old.Presence == workload.Present && old.Error != nil:
+			text += "; the old side answers, and tells nothing: " + old.Error.Summary
+		case old.Presence == workload.Present:
 			text += "; the old side answers: a switchover would lose nothing"
 		}
 		if err := w.note(p.Name, text); err != nil {

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,10 @@ func TestNobodysWordStandsForASideThatRefusesOurLogin(t *testing.T) {
 		s.protected()
 		s.world.Refuse("east", true)
 		op := s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.PausedByStep)
+		r, err := s.Report(t.Context(), op.ID)
+		if text := fmt.Sprintf("%+v", r.Stages); err != nil || strings.Contains(text, "would lose nothing") || !strings.Contains(text, "tells nothing: the server refuses the login") {
+			t.Errorf("what is said of the old side: %s, %v", text, err)
+		}
 		if op.Stage != understudy.StageFence || op.Error.Kind != understudy.KindDenied {
 			t.Fatalf("%s at %s: %v", op.State, op.Stage, op.Error)
 		}
@@ -47,6 +52,19 @@ func TestStatusSaysThatAnOldSiteRefusesOurLogin(t *testing.T) {
 			})
 		}
 		old("unfenced", "refuses the login")
+		told := func() time.Time {
+			t.Helper()
+			st, err := s.Status(t.Context(), "contoso")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st.Workloads[0].Old[0].At
+		}
+		first := told()
+		<-time.After(time.Minute)
+		if at := told(); !at.Equal(first) {
+			t.Errorf("the same refusal is kept again, %s later", at.Sub(first))
+		}
 		s.world.Refuse("east", false)
 		old("fenced", "")
 	})

@@ -415,7 +415,7 @@ func (d *decision) allLetGo() error {
 		}
 		e := &understudy.Error{
 			Code: "US132", Kind: understudy.KindUnreachable, Op: "kafka.unprotect", Object: d.w.object(s, ""),
-			Summary: fmt.Sprintf("%s does not answer; there stay %s", s, d.leftAt(s)),
+			Summary: fmt.Sprintf("%s does not answer%s; there stay %s", s, d.refusal(s), d.leftAt(s)),
 			Why:     "once the workload's memory is dropped, nobody knows any more what to take back there",
 			Fix: fmt.Sprintf("bring it back and `understudy retry %[2]s`; if it is lost for good, `understudy abort %[2]s` and `understudy unprotect %[3]s --let-go %[1]s --as NAME`",
 				s, d.stage.Operation, d.stage.Plan),
@@ -426,6 +426,14 @@ func (d *decision) allLetGo() error {
 		return e
 	}
 	return nil
+}
+
+// refusal says why a site that is there gives no answer to us; nothing where it is silent.
+func (d *decision) refusal(s understudy.Site) string {
+	if e := d.seen.Sites[s].Error; e != nil && e.Kind == understudy.KindDenied {
+		return " us: " + e.Summary
+	}
+	return ""
 }
 
 // leftAt says what of ours stands at a site, as far as the memory tells.
@@ -456,7 +464,7 @@ func (d *decision) release() error {
 		f := d.facts.Sites[s]
 		if f == nil {
 			if clusterOf(d.stage.Kept, s) != "" {
-				notes = append(notes, fmt.Sprintf("%s did not answer: there stay %s", s, d.leftAt(s)))
+				notes = append(notes, fmt.Sprintf("%s did not answer%s: there stay %s", s, d.refusal(s), d.leftAt(s)))
 			}
 			continue
 		}

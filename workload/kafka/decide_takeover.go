@@ -145,7 +145,7 @@ func (d *decision) fence(s understudy.Site) error {
 	}
 	step := d.step(stepFenced, understudy.Idempotent, s, fencedArgs{topicsArgs: topics, Level: level, Patience: patience, Hasty: d.hasty()},
 		"prove on every partition that writes on %s are refused %s", s, by)
-	step.Timeout = patience + time.Minute
+	step.Timeout = patience + 3*time.Minute // two rounds of probes, and replicas, have times of their own
 	return nil
 }
 

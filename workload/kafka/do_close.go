@@ -182,27 +182,42 @@ func (j *job) unstable(ctx context.Context, parts []cluster.Partition) (openTran
 // awaitEnded waits until no transaction waits for a marker on any of the partitions. After its time it names who
 // does.
 func (j *job) awaitEnded(ctx context.Context, parts []cluster.Partition, until time.Time) error {
-	return j.awaitNone(ctx, until, func() (openTransactions, error) { return j.openOn(ctx, parts) })
+	open, err := j.awaitNone(ctx, until, func() (openTransactions, error) { return j.openOn(ctx, parts) })
+	if err != nil || open.none() {
+		return err
+	}
+	return j.hanging(ctx, open)
 }
 
 // awaitStable waits until no transaction has a record open on any of the partitions. After its time it names who
-// has.
-func (j *job) awaitStable(ctx context.Context, parts []cluster.Partition, until time.Time) error {
-	return j.awaitNone(ctx, until, func() (openTransactions, error) { return j.unstable(ctx, parts) })
+// has. A failover and a standing duty that fence by ACL wait for a moment only, and say where one is open: a side that is lost in
+// part may have nobody left to end it.
+func (j *job) awaitStable(ctx context.Context, parts []cluster.Partition, a fencedArgs) (warning string, err error) {
+	patience, spare := a.Patience, a.Hasty && a.Level == understudy.F2
+	if spare {
+		patience = min(patience, hastyPatience)
+	}
+	open, err := j.awaitNone(ctx, time.Now().Add(patience), func() (openTransactions, error) { return j.unstable(ctx, parts) })
+	switch {
+	case err != nil || open.none():
+		return "", err
+	case spare:
+		return fmt.Sprintf("transactions stay open on %d partitions of %s, %s among them: what is above their beginnings is not mirrored; a reprotect waits for them to end, and saves it to the ledger",
+			len(open.unstable), j.step.Site, open.unstable[0].TP), nil
+	}
+	return "", j.hanging(ctx, open)
 }
 
-func (j *job) awaitNone(ctx context.Context, until time.Time, look func() (openTransactions, error)) error {
+// awaitNone waits until no transaction is open. After its time it gives those that are.
+func (j *job) awaitNone(ctx context.Context, until time.Time, look func() (openTransactions, error)) (openTransactions, error) {
 	for {
 		open, err := look()
-		if err != nil || open.none() {
-			return err
-		}
-		if time.Now().After(until) {
-			return j.hanging(ctx, open)
+		if err != nil || open.none() || time.Now().After(until) {
+			return open, err
 		}
 		j.report("waiting for the transactions open on %d partitions to end, and for %d that may write there", len(open.unstable), len(open.holders))
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
+			return open, err
 		}
 	}
 }

@@ -23,6 +23,8 @@ const (
 	probeParallel = 16
 	// settle is how long a refused or open answer may take to reach every leader.
 	settle = 15 * time.Second
+	// hastyPatience is how long a failover and a standing duty let open transactions end before they go on without.
+	hastyPatience = 10 * time.Second
 	// fenceValid is how long a fence may be relied on without looking again.
 	fenceValid = 5 * time.Minute
 )
@@ -194,8 +196,8 @@ type fencedDetail struct {
 }
 
 // proveFence shows on every partition's leader that an ordinary writer is refused, that replicas have all it holds, that no
-// transaction is open, and where the log ends since. It changes nothing. Topics are listed again at its end: one that appeared
-// meanwhile is not proven.
+// transaction is open, and where the log ends since. A hasty one says what it does not wait for. It changes nothing. Topics are
+// listed again at its end: one that appeared meanwhile is not proven.
 func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 	a, err := args[fencedArgs](j.step)
 	if err != nil {
@@ -209,11 +211,9 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, err
 	}
 	as, name := j.prober(a.Level)
-	if as != nil {
-		// A leader that has not heard of a limit of nothing yet would still take a record smaller than a marker.
-		if err := j.awaitRefused(ctx, as, parts, small); err != nil {
-			return understudy.Receipt{}, err
-		}
+	ahead, err := j.awaitFenced(ctx, as, parts, a)
+	if err != nil {
+		return understudy.Receipt{}, err
 	}
 	// The proof is dated after the last refusal: what could be lost grows until then.
 	proof := j.proof(understudy.ProofFence, fenceValid)
@@ -225,11 +225,8 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 		proof.Complete = true
 		proof.Means = fmt.Sprintf("harmless write probe as %s refused on %d of %d partitions", name, len(parts), len(parts))
 	}
-	ahead, err := j.awaitReplicated(ctx, j.site, a.Hasty, a.Patience)
+	open, err := j.awaitStable(ctx, parts, a)
 	if err != nil {
-		return understudy.Receipt{}, err
-	}
-	if err := j.awaitStable(ctx, parts, time.Now().Add(a.Patience)); err != nil {
 		return understudy.Receipt{}, err
 	}
 	e, err := j.ends(ctx, j.site, parts)
@@ -248,11 +245,33 @@ func proveFence(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, err
 	}
 	r := understudy.Receipt{Summary: proof.Means, Proofs: []understudy.Proof{proof}}
-	if ahead != "" {
-		r.Warnings = append(r.Warnings, ahead)
+	for _, w := range append([]string{ahead, open}, j.activeGroups(ctx)...) {
+		if w != "" {
+			r.Warnings = append(r.Warnings, w)
+		}
 	}
-	r.Warnings = append(r.Warnings, j.activeGroups(ctx)...)
 	return detailed(r, fencedDetail{vector(e.end)}), nil
+}
+
+// awaitFenced waits until the probe is refused on every partition and replicas have all that the leaders hold, and gives what
+// there is to say where they do not. Without a writer nothing is probed.
+func (j *job) awaitFenced(ctx context.Context, as *cluster.Cluster, parts []cluster.Partition, a fencedArgs) (warning string, err error) {
+	if as == nil {
+		return j.awaitReplicated(ctx, j.site, a.Hasty, a.Patience)
+	}
+	// A leader that has not heard of a limit of nothing yet would still take a record smaller than a marker.
+	if err := j.awaitRefused(ctx, as, parts, small); err != nil {
+		return "", err
+	}
+	warning, err = j.awaitReplicated(ctx, j.site, a.Hasty, a.Patience)
+	if err != nil {
+		return "", err
+	}
+	// Leaders may have moved meanwhile, to brokers that were not asked.
+	if parts, err = j.ledNow(ctx, parts); err != nil {
+		return "", err
+	}
+	return warning, j.awaitRefused(ctx, as, parts, small)
 }
 
 // activeGroups names the workload's groups that still have members, as far as the brokers tell.

@@ -181,7 +181,7 @@ func (h halting) again(ctx context.Context, p cluster.Partition, why string) (in
 		return 0, err
 	}
 	if len(ahead) > 0 {
-		return 0, h.hidden(p)
+		return 0, h.hidden(p, "the marker")
 	}
 	off, found, err := lastMarker(ctx, h.run.Lease, h.site.admin, p, h.pid, h.epoch)
 	if err == nil && !found {

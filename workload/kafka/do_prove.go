@@ -138,7 +138,7 @@ func (l *leveller) openForMarkers(ctx context.Context, names []string) error {
 }
 
 func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, error) {
-	// First, what the ends may not show: the marker of an earlier run that replicas do not have yet.
+	// First, what the ends may not show: the marker of an earlier run, or records, that replicas do not have yet.
 	ahead, err := l.ahead(ctx, l.site, here)
 	if err != nil {
 		return 0, err
@@ -166,7 +166,7 @@ func (l *leveller) all(ctx context.Context, here []cluster.Partition) (int, erro
 			l.broken[p.Topic] = why
 		case wantsMarker:
 			if _, lags := ahead[p.TP]; lags {
-				return marked, l.hidden(p)
+				return marked, l.hidden(p, "what stands at its end")
 			}
 			if err := l.mark(ctx, p, known[p.TP], have[p.TP]); err != nil {
 				return marked, err

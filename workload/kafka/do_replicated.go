@@ -92,12 +92,12 @@ func (j *job) ahead(ctx context.Context, s *site, parts []cluster.Partition) (la
 	return out, nil
 }
 
-// hidden is the error of a partition whose leader remembers a marker of ours that its log does not show: until replicas have
-// it nobody may read it, and losing that leader loses it.
-func (j *job) hidden(p cluster.Partition) error {
+// hidden is the error of a partition whose leader holds something, such as a marker of ours that it remembers, that its log does
+// not show: until replicas have it nobody may read it, and losing that leader loses it.
+func (j *job) hidden(p cluster.Partition, what string) error {
 	return &understudy.Error{
 		Code: "US114", Kind: understudy.KindRetry, Op: "kafka." + string(j.step.Kind), Object: j.object(p.TP.String()),
-		Summary: "the marker is not replicated yet", Why: "brokers that hold replicas do not follow, or fewer are in sync than min.insync.replicas",
+		Summary: what + " is not replicated yet", Why: "brokers that hold replicas do not follow, or fewer are in sync than min.insync.replicas",
 		Fix: "bring the brokers back that hold the replicas, and retry",
 	}
 }

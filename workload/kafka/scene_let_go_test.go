@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,14 @@ func TestUnprotectWhileASiteIsDown(t *testing.T) {
 		}
 	}
 	th.restart(west)
+	at := maps.Clone(th.at)
+	at[west] = secured(th.saslWest)
+	at[west].SASL.Secret = "wrong"
+	locked := newHouse(t, at, topics())
+	locked.kept = maps.Clone(h.kept)
+	if err := locked.stage(understudy.Unprotect, understudy.StageRelease, east, west); err == nil || !strings.Contains(err.Error(), "west does not answer us: the brokers refuse the login; there stay") {
+		t.Errorf("with a wrong password: %v", err)
+	}
 	h.walk(understudy.Unprotect, east, west, toUnprotect()...)
 	if got := rules(t, th.west); len(got) > 0 || len(h.kept) > 0 {
 		t.Fatalf("left behind: rules %v, memory %v", got, h.kept)

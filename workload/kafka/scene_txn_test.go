@@ -93,6 +93,29 @@ func fenceNamesAHangingTransaction(t *testing.T, th theatre) {
 	mustLoad(t, cl.EndTransaction(t.Context(), kgo.TryAbort))
 }
 
+// TestAFailoverIsNotHeldUpByATransaction fences a side by ACL on which nobody ends a transaction. A switchover and a reprotect
+// stop there; a failover and the standing duty say so, and go on.
+func TestAFailoverIsNotHeldUpByATransaction(t *testing.T) {
+	th := simulatedDenied(t)
+	h := newHouse(t, th.at, topics())
+	h.protect()
+	cl := openTransaction(t, th.east, "payments")
+	h.patience = 200 * time.Millisecond
+	h.begin(understudy.Failover, understudy.StageProvision, east, west)
+	h.mustFail(understudy.Switchover, understudy.StageFence, east, west, "US111", understudy.KindRefused, "payments")
+	h.mustFail(understudy.Reprotect, understudy.StageFence, west, east, "US111", understudy.KindRefused, "payments")
+	for _, verb := range []understudy.Verb{understudy.Failover, understudy.Duty} {
+		h.receipts = nil
+		h.walk(verb, east, west, understudy.StageFence)
+		if !h.warned("transactions stay open on 1 partitions of east, orders-0 among them") || len(h.proofs(understudy.ProofFence)) == 0 {
+			t.Errorf("the fence of a %s: %+v", verb, h.receipts)
+		}
+	}
+	h.patience = 0
+	mustLoad(t, cl.EndTransaction(t.Context(), kgo.TryAbort))
+	h.walk(understudy.Reprotect, west, east, understudy.StageFence)
+}
+
 // heldTransaction is a transaction that has a partition of orders and writes nothing there.
 type heldTransaction struct {
 	t     *testing.T

@@ -2,6 +2,7 @@ package workloadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -342,7 +343,7 @@ func unreachable(op string, site understudy.Site) *understudy.Error {
 func loginRefused(op string, site understudy.Site) *understudy.Error {
 	return &understudy.Error{
 		Code: "US999", Kind: understudy.KindDenied, Op: "toy." + op,
-		Object: understudy.Object{Site: site}, Summary: "the server refuses the login",
+		Object: understudy.Object{Site: site}, Summary: "the server refuses the login", Err: errors.New("wrong password"),
 	}
 }
 

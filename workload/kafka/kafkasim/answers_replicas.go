@@ -11,7 +11,7 @@ func replicaAnswers() []Case {
 	return []Case{
 		{
 			Name: "where a leader epoch ends", ask: askEpochEnds,
-			Want: "empty=0@0 wrote=0@0 marker=0 end=4 current=0@4 later=-1@-1 from-a-later-one=75 no-topic=3",
+			Want: "empty=0@0 wrote=0@0 marker=0 end=4 current=0@4 later=-1@-1 from-this-one=0@4 from-a-later-one=75 no-topic=3",
 		},
 		{
 			Name: "what replicas do not have", Stall: true, ask: askStalled,
@@ -28,6 +28,7 @@ func askEpochEnds(a *asker) {
 	a.say("end", a.end())
 	a.say("current", a.epochEnd(a.topic, -1, 0))
 	a.say("later", a.epochEnd(a.topic, -1, 1))
+	a.say("from-this-one", a.epochEnd(a.topic, 0, 0))
 	a.say("from-a-later-one", a.epochEnd(a.topic, 1, 0))
 	a.say("no-topic", a.epochEnd("answers-no-such-topic", -1, 0))
 }

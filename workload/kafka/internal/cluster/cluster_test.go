@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -232,6 +233,33 @@ func TestAnUnreachableClusterIsKnownSoon(t *testing.T) {
 	defer cancel()
 	if _, err := c.Metadata(ctx, lease()); understudy.KindOf(err) != understudy.KindUnreachable {
 		t.Fatalf("metadata of a dead cluster: %v", err)
+	}
+}
+
+// TestARefusedLoginIsTold has one broker refuse the login and another accept connections and say nothing, in both orders.
+func TestARefusedLoginIsTold(t *testing.T) {
+	t.Parallel()
+	sim, _ := start(t, kafkasim.Options{Authorizer: true, Users: map[string]string{"mover": "hush"}})
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody else
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	contact := func(password string, brokers ...string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		return open(t, cluster.Config{
+			Brokers: brokers, SASL: &cluster.SASL{Mechanism: "PLAIN", User: "mover", Secret: "kafka-east"},
+			Secret: func(context.Context, string) ([]byte, error) { return []byte(password), nil },
+		}).Contact(ctx)
+	}
+	for _, brokers := range [][]string{{silent.Addr().String(), sim.Addr()}, {sim.Addr(), silent.Addr().String()}} {
+		if err := contact("wrong", brokers...); understudy.KindOf(err) != understudy.KindDenied {
+			t.Errorf("%v: %v", brokers, err)
+		}
+		if err := contact("hush", brokers...); err != nil {
+			t.Errorf("%v with the right password: %v", brokers, err)
+		}
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 
 // Contact looks whether any of the brokers named in the configuration greets us: it accepts a connection, says
 // which requests it knows, and takes our login. It says so as soon as one does, and says no as soon as all have
-// refused, or when ctx ends: a broker that is frozen accepts connections and says nothing.
+// refused, or when ctx ends: a broker that is frozen accepts connections and says nothing. Where one refuses our login and none
+// takes it, the error says that.
 func (c *Cluster) Contact(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -24,7 +25,7 @@ func (c *Cluster) Contact(ctx context.Context) error {
 		case err == nil:
 			greeted = true
 			cancel()
-		case !greeted:
+		case !greeted && understudy.KindOf(last) != understudy.KindDenied: // who refuses us is there, whoever else is silent
 			last = err
 		}
 	}

@@ -39,8 +39,8 @@ func (c *Cluster) Dial(ctx context.Context, lease understudy.Lease, addr string,
 }
 
 // EndOffsets gives where each partition's leader ends, ahead of the high watermark while followers lag
-// (OffsetForLeaderEpoch of the current epoch, KIP-320). The partitions' leader epochs must be fresh; a
-// partition whose leader has moved on is left out.
+// (OffsetForLeaderEpoch of the current epoch, KIP-320). A partition whose leader is not the one of the given
+// epoch, any more or yet, is left out.
 func (c *Cluster) EndOffsets(ctx context.Context, lease understudy.Lease, parts []Partition) (map[TP]int64, error) {
 	groups, err := c.leaders("kafka.offsetforleaderepoch", parts)
 	if err != nil {

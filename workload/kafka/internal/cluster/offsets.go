@@ -137,7 +137,8 @@ func (c *Cluster) endOffsets(ctx context.Context, lease understudy.Lease, leader
 		rt.Topic = name
 		for _, p := range parts {
 			rp := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
-			rp.Partition, rp.CurrentLeaderEpoch, rp.LeaderEpoch = p.Partition, -1, p.LeaderEpoch
+			// A leader of another epoch refuses (74, 75): asked for one that is over, it would tell where that one ended.
+			rp.Partition, rp.CurrentLeaderEpoch, rp.LeaderEpoch = p.Partition, p.LeaderEpoch, p.LeaderEpoch
 			rt.Partitions = append(rt.Partitions, rp)
 		}
 		req.Topics = append(req.Topics, rt)

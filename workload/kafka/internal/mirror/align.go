@@ -132,8 +132,8 @@ func (s *shard) ends(ctx context.Context) (ends, error) {
 	if err != nil {
 		return e, err
 	}
-	if at, ok := log[s.tp]; ok && at != e.targetEnd {
-		return e, errMoved
+	if at, ok := log[s.tp]; e.target.LeaderEpoch >= 0 && (!ok || at != e.targetEnd) {
+		return e, errMoved // one that is left out has another leader than we know: it is looked up again
 	}
 	return e, nil
 }

@@ -115,6 +115,17 @@ func TestLeadersMoveOnTheSource(t *testing.T) {
 		p := r.progress()
 		return p.State == understudy.Protected, fmt.Sprintf("%+v", p)
 	})
+	// Where the leader that we know is one that is over, nothing is said of its end.
+	stale := from.leader(t, topic)
+	for _, known := range []bool{true, false} {
+		ends, err := c.EndOffsets(t.Context(), understudy.Lease{}, []cluster.Partition{stale})
+		if _, ok := ends[stale.TP]; err != nil || ok != known {
+			t.Errorf("the leader of epoch %d ends at %v, %v", stale.LeaderEpoch, ends, err)
+		}
+		if err := fake.MoveTopicPartition(topic, stale.Partition, stale.Leader); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestSimulatedEpochs(t *testing.T) {

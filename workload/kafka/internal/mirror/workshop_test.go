@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,17 +74,24 @@ func TestWorkshopCountsWhatIsInABatch(t *testing.T) {
 func TestWorkshopReadsWhatStreamsCompressed(t *testing.T) {
 	const length, attributes, checksum = 8, 21, 17
 	b := weighty(t, batch.None, 10, false)
-	body := b[batch.HeaderSize:]
-	// Magic number, a descriptor that says nothing, a window of 2 MiB, and one last block of bytes as they are.
-	frame := append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 11 << 3, byte(len(body)<<3 | 1), 0, 0}, body...)
-	b = append(b[:batch.HeaderSize:batch.HeaderSize], frame...)
-	binary.BigEndian.PutUint32(b[length:], uint32(len(b)-length-4))
-	binary.BigEndian.PutUint16(b[attributes:], uint16(batch.Zstd))
-	binary.BigEndian.PutUint32(b[checksum:], crc32.Checksum(b[attributes:], crc32.MakeTable(crc32.Castagnoli)))
-	for _, budget := range []int64{1 << 20, 1 << 30} {
-		w, opened := shop(t, budget), false
-		if err := w.read(t.Context(), b, func(body batch.Body, _ *room) { opened = body.Len() > 0 }); err != nil || !opened || !w.memory.empty() {
-			t.Errorf("with %d bytes: opened %v, %v", budget, opened, err)
+	body := slices.Clone(b[batch.HeaderSize:])
+	// Magic number, a descriptor that says nothing, a window in powers of two KiB, and one last block of bytes as they are.
+	frame := func(window int, of []byte) []byte {
+		return append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, byte(window << 3), byte(len(of)<<3 | 1), 0, 0}, of...)
+	}
+	large, small := 11, 0
+	for name, frames := range map[string][]byte{
+		"one frame": frame(large, body), "a small frame first": append(frame(small, body[:5]), frame(large, body[5:])...),
+	} {
+		b := append(b[:batch.HeaderSize:batch.HeaderSize], frames...)
+		binary.BigEndian.PutUint32(b[length:], uint32(len(b)-length-4))
+		binary.BigEndian.PutUint16(b[attributes:], uint16(batch.Zstd))
+		binary.BigEndian.PutUint32(b[checksum:], crc32.Checksum(b[attributes:], crc32.MakeTable(crc32.Castagnoli)))
+		for _, budget := range []int64{1 << 20, 1 << 30} {
+			w, opened := shop(t, budget), false
+			if err := w.read(t.Context(), b, func(body batch.Body, _ *room) { opened = body.Len() > 0 }); err != nil || !opened || !w.memory.empty() {
+				t.Errorf("%s with %d bytes: opened %v, %v", name, budget, opened, err)
+			}
 		}
 	}
 }
