@@ -83,6 +83,20 @@ type View interface {
 	Close() error
 }
 
+// Piecewise is a reader of a View that can give what follows in its own buffers, for a target that can send it on as it is.
+type Piecewise interface {
+	// Piece gives the next bytes, most of them at most and one at least. Errors are those of Read, and calls of both may be mixed.
+	Piece(most int64) (Piece, error)
+}
+
+// Piece is a stretch of a file in a buffer of its reader.
+type Piece interface {
+	// Data is valid until Release.
+	Data() []byte
+	// Release gives the buffer back. A target may do so in a way of its own once it has taken the buffer over.
+	Release()
+}
+
 // Pin names a snapshot. The zero pin is the live tree.
 type Pin struct {
 	// Name is the snapshot's.

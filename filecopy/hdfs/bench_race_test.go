@@ -2,7 +2,9 @@ package hdfs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -254,24 +256,41 @@ func counted(b *testing.B, c *labhdfs.Cluster) tally {
 	return all
 }
 
-// remove removes a tree of the target, and waits until its blocks are gone: their removal would disturb the next lap.
+// remove removes a tree of the target, and waits until the DataNodes have removed its blocks from their disks, and until the machine has
+// written what it still held of that: else the next lap would have it beside it, or find its memory warm, and some would be faster by chance.
 func (r *race) remove(b *testing.B, path string) {
 	b.Helper()
 	must(b, r.wires[1].Delete(b.Context(), path, true))
-	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		bean, err := labhdfs.JMX(ctx, r.sites[1].HTTP(), "Hadoop:service=NameNode,name=FSNamesystem")
-		must(b, err)
-		if pending, ok := bean["PendingDeletionBlocks"].(float64); ok && pending == 0 {
-			return
-		}
+	for blocks := 1; blocks > 0; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return
+			b.Fatalf("%d blocks are left at the target", blocks)
+		}
+		blocks = 0
+		for number := range r.sites[1].DataAddrs() {
+			blocks += blocksIn(b, r.sites[1].DataDir(number+1))
 		}
 	}
+	syscall.Sync()
+}
+
+// blocksIn counts the blocks on the disk of a DataNode.
+func blocksIn(b *testing.B, dir string) int {
+	b.Helper()
+	n := 0
+	must(b, filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), "blk_") {
+			n++
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}))
+	return n
 }

@@ -177,11 +177,37 @@ const mostHandle = 1 << 10
 
 // fill writes all, and waits until the DataNodes have it.
 func fill(w *hdfs.FileWriter, r io.Reader, size int64) error {
+	if from, ok := r.(filecopy.Piecewise); ok {
+		return relay(w, from)
+	}
 	buffer := make([]byte, min(copyBuffer, max(size, leastBuffer)))
 	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buffer); err != nil {
 		return err
 	}
 	return w.Finish()
+}
+
+// relay writes all pieces of a reader, and waits until the DataNodes have them. A packet of another cluster goes on in its own buffer and with its
+// own checksums: so the DataNodes there and here hold each chunk against the same sum, and nothing is copied in between.
+func relay(w *hdfs.FileWriter, from filecopy.Piecewise) error {
+	for {
+		piece, err := from.Piece(copyBuffer)
+		if errors.Is(err, io.EOF) {
+			return w.Finish()
+		}
+		if err != nil {
+			return err
+		}
+		if p, ok := piece.(*hdfs.Packet); ok {
+			err = w.WritePacket(p)
+		} else {
+			_, err = w.Write(piece.Data())
+			piece.Release()
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // Seal makes one file of the parts, and asks the DataNodes for its checksum.

@@ -218,6 +218,8 @@ type reader struct {
 	left int64
 }
 
+var _ filecopy.Piecewise = &reader{}
+
 // open begins to read, at the blocks that a listing told of where there is one.
 func (r *reader) open() (*hdfs.FileReader, error) {
 	v := r.view
@@ -251,23 +253,45 @@ func (r *reader) check() error {
 // Read gives ErrChanged in place of the end when the file is another one by then.
 func (r *reader) Read(p []byte) (int, error) {
 	if r.left <= 0 {
-		err := r.check()
-		if errors.Is(err, filecopy.ErrNotFound) {
-			err = fmt.Errorf("%w: %w", filecopy.ErrChanged, err)
-		}
-		if err != nil {
-			return 0, err
-		}
-		return 0, io.EOF
+		return 0, r.end()
 	}
 	n, err := r.from.Read(p[:min(int64(len(p)), r.left)])
+	return n, r.passed(n, err)
+}
+
+// Piece gives the next packet as the DataNode sent it.
+func (r *reader) Piece(most int64) (filecopy.Piece, error) {
+	if r.left <= 0 {
+		return nil, r.end()
+	}
+	p, err := r.from.NextWithin(min(most, r.left))
+	if err != nil {
+		return nil, r.passed(0, err)
+	}
+	return p, r.passed(len(p.Data()), nil)
+}
+
+// end gives io.EOF after a look whether the file is still the same.
+func (r *reader) end() error {
+	err := r.check()
+	if errors.Is(err, filecopy.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", filecopy.ErrChanged, err)
+	}
+	if err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+// passed counts what was read. The end is that of the listed bytes, and not the one of the file.
+func (r *reader) passed(n int, err error) error {
 	r.left -= int64(n)
 	if errors.Is(err, io.EOF) {
 		if err = nil; r.left > 0 {
 			err = fmt.Errorf("%w: %q ended early", filecopy.ErrChanged, string(r.want.Path))
 		}
 	}
-	return n, tell(err)
+	return tell(err)
 }
 
 // Close ends the reading, and tells the NameNode of replicas that were found rotten on the way.

@@ -218,9 +218,14 @@ func (s *stager) part(ctx context.Context, it item, part filecopy.Part, last boo
 		return record{}, err
 	}
 	defer from.Close()
-	m := &metered{ctx: ctx, from: io.LimitReader(from, part.Size), throttle: s.pace}
+	bounded := &io.LimitedReader{R: from, N: part.Size}
+	m := &metered{ctx: ctx, from: bounded, throttle: s.pace}
 	m.count = func(n int) { s.meter.change(func(p *filecopy.Progress) { p.Bytes += int64(n) }) }
-	err = s.job.Target.Write(ctx, it.Sealed.Handle, part, m)
+	var r io.Reader = m
+	if pieces, ok := from.(filecopy.Piecewise); ok {
+		r = &meteredPieces{m, pieces, bounded}
+	}
+	err = s.job.Target.Write(ctx, it.Sealed.Handle, part, r)
 	if err == nil && m.size != part.Size {
 		err = fmt.Errorf("%w: read %d bytes of %d", filecopy.ErrChanged, m.size, part.Size)
 	}

@@ -107,11 +107,43 @@ func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.from.Read(p[:min(len(p), chunk)])
 	if n > 0 {
 		m.sum = m.sum.Extend(p[:n])
-		m.size += int64(n)
-		m.count(n)
-		if werr := m.throttle.wait(m.ctx, n); werr != nil {
+		if werr := m.passed(n); werr != nil {
 			return n, werr
 		}
 	}
 	return n, err
+}
+
+// passed counts n bytes, and waits until they may pass.
+func (m *metered) passed(n int) error {
+	m.size += int64(n)
+	m.count(n)
+	return m.throttle.wait(m.ctx, n)
+}
+
+// meteredPieces is metered for a reader that gives pieces too, bounded as its reads are.
+type meteredPieces struct {
+	*metered
+	pieces  filecopy.Piecewise
+	bounded *io.LimitedReader
+}
+
+// Piece gives at most a chunk.
+func (m *meteredPieces) Piece(most int64) (filecopy.Piece, error) {
+	most = min(most, m.bounded.N, chunk)
+	if most <= 0 {
+		return nil, io.EOF
+	}
+	piece, err := m.pieces.Piece(most)
+	if err != nil {
+		return nil, err
+	}
+	n := len(piece.Data())
+	m.bounded.N -= int64(n)
+	m.sum = m.sum.Extend(piece.Data())
+	if err := m.passed(n); err != nil {
+		piece.Release()
+		return nil, err
+	}
+	return piece, nil
 }

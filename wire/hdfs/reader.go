@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/understudy-dr/understudy/wire/hdfs/internal/crc"
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
 )
 
@@ -137,6 +138,20 @@ func (r *FileReader) Next() (*Packet, error) {
 		}
 		r.drop()
 	}
+}
+
+// NextWithin is Next for at most so many bytes, at least one: of a longer piece the beginning is copied, and the rest comes with the next call.
+func (r *FileReader) NextWithin(most int64) (*Packet, error) {
+	p, err := r.Next()
+	if err != nil || int64(len(p.Data())) <= most {
+		return p, err
+	}
+	head := &Packet{Offset: p.Offset, frame: r.client.data.frame(), owner: r.client.data}
+	head.frame.Reset(chunk)
+	n := head.frame.Fill(p.Data()[:most], int(most))
+	head.sum = crc.Sum(head.Data())
+	r.held, r.used = p, n
+	return head, nil
 }
 
 // failure gives an error its place.
