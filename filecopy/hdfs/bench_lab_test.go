@@ -183,14 +183,10 @@ func (r *race) ours(b *testing.B, s set) lap {
 	must(b, err)
 	job := filecopy.Job{Name: fmt.Sprintf("bench%d", r.runs), Source: source, Target: target}
 	mover := native.New(b.TempDir())
-	before := r.asked(b)
-	sent := r.sent()
-	l := r.time(b, func() {
+	l := r.time(b, s, func() {
 		_, err := mover.Run(b.Context(), job, nil)
 		must(b, err)
 	})
-	l.sent, l.files = r.sent()-sent, s.files
-	l.calls = r.asked(b).since(before)
 	r.remove(b, path.Dir(to))
 	return l
 }
@@ -203,7 +199,7 @@ func (r *race) distcp(b *testing.B, s set, run labhdfs.DistCp) lap {
 	run.Dir, run.Access, run.Optimise = b.TempDir(), r.sites[1].Access(), true
 	run.Args = append(slices.Clone(run.Args), "-prugpbt", "hdfs://"+r.sites[0].Addr()+s.root(), "hdfs://"+r.sites[1].Addr()+to)
 	var result labhdfs.DistCpResult
-	l := r.time(b, func() {
+	l := r.time(b, s, func() {
 		var err error
 		result, err = run.Run(b.Context())
 		if err != nil || result.Status != 0 {
@@ -221,7 +217,7 @@ func (r *race) loop(b *testing.B, s set) lap {
 	b.Helper()
 	r.runs++
 	to := fmt.Sprintf("/loop%d", r.runs)
-	l := r.time(b, func() {
+	l := r.time(b, s, func() {
 		var g errgroup.Group
 		for i := range s.files {
 			g.Go(func() error { return r.relay(b, s.file(i), fmt.Sprintf("%s/f%d", to, i)) })
