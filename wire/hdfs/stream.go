@@ -116,7 +116,7 @@ func (c *Client) startStream(conn *dataConn, p part) (*stream, error) {
 // next gives the next packet, trimmed to what was asked for; Offset is within the block. io.EOF when all came.
 func (s *stream) next() (*Packet, error) {
 	for s.at < s.end {
-		p := &Packet{owner: s.client.data}
+		p := &Packet{frame: s.client.data.frame(), owner: s.client.data}
 		h, err := s.read(p)
 		if err != nil {
 			p.Release()
@@ -136,18 +136,10 @@ func (s *stream) next() (*Packet, error) {
 	return nil, io.EOF
 }
 
-// read reads and checks one packet. Behind the first wideFrom bytes of a block it takes several for one: who sends them on has fewer to send.
+// read reads and checks one packet.
 func (s *stream) read(p *Packet) (packet.Header, error) {
 	s.conn.extend()
-	var h packet.Header
-	var err error
-	if s.relay && s.at >= wideFrom && s.end-s.at >= wideData {
-		p.frame = s.client.data.wideFrame()
-		h, err = p.frame.Gather(s.conn.in, chunk, wideData)
-	} else {
-		p.frame = s.client.data.frame()
-		h, err = p.frame.Read(s.conn.in)
-	}
+	h, err := p.frame.Read(s.conn.in)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			// The connection ended between two packets, and not the block.

@@ -106,100 +106,32 @@ func (f *Frame) Sums() []byte { return f.buf[f.sums:f.data] }
 
 // Read reads the next packet from r into the frame, which grows when it must.
 func (f *Frame) Read(r io.Reader) (Header, error) {
-	h, payload, err := readHead(r)
-	if err != nil {
-		return h, err
-	}
-	if need := room + payload; len(f.buf) < need {
-		f.buf = make([]byte, need)
-	}
-	f.sums, f.end = room, room+payload
-	f.data = f.end - h.Length
-	_, err = io.ReadFull(r, f.buf[f.sums:f.end])
-	return h, unexpected(err)
-}
-
-// Gather reads packets of chunks of the given size from r one behind the other, until want bytes of data are there or the next packet would
-// probably have no room; then the frame holds all of them as if they had come in one. It gives that one's header.
-func (f *Frame) Gather(r io.Reader, chunk, want int) (Header, error) {
-	f.Reset(chunk)
-	var all Header
-	sums := 0
-	for all.Length < want && f.Free() > 0 {
-		h, payload, err := readHead(r)
-		if err == nil && all.Length > 0 && h.Offset != all.Offset+int64(all.Length) {
-			err = fmt.Errorf("packet at %d follows %d bytes from %d on", h.Offset, all.Length, all.Offset)
-		}
-		if err == nil {
-			err = checkSums(payload-h.Length, h.Length, chunk)
-		}
-		if err != nil {
-			return h, err
-		}
-		size := payload - h.Length
-		f.grow(sums+size, h.Length, sums)
-		if _, err := io.ReadFull(r, f.buf[room+sums:room+sums+size]); err != nil {
-			return h, unexpected(err)
-		}
-		if _, err := io.ReadFull(r, f.buf[f.end:f.end+h.Length]); err != nil {
-			return h, unexpected(err)
-		}
-		sums, f.end = sums+size, f.end+h.Length
-		if all.Length == 0 {
-			all.Offset, all.Seq = h.Offset, h.Seq
-		}
-		all.Length, all.Last = all.Length+h.Length, h.Last
-		if h.Last || h.Length == 0 || h.Length%chunk != 0 || f.Free() < h.Length {
-			break
-		}
-	}
-	f.sums = f.data - sums
-	copy(f.buf[f.sums:f.data], f.buf[room:room+sums])
-	return all, nil
-}
-
-// grow makes room for a packet that is longer than those before it, of whose checksums there are kept bytes.
-func (f *Frame) grow(sums, data, kept int) {
-	if room+sums <= f.data && data <= f.Free() {
-		return
-	}
-	have := f.end - f.data
-	buf := make([]byte, room+2*sums+have+2*data)
-	copy(buf[room:], f.buf[room:room+kept])
-	copy(buf[room+2*sums:], f.buf[f.data:f.end])
-	f.buf, f.data, f.end = buf, room+2*sums, room+2*sums+have
-}
-
-// readHead reads the beginning of a packet: its header, and how many bytes of checksums and data follow.
-func readHead(r io.Reader) (Header, int, error) {
 	var head [prefix + maxHeader]byte
 	if _, err := io.ReadFull(r, head[:prefix]); err != nil {
-		return Header{}, 0, err
+		return Header{}, err
 	}
 	payload := int64(binary.BigEndian.Uint32(head[:4])) - 4
 	size := int(binary.BigEndian.Uint16(head[4:prefix]))
 	if payload < 0 || payload > maxPacket || size > maxHeader {
-		return Header{}, 0, fmt.Errorf("packet of %d bytes with a header of %d", payload, size)
+		return Header{}, fmt.Errorf("packet of %d bytes with a header of %d", payload, size)
 	}
 	if _, err := io.ReadFull(r, head[:size]); err != nil {
-		return Header{}, 0, unexpected(err)
+		return Header{}, unexpected(err)
 	}
 	h, err := proto.Parse(head[:size], readHeader)
 	if err != nil {
-		return Header{}, 0, err
+		return Header{}, err
 	}
 	if h.Length < 0 || int64(h.Length) > payload {
-		return Header{}, 0, fmt.Errorf("packet of %d bytes claims %d of data", payload, h.Length)
+		return Header{}, fmt.Errorf("packet of %d bytes claims %d of data", payload, h.Length)
 	}
-	return h, int(payload), nil
-}
-
-// checkSums wants as many bytes of checksums as the chunks of the data have.
-func checkSums(sums, data, chunk int) error {
-	if sums != sumSize*((data+chunk-1)/chunk) {
-		return fmt.Errorf("packet has %d bytes of checksums for %d of data", sums, data)
+	if need := room + int(payload); len(f.buf) < need {
+		f.buf = make([]byte, need)
 	}
-	return nil
+	f.sums, f.end = room, room+int(payload)
+	f.data = f.end - h.Length
+	_, err = io.ReadFull(r, f.buf[f.sums:f.end])
+	return h, unexpected(err)
 }
 
 // unexpected turns an end in the middle of a packet into what it is.
@@ -217,8 +149,8 @@ func (f *Frame) Check(kind Checksum, j *crc.Joiner, chunk int) (uint32, error) {
 	if kind == None {
 		return crc.Sum(data), nil
 	}
-	if err := checkSums(len(sums), len(data), chunk); err != nil {
-		return 0, err
+	if len(sums) != sumSize*((len(data)+chunk-1)/chunk) {
+		return 0, fmt.Errorf("packet has %d bytes of checksums for %d of data", len(sums), len(data))
 	}
 	if kind == CRC32 {
 		return crc.Sum(data), checkIEEE(data, sums, chunk)
