@@ -123,7 +123,7 @@ func (r *race) warm(b *testing.B, s set) {
 	b.Helper()
 	for range mostWarm {
 		l := r.ours(b, s)
-		fmt.Fprintf(b.Output(), "%s: to warm the servers %v\n", s.name, l)
+		fmt.Fprintf(os.Stderr, "%s: to warm the servers %v\n", s.name, l)
 		if s.files >= manyFiles || l.compiled < l.took/8 {
 			return
 		}
@@ -158,7 +158,7 @@ func (r *race) compare(b *testing.B, c contest) []row {
 		for turn := range all {
 			who := (turn + i) % len(all)
 			laps[who] = all[who].copy(r, b, c.set)
-			fmt.Fprintf(b.Output(), "%s: %s %v\n", c.name, all[who].name, laps[who])
+			fmt.Fprintf(os.Stderr, "%s: %s %v\n", c.name, all[who].name, laps[who])
 		}
 		for at := range rows {
 			rows[at].rounds = append(rows[at].rounds, round{laps[0], laps[at+1]})
