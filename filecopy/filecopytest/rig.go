@@ -212,6 +212,34 @@ func slurp(ctx context.Context, v filecopy.View, e filecopy.Entry) (string, erro
 	return string(content), err
 }
 
+// slurpPieces reads a file in pieces of at most three bytes, where its reader gives any.
+func slurpPieces(ctx context.Context, v filecopy.View, e filecopy.Entry) (string, error) {
+	r, err := v.Read(ctx, e, 0)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	from, ok := r.(filecopy.Piecewise)
+	if !ok {
+		return slurp(ctx, v, e)
+	}
+	var content []byte
+	for {
+		p, err := from.Piece(3)
+		if errors.Is(err, io.EOF) {
+			return string(content), nil
+		}
+		if err != nil {
+			return string(content), err
+		}
+		if n := len(p.Data()); n == 0 || n > 3 {
+			return string(content), fmt.Errorf("a piece of %d bytes", n)
+		}
+		content = append(content, p.Data()...)
+		p.Release()
+	}
+}
+
 // same wants the target to be as the source.
 func (b *bench) same() {
 	b.Helper()

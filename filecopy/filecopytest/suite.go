@@ -1,6 +1,7 @@
 package filecopytest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -70,9 +71,14 @@ func testStore(b *bench) {
 	if b.source.Describe().Capabilities.ServerSum && (err != nil || sum != filecopy.SumOf(0).Extend([]byte("content"))) {
 		b.Errorf("sum = %v, %v", sum, err)
 	}
+	if content, err := slurpPieces(b.ctx, view, e); err != nil || content != "content" {
+		b.Errorf("in pieces it is %q, %v", content, err)
+	}
 	b.put("dir/file", "CONTENT")
-	if _, err := slurp(b.ctx, view, e); !errors.Is(err, filecopy.ErrChanged) && !errors.Is(err, filecopy.ErrNotFound) {
-		b.Errorf("reading an entry that was replaced = %v", err)
+	for name, read := range map[string]func(context.Context, filecopy.View, filecopy.Entry) (string, error){"reading": slurp, "pieces of": slurpPieces} {
+		if _, err := read(b.ctx, view, e); !errors.Is(err, filecopy.ErrChanged) && !errors.Is(err, filecopy.ErrNotFound) {
+			b.Errorf("%s an entry that was replaced = %v", name, err)
+		}
 	}
 	b.keeps()
 	b.retires()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,71 @@ func TestMeteredSumsAndCounts(t *testing.T) {
 	n, err := io.Copy(io.Discard, m)
 	if err != nil || n != int64(len(content)) || counted != len(content) || m.size != n || m.sum != (filecopy.Checksum{}).Extend([]byte(content)) {
 		t.Errorf("%d bytes, %d counted, sum %v, %v", n, counted, m.sum, err)
+	}
+}
+
+// pieceReader gives what it reads in pieces of three bytes.
+type pieceReader struct {
+	*strings.Reader
+	given []filecopy.Piece
+}
+
+type piece struct {
+	data     []byte
+	released bool
+}
+
+func (p *piece) Data() []byte { return p.data }
+func (p *piece) Release()     { p.released = true }
+
+func (r *pieceReader) Piece(most int64) (filecopy.Piece, error) {
+	p := &piece{data: make([]byte, min(most, 3))}
+	n, err := r.Read(p.data)
+	if err != nil {
+		return nil, err
+	}
+	p.data = p.data[:n]
+	r.given = append(r.given, p)
+	return p, nil
+}
+
+// TestMeteredPieces reads a part of ten bytes of a longer file in pieces, the last of them after the bandwidth has let it pass or not.
+func TestMeteredPieces(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	from := &pieceReader{Reader: strings.NewReader("0123456789 and what belongs to the next part")}
+	counted := 0
+	bounded := &io.LimitedReader{R: from, N: 10}
+	m := &meteredPieces{&metered{ctx: ctx, from: bounded, throttle: newThrottle(filecopy.Limits{}, time.Now), count: func(n int) { counted += n }}, from, bounded}
+	var got []string
+	for i := 0; ; i++ {
+		if i == 1 {
+			b := make([]byte, 2)
+			if _, err := io.ReadFull(m, b); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(b))
+			continue
+		}
+		p, err := m.Piece(1 << 20)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p != from.given[len(from.given)-1] {
+			t.Error("it is another piece than the reader's")
+		}
+		got = append(got, string(p.Data()))
+	}
+	if want := []string{"012", "34", "567", "89"}; !slices.Equal(got, want) || counted != 10 || m.size != 10 || m.sum != filecopy.SumOf(0).Extend([]byte("0123456789")) {
+		t.Errorf("pieces %q, want %q; %d counted, sum %v", got, want, counted, m.sum)
+	}
+	cancel()
+	bounded.N = 3
+	m.throttle = newThrottle(filecopy.Limits{Bandwidth: []filecopy.Window{{BytesPerSecond: 1}}}, time.Now)
+	if p, err := m.Piece(3); err == nil || p != nil || !from.given[len(from.given)-1].(*piece).released {
+		t.Errorf("a piece that must not pass is %v, %v", p, err)
 	}
 }
 

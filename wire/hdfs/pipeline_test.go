@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-dr/understudy/wire/hdfs/internal/crc"
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/packet"
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
 )
@@ -294,6 +295,42 @@ func TestALongBlockIsMended(t *testing.T) {
 	}
 }
 
+// A packet that goes on as it came is under the checksums that it came with. Where it was damaged in between, every DataNode refuses it, and none is
+// to blame: the file fails as one that has to be read again.
+func TestDamagedInMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		damaged bool
+		want    error
+		blocks  int
+	}{
+		"the packet":   {true, ErrChecksum, 1},
+		"the DataNode": {false, ErrPipeline, maxRecoveries + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := writing(t, ready, func(int, packet.Header, []byte) []uint64 { return []uint64{statusChecksum} })
+			p := &played{nodes: []*DataNode{node}}
+			w := p.begin(t)
+			f := w.client.data.frame()
+			f.Reset(chunk)
+			f.Fill(bytes.Repeat([]byte("x"), chunk), chunk)
+			came := &Packet{frame: f, owner: w.client.data, sum: f.Sum(w.client.joiner), whole: true}
+			if c.damaged {
+				came.Data()[100] ^= 0x10
+			}
+			err := w.WritePacket(came)
+			if err == nil {
+				err = w.Close()
+			}
+			if !errors.Is(err, c.want) || errors.Is(err, ErrChecksum) != c.damaged {
+				t.Errorf("it ends with %v", err)
+			}
+			if n := len(p.asked("addBlock")); n > c.blocks || c.damaged && n != 1 {
+				t.Errorf("%d blocks were asked for", n)
+			}
+		})
+	}
+}
+
 // A DataNode that acknowledges what it did not get must not be believed; with no other one left the file fails, and says so.
 func TestFalseAcknowledgementsAreNotBelieved(t *testing.T) {
 	node := dataNode(t, func(nc net.Conn, in *bufio.Reader) {
@@ -307,6 +344,47 @@ func TestFalseAcknowledgementsAreNotBelieved(t *testing.T) {
 	err := fill(p.begin(t), 1000)
 	if !errors.Is(err, ErrPipeline) || !errors.Is(err, ErrProtocol) {
 		t.Errorf("it ends with %v", err)
+	}
+}
+
+// Pieces are at most as long as one asks for, and give the whole file one after the other, with reads in between.
+func TestPiecesWithin(t *testing.T) {
+	node := dataNode(t, func(nc net.Conn, in *bufio.Reader) {
+		operation(in)
+		for _, b := range [][]byte{reading(0), dataPacket(0, "0123456789", false), dataPacket(10, "abcdef", false), dataPacket(16, "", true)} {
+			_, _ = nc.Write(b)
+		}
+		_, _ = io.Copy(io.Discard, in)
+	})
+	c := dialed(t, Options{NameNodes: []string{nameNode(t, defaults(func(asked) answered {
+		b := Block{Pool: "BP", ID: 1}
+		block := proto.Message(nil).Bytes(1, b.encode(1, 16)).Uint(2, 0).Bytes(3, node.encode()).Bytes(5, token{}.encode())
+		return wrapped(proto.Message(nil).Uint(1, 16).Bytes(2, block))
+	}))}})
+	r, err := c.Open(t.Context(), "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	piece := func(most int64) string {
+		p, err := r.NextWithin(most)
+		if err != nil {
+			return err.Error()
+		}
+		defer p.Release()
+		if p.CRC32C() != crc.Sum(p.Data()) || p.Offset+int64(len(p.Data())) != r.Offset() {
+			t.Errorf("%q at %d: sum %08x, the reader is at %d", p.Data(), p.Offset, p.CRC32C(), r.Offset())
+		}
+		return string(p.Data())
+	}
+	got := []string{piece(3), piece(4)}
+	b := make([]byte, 2)
+	if _, err := io.ReadFull(r, b); err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, string(b), piece(5), piece(6), piece(1))
+	if want := []string{"012", "3456", "78", "9", "abcdef", "EOF"}; !slices.Equal(got, want) {
+		t.Errorf("pieces %q, want %q", got, want)
 	}
 }
 

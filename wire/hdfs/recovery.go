@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-dr/understudy/wire/hdfs/internal/packet"
 	"github.com/understudy-dr/understudy/wire/hdfs/internal/proto"
 )
 
@@ -144,6 +145,9 @@ func (w *FileWriter) recover(cause error) error {
 	if b.bad < 0 {
 		return cause
 	}
+	if b.damaged() {
+		return fmt.Errorf("%w in our own memory, before it was sent: %w", ErrChecksum, cause)
+	}
 	w.leaveOut(b.block.Replicas[b.bad].Node)
 	b.mu.Lock()
 	whole := b.whole
@@ -167,6 +171,17 @@ func (w *FileWriter) recover(cause error) error {
 		w.leaveOut(b.block.Replicas[b.bad].Node)
 	}
 	return fmt.Errorf("%w: %w", ErrPipeline, errors.Join(failed...))
+}
+
+// damaged says that a packet which is not everywhere yet differs from the checksums it goes with: then no DataNode takes it, and none is to blame.
+func (b *blockWriter) damaged() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	joiner := b.file.client.joiner
+	return slices.ContainsFunc(b.queue[b.acked:], func(s sentPacket) bool {
+		_, err := s.frame.Check(packet.CRC32C, joiner, chunk)
+		return err != nil
+	})
 }
 
 // rewrite writes the current block anew as another one.
