@@ -33,7 +33,10 @@ type adlsSite struct {
 }
 
 // ADLS gives the site of trees in a file system of ADLS Gen2.
-func ADLS(cfg ADLSConfig) Site { return &adlsSite{cfg: cfg} }
+func ADLS(cfg ADLSConfig) Site {
+	cfg.Secret = secrets(cfg.Secret)
+	return &adlsSite{cfg: cfg}
+}
 
 // open gives the file system.
 func (s *adlsSite) open() (*adls.FileSystem, error) {
@@ -68,6 +71,13 @@ func anybody() []string {
 
 // Look asks who answers, and reads the mark. What the key of an account makes belongs to $superuser.
 func (s *adlsSite) Look(ctx context.Context) (Identity, error) {
+	id, err := s.look(ctx)
+	return id, door(ctx, err, func(ctx context.Context) bool {
+		return greets(ctx, strings.TrimSuffix(s.cfg.URL, "/")+"/"+s.cfg.FileSystem+"?resource=filesystem", nil)
+	})
+}
+
+func (s *adlsSite) look(ctx context.Context) (Identity, error) {
 	fs, err := s.open()
 	if err != nil {
 		return Identity{}, err
