@@ -231,7 +231,7 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	f, err := os.CreateTemp(filepath.Dir(path), ".keep-*")
+	f, err := os.CreateTemp(filepath.Dir(path), filecopy.HalfKept+"*")
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,42 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 	if err != nil {
 		return errors.Join(full(err), os.Remove(f.Name()))
 	}
-	return dir.Sync()
+	if err := dir.Sync(); err != nil {
+		return err
+	}
+	// The object is kept; what cannot be removed is there the next time too.
+	_ = tidy(dir)
+	return nil
+}
+
+// tidied is how many names are looked at when an object is kept. It covers directories of few objects, which nobody sweeps.
+const tidied = 32
+
+// tidy removes half objects of killed processes from an open directory.
+func tidy(dir *os.File) error {
+	some, err := dir.ReadDir(tidied)
+	for _, e := range some {
+		err = errors.Join(err, removeLeft(filepath.Join(dir.Name(), e.Name()), e))
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// removeLeft removes an entry if it is a half object of a killed process.
+func removeLeft(path string, e fs.DirEntry) error {
+	if !strings.HasPrefix(e.Name(), filecopy.HalfKept) {
+		return nil
+	}
+	info, err := e.Info()
+	if err == nil && info.Mode().IsRegular() && filecopy.Left(e.Name(), info.ModTime()) {
+		err = os.Remove(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Kept reads an object.
@@ -271,7 +306,7 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // forgotten meanwhile
 		}
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".keep-") {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), filecopy.HalfKept) {
 			return err
 		}
 		if name := strings.TrimPrefix(path, root+"/"); strings.HasPrefix(name, prefix) {
@@ -301,7 +336,7 @@ func (s *Store) Forget(_ context.Context, name string) error {
 	return nil
 }
 
-// Sweep removes directories that hold nothing, those below them first.
+// Sweep removes half objects of killed processes, and directories that hold nothing, those below them first.
 func (s *Store) Sweep(ctx context.Context, name string) error {
 	if err := safe(name); err != nil {
 		return err
@@ -311,8 +346,12 @@ func (s *Store) Sweep(ctx context.Context, name string) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err == nil && d.IsDir() {
+		switch {
+		case err != nil:
+		case d.IsDir():
 			all = append(all, path)
+		default:
+			err = removeLeft(path, d)
 		}
 		return errors.Join(err, ctx.Err())
 	})
