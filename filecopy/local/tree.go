@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -168,15 +169,11 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		return err
 	}
 	defer closeFD(fd)
-	to := s.place(quarantineDir, quarantine, string(p))
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.berth(quarantine, string(p), 0)), 0o700); err != nil {
 		return err
 	}
 	for twin := range maxTwins {
-		free := to
-		if twin > 0 {
-			free = fmt.Sprintf("%s.%d", to, twin)
-		}
+		free := s.berth(quarantine, string(p), twin)
 		var st unix.Stat_t
 		if unix.Lstat(free, &st) == nil {
 			continue
@@ -189,6 +186,19 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		return err
 	}
 	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, p)
+}
+
+// berth gives the nth place for a path in a quarantine. It is longer there than in the tree, or by the number of a twin: what the kernel would not take
+// goes right into the quarantine, under a name that is made of the path.
+func (s *Store) berth(quarantine, name string, twin int) string {
+	to := s.place(quarantineDir, quarantine, name)
+	if twin > 0 {
+		to = fmt.Sprintf("%s.%d", to, twin)
+	}
+	if len(to) <= maxPath && len(filepath.Base(to)) <= maxName {
+		return to
+	}
+	return s.berth(quarantine, fmt.Sprintf("long-%x", sha256.Sum256([]byte(name))), twin)
 }
 
 // Quarantines lists the quarantines, and removes old ones.
