@@ -248,7 +248,7 @@ func (t adlsTree) Rules(context.Context) (Standing, error) {
 		Means: "keys of the account and signatures pass owners, modes and lists, and of the users of Entra ID, whom these bind, " +
 			"understudy has no credential with which a refused write could be proved",
 		Fix: "a switchover away from here is refused, and foreign writes to a secondary show as drift; to leave this side, take the account out of all writers' " +
-			"reach, for instance by renewing its keys, and fail over",
+			"reach, for instance by renewing its keys, and out of ours, so that it does not answer here, and fail over",
 	}, nil
 }
 
