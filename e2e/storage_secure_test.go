@@ -77,7 +77,7 @@ func (s *secureStory) turnedAway() {
 	s.p = s.serve(s.t, fmt.Sprintf("secrets: { %s: { file: %s }, %s: { file: %s } }\n", ourPrincipal, s.keytab(ourPrincipal), appUser, s.keytab(appUser)))
 	file := filepath.Join(s.p.dir, "wrong.yaml")
 	must(s.t, os.WriteFile(file, []byte(s.documents(appUser)), 0o600))
-	if o := s.p.try("validate", "--live", file); o.status != 8 || !strings.Contains(o.stdout, "US725") || !strings.Contains(o.stdout, "keytab") {
+	if o := s.p.try("validate", "--live", file); o.status != 5 || !strings.Contains(o.stdout, "US725") || !strings.Contains(o.stdout, "keytab") {
 		s.t.Errorf("with the keys of another: %v", o)
 	}
 }

@@ -149,10 +149,21 @@ type Keeper interface {
 	Forget(ctx context.Context, name string) error
 }
 
-// Sweeper is a Keeper that has its objects in directories, and leaves an empty one where a process is killed in the middle of Forget.
+// Sweeper is a Keeper that has its objects in directories, and leaves an empty one where a process is killed in the middle of Forget, and half an
+// object under a name of its own where it is killed in the middle of Keep.
 type Sweeper interface {
-	// Sweep removes the directories below a name in which there is no object; an absent name is no error. Nobody may keep anything there meanwhile.
+	// Sweep removes the directories below a name in which there is no object, and half objects to which nobody comes back: Left. An absent name is no
+	// error. Nobody may keep anything there meanwhile; who does nevertheless, such as a member that lost its lease, gets an error for it, or keeps it whole.
 	Sweep(ctx context.Context, name string) error
+}
+
+// HalfKept begins the names of objects that are not whole yet.
+const HalfKept = ".keep-"
+
+// Left says whether a name is that of a half object which was last written to so long ago that its writer was killed: to keep one takes seconds, and
+// an hour is more than clocks may differ.
+func Left(name string, written time.Time) bool {
+	return strings.HasPrefix(name, HalfKept) && time.Since(written) > time.Hour
 }
 
 // Assembler is a store that can put a new directory together where no reader looks, and show it with all that it holds in one step.

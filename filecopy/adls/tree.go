@@ -20,7 +20,7 @@ import (
 const (
 	// keepPart is how much of a kept object is sent at once, and temporary how its name begins until it is whole.
 	keepPart  = 4 << 20
-	temporary = ".keep-"
+	temporary = filecopy.HalfKept
 	// privateMode is that of the mover's own directories.
 	privateMode = 0o700
 	// unbarredFor is how long an answer about the area holds: much less than any lease, and long enough to cost next to nothing.

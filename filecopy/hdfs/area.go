@@ -119,7 +119,7 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	to := s.place(keptDir, name)
-	temp := path.Join(path.Dir(to), ".keep-"+path.Base(to))
+	temp := path.Join(path.Dir(to), filecopy.HalfKept+path.Base(to))
 	w, err := s.client.Create(ctx, temp, hdfs.CreateOptions{Overwrite: true, Parents: true, Mode: 0o600})
 	if err != nil {
 		return tell(err)
@@ -159,7 +159,7 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 	var names []string
 	err := s.client.Walk(ctx, from, hdfs.ListOptions{Vanishing: true}, func(info *hdfs.FileInfo) error {
 		name := strings.TrimPrefix(info.Path, root+"/")
-		if !info.IsDir() && strings.HasPrefix(name, prefix) && !strings.HasPrefix(info.Name, ".keep-") {
+		if !info.IsDir() && strings.HasPrefix(name, prefix) && !strings.HasPrefix(info.Name, filecopy.HalfKept) {
 			names = append(names, name)
 		}
 		return nil
@@ -187,7 +187,8 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 	return nil
 }
 
-// Sweep removes directories that hold nothing, those below them first.
+// Sweep removes half objects of killed processes, and directories that hold nothing, those below them first. Who writes to one of them still finds that
+// it has no lease any more.
 func (s *Store) Sweep(ctx context.Context, name string) error {
 	if err := safe(name); err != nil {
 		return err
@@ -199,6 +200,9 @@ func (s *Store) Sweep(ctx context.Context, name string) error {
 		if info.IsDir() {
 			dirs = append(dirs, info.Path)
 			return nil
+		}
+		if filecopy.Left(info.Name, info.ModTime) {
+			return absentIsFine(s.client.Delete(ctx, info.Path, false))
 		}
 		for at := path.Dir(info.Path); at != root && !used[at]; at = path.Dir(at) {
 			used[at] = true

@@ -30,8 +30,11 @@ type Config struct {
 	NoOwners bool
 }
 
-// maxName is the longest name of one element in bytes.
-const maxName = 255
+// maxName is the longest name of one element in bytes, and maxPath the longest path that the kernel takes.
+const (
+	maxName = 255
+	maxPath = unix.PathMax - 1
+)
 
 // Store is a local tree. It implements filecopy.Target.
 type Store struct {
@@ -95,10 +98,13 @@ func (s *Store) Describe() filecopy.Description {
 	}}
 }
 
-// CheckName allows every byte that the kernel does.
+// CheckName allows every byte that the kernel does, and what readers can name by its whole path. We would come further, directory by directory.
 func (s *Store) CheckName(p filecopy.Path) error {
 	if err := p.Check(); err != nil {
 		return errors.Join(filecopy.ErrName, err)
+	}
+	if n := len(s.root) + 1 + len(p); n > maxPath {
+		return fmt.Errorf("%w: with the root before it, %q has %d bytes, %d are allowed", filecopy.ErrName, p, n, maxPath)
 	}
 	for element := range strings.SplitSeq(string(p), "/") {
 		if len(element) > maxName {

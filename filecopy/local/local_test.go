@@ -3,12 +3,14 @@ package local_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
@@ -174,6 +176,76 @@ func TestEmptyDirectoriesAreSwept(t *testing.T) {
 	}
 	if err := s.Sweep(t.Context(), "../tree"); !errors.Is(err, filecopy.ErrName) {
 		t.Errorf("sweep of what is not kept = %v", err)
+	}
+}
+
+// TestHalfObjectsAreSwept: who is killed in the middle of Keep leaves one. Those of processes that may live stay.
+func TestHalfObjectsAreSwept(t *testing.T) {
+	s, root := plant(t)
+	kept := filepath.Join(filepath.Dir(root), ".tree.understudy", "kept")
+	put := func(name string, age time.Duration) {
+		t.Helper()
+		path, at := filepath.Join(kept, name), time.Now().Add(-age)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("half"), 0o600), os.Chtimes(path, at, at))
+	}
+	stays := func(want map[string]bool) {
+		t.Helper()
+		for name, there := range want {
+			if _, err := os.Stat(filepath.Join(kept, name)); (err == nil) != there {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	put("job/set-1/items/.keep-123", 2*time.Hour)
+	put("job/set-2/items/.keep-123", 50*time.Minute)
+	put("job/set-3/items/0", 2*time.Hour)
+	put("other/.keep-123", 2*time.Hour)
+	must(t, s.Sweep(t.Context(), "job"))
+	stays(map[string]bool{"job/set-1": false, "job/set-2/items/.keep-123": true, "job/set-3/items/0": true, "other/.keep-123": true})
+	// Where few objects are, whoever keeps the next one tidies up.
+	put(".keep-456", 50*time.Minute)
+	put(".keep-789", 2*time.Hour)
+	must(t, s.Keep(t.Context(), "stamp.json", strings.NewReader("x")))
+	stays(map[string]bool{".keep-456": true, ".keep-789": false, "stamp.json": true})
+}
+
+// writing reads what is written of an object to its end, where it waits.
+type writing struct {
+	begun, goOn chan struct{}
+}
+
+func (w writing) Read([]byte) (int, error) {
+	close(w.begun)
+	<-w.goOn
+	return 0, io.EOF
+}
+
+// TestASweepAmidKeepTakesNothingHalf has another member sweep while an object is being kept: a writer in time keeps it whole, and a late one nothing.
+func TestASweepAmidKeepTakesNothingHalf(t *testing.T) {
+	for name, late := range map[string]bool{"in time": false, "late": true} {
+		s, root := plant(t)
+		kept := filepath.Join(filepath.Dir(root), ".tree.understudy", "kept", "job")
+		w := writing{make(chan struct{}), make(chan struct{})}
+		done := make(chan error, 1)
+		go func() { done <- s.Keep(t.Context(), "job/head.json", w) }()
+		<-w.begun
+		half, err := filepath.Glob(kept + "/.keep-*")
+		if err != nil || len(half) != 1 {
+			t.Fatalf("%s: %q, %v", name, half, err)
+		}
+		if late {
+			at := time.Now().Add(-2 * time.Hour)
+			must(t, os.Chtimes(half[0], at, at))
+		}
+		must(t, s.Sweep(t.Context(), "job"))
+		close(w.goOn)
+		if err := <-done; (err != nil) != late {
+			t.Errorf("%s: keep = %v", name, err)
+		}
+		names, err := s.KeptNames(t.Context(), "job/")
+		if err != nil || (len(names) == 0) != late {
+			t.Errorf("%s: kept are %q, %v", name, names, err)
+		}
 	}
 }
 

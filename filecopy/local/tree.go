@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -168,15 +169,11 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		return err
 	}
 	defer closeFD(fd)
-	to := s.place(quarantineDir, quarantine, string(p))
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.berth(quarantine, string(p), 0)), 0o700); err != nil {
 		return err
 	}
 	for twin := range maxTwins {
-		free := to
-		if twin > 0 {
-			free = fmt.Sprintf("%s.%d", to, twin)
-		}
+		free := s.berth(quarantine, string(p), twin)
 		var st unix.Stat_t
 		if unix.Lstat(free, &st) == nil {
 			continue
@@ -189,6 +186,19 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		return err
 	}
 	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, p)
+}
+
+// berth gives the nth place for a path in a quarantine. It is longer there than in the tree, or by the number of a twin: what the kernel would not take
+// goes right into the quarantine, under a name that is made of the path.
+func (s *Store) berth(quarantine, name string, twin int) string {
+	to := s.place(quarantineDir, quarantine, name)
+	if twin > 0 {
+		to = fmt.Sprintf("%s.%d", to, twin)
+	}
+	if len(to) <= maxPath && len(filepath.Base(to)) <= maxName {
+		return to
+	}
+	return s.berth(quarantine, fmt.Sprintf("long-%x", sha256.Sum256([]byte(name))), twin)
 }
 
 // Quarantines lists the quarantines, and removes old ones.
@@ -231,7 +241,7 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	f, err := os.CreateTemp(filepath.Dir(path), ".keep-*")
+	f, err := os.CreateTemp(filepath.Dir(path), filecopy.HalfKept+"*")
 	if err != nil {
 		return err
 	}
@@ -248,7 +258,42 @@ func (s *Store) Keep(ctx context.Context, name string, r io.Reader) error {
 	if err != nil {
 		return errors.Join(full(err), os.Remove(f.Name()))
 	}
-	return dir.Sync()
+	if err := dir.Sync(); err != nil {
+		return err
+	}
+	// The object is kept; what cannot be removed is there the next time too.
+	_ = tidy(dir)
+	return nil
+}
+
+// tidied is how many names are looked at when an object is kept. It covers directories of few objects, which nobody sweeps.
+const tidied = 32
+
+// tidy removes half objects of killed processes from an open directory.
+func tidy(dir *os.File) error {
+	some, err := dir.ReadDir(tidied)
+	for _, e := range some {
+		err = errors.Join(err, removeLeft(filepath.Join(dir.Name(), e.Name()), e))
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// removeLeft removes an entry if it is a half object of a killed process.
+func removeLeft(path string, e fs.DirEntry) error {
+	if !strings.HasPrefix(e.Name(), filecopy.HalfKept) {
+		return nil
+	}
+	info, err := e.Info()
+	if err == nil && info.Mode().IsRegular() && filecopy.Left(e.Name(), info.ModTime()) {
+		err = os.Remove(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Kept reads an object.
@@ -271,7 +316,7 @@ func (s *Store) KeptNames(ctx context.Context, prefix string) ([]string, error) 
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // forgotten meanwhile
 		}
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".keep-") {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), filecopy.HalfKept) {
 			return err
 		}
 		if name := strings.TrimPrefix(path, root+"/"); strings.HasPrefix(name, prefix) {
@@ -301,7 +346,7 @@ func (s *Store) Forget(_ context.Context, name string) error {
 	return nil
 }
 
-// Sweep removes directories that hold nothing, those below them first.
+// Sweep removes half objects of killed processes, and directories that hold nothing, those below them first.
 func (s *Store) Sweep(ctx context.Context, name string) error {
 	if err := safe(name); err != nil {
 		return err
@@ -311,8 +356,12 @@ func (s *Store) Sweep(ctx context.Context, name string) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err == nil && d.IsDir() {
+		switch {
+		case err != nil:
+		case d.IsDir():
 			all = append(all, path)
+		default:
+			err = removeLeft(path, d)
 		}
 		return errors.Join(err, ctx.Err())
 	})

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/local"
@@ -141,5 +142,31 @@ func TestARunSweepsWhatAHaltLeft(t *testing.T) {
 	}
 	if got := p.content(t, "a"); got != "one" {
 		t.Errorf("a is %q", got)
+	}
+}
+
+// TestRunsSweepOnceADay: a process that was killed while it kept something leaves half an object, which a run removes, but not each looks for one.
+func TestRunsSweepOnceADay(t *testing.T) {
+	p := newPair(t)
+	now := time.Now()
+	p.job.Clock = func() time.Time { return now }
+	half := filepath.Join(filepath.Dir(p.target), ".target.understudy", "kept", p.job.Name, "set-0", "items", ".keep-1")
+	for i, c := range []struct {
+		later time.Duration
+		stays bool
+	}{{0, false}, {time.Hour, true}, {24 * time.Hour, false}} {
+		now = now.Add(c.later)
+		if err := os.MkdirAll(filepath.Dir(half), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-2 * time.Hour)
+		if err := errors.Join(os.WriteFile(half, nil, 0o600), os.Chtimes(half, old, old)); err != nil {
+			t.Fatal(err)
+		}
+		p.write(t, "a", strings.Repeat("x", i+1))
+		p.run(t)
+		if _, err := os.Stat(half); (err == nil) != c.stays {
+			t.Errorf("after %s: %v", c.later, err)
+		}
 	}
 }

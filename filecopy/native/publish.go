@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -391,6 +393,9 @@ func (d *desk) clean(ctx context.Context, h head, rd ready) error {
 	if err := d.vault.forget(ctx, h, "set-", showingName(rd.Set.Number), readyName); err != nil {
 		return err
 	}
+	if err := d.sweep(ctx, sweepEvery); err != nil {
+		return err
+	}
 	if d.job.Guard.Retention > 0 {
 		if _, err := d.job.Target.Quarantines(ctx, d.clock().Add(-d.job.Guard.Retention)); err != nil {
 			return err
@@ -409,10 +414,31 @@ func (d *desk) cleanRemains(ctx context.Context, h head) error {
 	if err != nil || !ok {
 		return err
 	}
-	if s, ok := d.vault.keeper.(filecopy.Sweeper); ok {
-		if err := s.Sweep(ctx, d.vault.job); err != nil {
-			return err
-		}
+	if err := d.sweep(ctx, 0); err != nil {
+		return err
 	}
 	return d.clean(ctx, h, rd)
+}
+
+// sweepEvery is how often what killed processes left is looked for: it costs a listing of all that is kept.
+const sweepEvery = 24 * time.Hour
+
+// sweep removes what killed processes left of what they kept or forgot, unless this member did so within the given time.
+func (d *desk) sweep(ctx context.Context, every time.Duration) error {
+	s, ok := d.vault.keeper.(filecopy.Sweeper)
+	if !ok {
+		return nil
+	}
+	mark, now := filepath.Join(d.dir, "swept"), d.clock()
+	info, err := os.Stat(mark)
+	if err == nil && now.Sub(info.ModTime()) < every && !info.ModTime().After(now) {
+		return nil
+	}
+	if err := s.Sweep(ctx, d.vault.job); err != nil {
+		return err
+	}
+	if err := os.WriteFile(mark, nil, 0o600); err != nil {
+		return directoryFailed(err)
+	}
+	return os.Chtimes(mark, now, now)
 }

@@ -24,9 +24,11 @@ type Endpoint struct {
 	// CA are certificates in PEM that sign the server's; empty means the system's.
 	CA []byte
 	// Keys looks the account's keys up where they are kept. It is asked again every few minutes, and when the server refused a
-	// request, so that keys can be changed while a job runs. Requests without keys are not made.
+	// request, so that keys can be changed while a job runs; but not again within a few seconds. Requests without keys are not made.
 	Keys func(ctx context.Context) (Keys, error)
 
+	// now is the clock of the keys; nil is time.Now.
+	now func() time.Time
 	// through sees every exchange.
 	through *clock
 }
@@ -42,6 +44,9 @@ type Keys struct {
 const (
 	// keysLive is how long keys are used before they are looked up again.
 	keysLive = 5 * time.Minute
+	// keysRest is how long they are not looked up again, whatever the server refuses: what keeps them may be slow, and a right that is missing
+	// comes with no other keys.
+	keysRest = 5 * time.Second
 	// idlePerHost is how many connections wait for the next request: more than files are in flight.
 	idlePerHost = 256
 	// answerLimit is how long the headers of an answer may take: a copy within the server answers when it is done.
@@ -65,7 +70,10 @@ func (e Endpoint) dial() (staging, other *minio.Core, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	keys := &keyring{keys: e.Keys}
+	keys := &keyring{keys: e.Keys, now: e.now}
+	if keys.now == nil {
+		keys.now = time.Now
+	}
 	var round http.RoundTripper = refusals{conditions{transport}, keys}
 	if e.through != nil {
 		e.through.next, round = round, e.through
@@ -101,9 +109,11 @@ func (e Endpoint) transport(secure bool) (*http.Transport, error) {
 
 // keyring gives the client keys, and looks them up again after a while.
 type keyring struct {
-	keys  func(context.Context) (Keys, error)
-	mu    sync.Mutex
-	until time.Time
+	keys func(context.Context) (Keys, error)
+	now  func() time.Time
+	mu   sync.Mutex
+	// from is when they were looked up, and until how long they are good.
+	from, until time.Time
 }
 
 // RetrieveWithCredContext looks the keys up.
@@ -121,7 +131,8 @@ func (k *keyring) RetrieveWithCredContext(cc *credentials.CredContext) (credenti
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.until = time.Now().Add(keysLive)
+	k.from = k.now()
+	k.until = k.from.Add(keysLive)
 	return credentials.Value{
 		AccessKeyID: keys.Access, SecretAccessKey: keys.Secret, SessionToken: keys.Session, SignerType: credentials.SignatureV4,
 	}, nil
@@ -134,7 +145,14 @@ func (k *keyring) Retrieve() (credentials.Value, error) { return k.RetrieveWithC
 func (k *keyring) IsExpired() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return time.Now().After(k.until)
+	return !k.now().Before(k.until)
+}
+
+// refused has them looked up again for the next request, or a little later if they were only just.
+func (k *keyring) refused() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.until = k.from.Add(keysRest)
 }
 
 // refusals has the keys looked up again for the next request when the server refuses one: they may have been changed.
@@ -147,9 +165,7 @@ type refusals struct {
 func (r refusals) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.next.RoundTrip(req)
 	if err == nil && (resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized) {
-		r.keys.mu.Lock()
-		defer r.keys.mu.Unlock()
-		r.keys.until = time.Time{}
+		r.keys.refused()
 	}
 	return resp, err
 }

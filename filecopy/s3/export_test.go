@@ -1,5 +1,7 @@
 package s3
 
+import "time"
+
 // InParts lets the store stage all files by multipart uploads, also those of one part, and copy in pieces what is larger than the
 // given size.
 func (s *Store) InParts(copyPart int64) {
@@ -7,4 +9,10 @@ func (s *Store) InParts(copyPart int64) {
 	if copyPart > 0 {
 		s.copyPart = copyPart
 	}
+}
+
+// At gives an endpoint whose keys go by a clock of the test's.
+func (e Endpoint) At(now func() time.Time) Endpoint {
+	e.now = now
+	return e
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
@@ -224,30 +225,36 @@ func TestChangedKeysAreTaken(t *testing.T) {
 		asked++
 		return s3.Keys{Access: fmt.Sprint("key", asked), Secret: "secret"}, nil
 	}
-	valid := "key1"
+	valid, now := "key1", time.Now()
 	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+valid+"/") {
 			answer(http.StatusForbidden, "InvalidAccessKeyId").ServeHTTP(w, r)
 			return
 		}
 		keys("a").ServeHTTP(w, r)
-	}), func(c *s3.Config) { c.Endpoint.Keys = give })
-	good := func() {
+	}), func(c *s3.Config) {
+		c.Endpoint.Keys = give
+		c.Endpoint = c.Endpoint.At(func() time.Time { return now })
+	})
+	lists := func(want error, lookups int) {
 		t.Helper()
-		if _, err := list(t, s); err != nil {
-			t.Error(err)
+		if _, err := list(t, s); !errors.Is(err, want) || asked != lookups {
+			t.Errorf("list = %v, after %d look-ups", err, asked)
 		}
 	}
-	good()
-	good()
-	if asked != 1 {
-		t.Errorf("keys were looked up %d times", asked)
-	}
+	lists(nil, 1)
+	lists(nil, 1)
 	valid = "key2"
-	if _, err := list(t, s); !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("old keys = %v", err)
+	// They were looked up moments ago, so not again for each refusal.
+	for range 3 {
+		lists(fs.ErrPermission, 1)
 	}
-	good()
+	now = now.Add(5 * time.Second)
+	lists(nil, 2)
+	valid = "key3"
+	now = now.Add(4 * time.Minute)
+	lists(fs.ErrPermission, 2)
+	lists(nil, 3)
 }
 
 func TestConfigurationsAreChecked(t *testing.T) {

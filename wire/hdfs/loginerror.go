@@ -31,8 +31,11 @@ const (
 type LoginError struct {
 	// Principal is who we are, Service whom the ticket was wanted for; empty when it did not come to that.
 	Principal, Service string
-	Reason             LoginReason
-	Err                error
+	// Server is the NameNode that asked who we are before the login failed, so that one is there, whoever refused us in the end; empty where it
+	// did not come to that.
+	Server string
+	Reason LoginReason
+	Err    error
 }
 
 // Error names both principals and the cause.

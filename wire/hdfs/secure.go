@@ -57,7 +57,7 @@ func newLogin(k Kerberos, running func(func())) (*login, error) {
 // close ends the renewal of tickets.
 func (l *login) close() { l.client.Destroy() }
 
-// nameNode begins the exchange with a NameNode, whose principal follows from its address and not from what it says.
+// nameNode begins the exchange with a NameNode, which has asked for it, and whose principal follows from its address and not from what it says.
 func (l *login) nameNode(ctx context.Context, address string) (sasl.Mechanism, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -70,7 +70,7 @@ func (l *login) nameNode(ctx context.Context, address string) (sasl.Mechanism, e
 	service, _, _ = strings.Cut(strings.ReplaceAll(service, "_HOST", strings.ToLower(host)), "@")
 	t, err := l.ticket(ctx, service)
 	if err != nil {
-		failed := &LoginError{Principal: l.cfg.Principal, Service: service, Reason: loginReason(err.Error()), Err: err}
+		failed := &LoginError{Principal: l.cfg.Principal, Service: service, Server: address, Reason: loginReason(err.Error()), Err: err}
 		if ctx.Err() != nil {
 			failed.Reason = ReasonKDC
 		}
@@ -80,8 +80,8 @@ func (l *login) nameNode(ctx context.Context, address string) (sasl.Mechanism, e
 }
 
 // turnedAway is a NameNode's word on the ticket that it was shown.
-func (l *login) turnedAway(err error) error {
-	failed := &LoginError{Principal: l.cfg.Principal, Service: l.cfg.ServicePrincipal, Reason: ReasonServer, Err: err}
+func (l *login) turnedAway(address string, err error) error {
+	failed := &LoginError{Principal: l.cfg.Principal, Service: l.cfg.ServicePrincipal, Server: address, Reason: ReasonServer, Err: err}
 	if loginReason(err.Error()) == ReasonClock {
 		failed.Reason = ReasonClock
 	}

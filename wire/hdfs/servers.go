@@ -227,7 +227,7 @@ func (s *servers) dialFor(ctx context.Context, server, protocol string) (*rpc.Co
 	conn, err := rpc.Connect(ctx, cfg)
 	var refused *rpc.ServerError
 	if errors.As(err, &refused) && refused.Code == codeUnauthorized && s.client.login != nil {
-		return nil, s.client.login.turnedAway(err)
+		return nil, s.client.login.turnedAway(server, err)
 	}
 	if err == nil || ctx.Err() != nil || refused != nil || errors.Is(err, ErrUnauthenticated) {
 		return conn, err

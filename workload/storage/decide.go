@@ -146,7 +146,17 @@ func (p *plan) recognise() error {
 	return nil
 }
 
-func (p *plan) there(s understudy.Site) bool { return p.seen.Sites[s].Presence == workload.Present }
+// there says whether a site answers, and lets us in.
+func (p *plan) there(s understudy.Site) bool {
+	return p.seen.Sites[s].Presence == workload.Present && p.seen.Sites[s].Error == nil
+}
+
+// mustLetIn refuses where a site answers and does not let us in: what is to be done there can neither be done nor left to a person's word.
+func (p *plan) mustLetIn(s understudy.Site) {
+	if seen := p.seen.Sites[s]; seen.Presence == workload.Present && seen.Error != nil {
+		p.refuse(seen.Error)
+	}
+}
 
 // add appends a step at a site. The step's id names what it is about.
 func (p *plan) add(kind understudy.StepKind, class understudy.Class, site understudy.Site, summary string, a stepArgs, before any) *understudy.Step {
@@ -209,6 +219,7 @@ func (p *plan) close(s understudy.Site) {
 
 // fence closes a site and proves it; a site that does not answer gets no steps.
 func (p *plan) fence(s understudy.Site) {
+	p.mustLetIn(s)
 	if !p.there(s) {
 		return
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/workload"
@@ -40,6 +41,9 @@ func (p *plan) back() {
 		p.add(stepUntouched, understudy.Idempotent, to, "prove that the new side was never opened", stepArgs{}, nil)
 	case understudy.StageUnfence:
 		p.stamp(old, to)
+		if p.closed(old) {
+			p.mustLetIn(old)
+		}
 		if p.there(old) {
 			p.open(old, p.images(old, true))
 		}
@@ -53,18 +57,27 @@ func (p *plan) back() {
 	}
 }
 
+// closed says whether understudy closed a root at a site, as far as the memory tells.
+func (p *plan) closed(s understudy.Site) bool {
+	return slices.ContainsFunc(p.w.cfg.Trees, func(t Tree) bool { return len(p.stage.Kept[keepClosed(s, t.Path)]) > 0 })
+}
+
 // unprotect takes back what was put in place.
 func (p *plan) unprotect() {
 	old, to := p.stage.Old, p.stage.To
 	var gone []understudy.Site
 	for _, s := range []understudy.Site{old, to} {
 		_, let := p.stage.Envelope.Accepted(s)
-		if p.stage.Verb != understudy.Unprotect || p.seen.Sites[s].Presence != workload.Unreachable {
+		if p.stage.Verb != understudy.Unprotect || p.there(s) || p.seen.Sites[s].Presence == workload.Absent {
 			continue
 		}
 		if gone = append(gone, s); !let {
-			p.refuse(p.w.refuse("US702", s, "", "the site does not answer, and what was put in place there would stay",
-				fmt.Sprintf("bring it back and retry; if it is lost for good, `understudy unprotect %s --let-go %s --as NAME`", p.stage.Plan, s)))
+			e := p.w.refuse("US702", s, "", "the site does not answer, and what was put in place there would stay",
+				fmt.Sprintf("bring it back and retry; if it is lost for good, `understudy unprotect %s --let-go %s --as NAME`", p.stage.Plan, s))
+			if cause := p.seen.Sites[s].Error; cause != nil {
+				e.Why = cause.Error()
+			}
+			p.refuse(e)
 			return
 		}
 	}

@@ -120,6 +120,7 @@ func (p *plan) replicate() {
 
 // checkSource refuses what must not be copied.
 func (p *plan) checkSource() {
+	p.mustLetIn(p.stage.Old)
 	if !p.there(p.stage.Old) {
 		e := p.w.refuse("US702", p.stage.Old, "", "the source does not answer", "bring it back; a later run begins by schedule")
 		e.Kind = understudy.KindUnreachable
@@ -150,6 +151,7 @@ func (p *plan) checkFit(s understudy.Site) {
 
 // checkTarget refuses a target into which the mover could not write, or that is open to its users although it was closed.
 func (p *plan) checkTarget() {
+	p.mustLetIn(p.stage.To)
 	p.checkEngine()
 	p.checkFit(p.stage.To)
 	id := p.facts.Sites[p.stage.To].Identity

@@ -135,7 +135,7 @@ func (j *job) sameStores(ctx context.Context) error {
 		}
 		id, err := j.w.sites[site].Look(ctx)
 		if err != nil {
-			return j.w.failure(site, "", "reach", errors.Join(place.ErrUnreachable, err))
+			return j.w.unmet(site, err)
 		}
 		if id.Name != want {
 			return j.w.refuse("US706", site, "", fmt.Sprintf("%s answers there, but the step was decided for %s", id.Name, want), "correct the site file, and retry")

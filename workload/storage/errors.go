@@ -15,8 +15,9 @@ import (
 
 // failure gives errors of stores a code, and leaves errors that have one, and the context's own, as they are.
 func (w *Workload) failure(s understudy.Site, tree, doing string, err error) error {
-	unreachable := errors.Is(err, place.ErrUnreachable)
-	if err == nil || !unreachable && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	away := errors.Is(err, place.ErrTurnedAway)
+	unreachable := errors.Is(err, place.ErrUnreachable) && !away
+	if err == nil || !unreachable && !away && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return err
 	}
 	var coded *understudy.Error
@@ -45,8 +46,19 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 		e.Fix = "give understudy's user the right, or run it as a superuser of the store"
 	case errors.Is(err, filecopy.ErrNotFound):
 		e.Code, e.Kind = "US704", understudy.KindNotFound
+	case away:
+		e.Code, e.Kind, e.Summary = noLoginCode, understudy.KindDenied, "cannot log in to the store"
+		e.Fix = "see that the secrets which the site file names can be read"
 	}
 	return e
+}
+
+// unmet gives the error of a look at a site its meaning: it was turned away there, or nobody answered.
+func (w *Workload) unmet(s understudy.Site, err error) error {
+	if !errors.Is(err, place.ErrTurnedAway) {
+		err = errors.Join(place.ErrUnreachable, err)
+	}
+	return w.failure(s, "", "reach", err)
 }
 
 // failedAt gives the site whose NameNode an error names; the given one where it names none of ours.

@@ -103,7 +103,7 @@ func secrets(signatures map[string]string) func(context.Context, string) ([]byte
 	return func(_ context.Context, name string) ([]byte, error) {
 		known := map[string]string{
 			"s3": versitygw.AccessKey + ":" + versitygw.SecretKey, "s3-writer": writerKey + ":" + writerKey + "secret", "blob": azurite.Key(),
-			"s3-stranger": "nobody:nothing", "sig-wrong": "sv=2021-08-06&sr=c&si=app&sig=bm9ib2R5",
+			"s3-stranger": "nobody:nothing", "blob-stranger": "bm9ib2R5", "sig-wrong": "sv=2021-08-06&sr=c&si=app&sig=bm9ib2R5",
 		}
 		maps.Copy(known, signatures)
 		if v, ok := known[name]; ok {
@@ -387,11 +387,17 @@ func unguarded(t *testing.T, p *objectPair) {
 
 // wrong names things that are not there, or not known.
 func wrong(t *testing.T, p *objectPair) {
-	seen := func() *understudy.Error {
-		obs, err := p.opened().Observe(t.Context())
+	seen := func(presence workload.Presence) *understudy.Error {
+		t.Helper()
+		w := p.opened()
+		obs, err := w.Observe(t.Context())
 		must(t, err)
-		if obs.Sites[east].Presence != workload.Unreachable || obs.Sites[east].Error == nil {
+		if obs.Sites[east].Presence != presence || obs.Sites[east].Error == nil {
 			t.Fatalf("east is %+v", obs.Sites[east])
+		}
+		// Nobody's word stands for the fence of a store that answers.
+		if _, err = p.stage(w, understudy.Failover, understudy.StageFence, nil); (err != nil) != (presence == workload.Present) {
+			t.Errorf("the fence: %v", err)
 		}
 		return obs.Sites[east].Error
 	}
@@ -400,21 +406,29 @@ func wrong(t *testing.T, p *objectPair) {
 			s.Secret = "s3-stranger"
 			return
 		}
-		b.Policies = []string{"nobodys"}
+		b.Secret = "blob-stranger"
 	})
-	code := understudy.Code("US730")
-	if _, ok := p.spec.Clusters[east].(*storage.S3); ok {
-		code = "US705"
+	wants(t, "US705", seen(workload.Present))
+	p.mute(func(s *storage.S3, b *storage.Blob) {
+		if s != nil {
+			s.Secret = "nowhere"
+			return
+		}
+		b.Secret = "nowhere"
+	})
+	wants(t, "US725", seen(workload.Present))
+	if b, ok := p.spec.Clusters[east].(*storage.Blob); ok {
+		b.Secret, b.Policies = "blob", []string{"nobodys"}
+		wants(t, "US730", seen(workload.Present))
 	}
-	wants(t, code, seen())
 	p.mute(func(s *storage.S3, b *storage.Blob) {
 		if s != nil {
 			s.Secret, s.Bucket = "s3", "absent-bucket"
 			return
 		}
-		b.Policies, b.Container = []string{"app"}, "absent-container"
+		b.Secret, b.Policies, b.Container = "blob", []string{"app"}, "absent-container"
 	})
-	wants(t, "US730", seen())
+	wants(t, "US730", seen(workload.Unreachable))
 }
 
 // anew takes the mark away, as a bucket has none that was made again under its name.

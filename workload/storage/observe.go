@@ -100,6 +100,10 @@ func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
 			if s.common.Presence != workload.Present {
 				return
 			}
+			if e := s.common.Error; e != nil {
+				obs.Findings = append(obs.Findings, workload.Finding{Code: e.Code, Level: "refuse", Object: w.object(name, e.Object.Shard), Summary: e.Summary, Fix: e.Fix})
+				return
+			}
 			f.Sites[name] = s.own
 			for _, t := range s.own.Trees {
 				obs.HighestEpoch = max(obs.HighestEpoch, t.highest())
@@ -154,8 +158,13 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	if w.opening.AbsentByPlan(name) {
 		return seen{common: workload.SiteFacts{Presence: workload.Absent}}
 	}
-	gone := func(err error) seen {
-		return seen{common: workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(err)}}
+	gone := func(cause, err error, tree bool) seen {
+		s := seen{common: workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(err)}}
+		if place.TurnedAway(cause) || tree && s.common.Error.Kind == understudy.KindInvalid {
+			// It is there, and may well let ordinary writers in: nobody's word takes the place of a fence.
+			s.common.Presence, s.common.Writable = workload.Present, "unknown"
+		}
+		return s
 	}
 	limit := firstWord
 	if workload.Silent(ctx, name) {
@@ -165,7 +174,7 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	id, err := w.sites[name].Look(word)
 	cancel()
 	if err != nil {
-		return gone(w.failure(name, "", "reach", errors.Join(place.ErrUnreachable, err)))
+		return gone(err, w.unmet(name, err), false)
 	}
 	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version}, own: siteFacts{Identity: id}}
 	if !id.Untimed {
@@ -176,7 +185,7 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	for _, t := range w.cfg.Trees {
 		tf, err := w.lookAt(ctx, name, t.Path, id)
 		if err != nil {
-			return gone(w.failure(name, t.Path, "look at", err))
+			return gone(err, w.failure(name, t.Path, "look at", err), true)
 		}
 		if tf.Closed || !tf.There {
 			closed++

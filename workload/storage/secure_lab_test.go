@@ -64,12 +64,18 @@ func (c *court) isTurnedAway() {
 // turnsAway looks at a site with a wrong login, and at the other with the right one.
 func (c *court) turnsAway(a turnedAway) {
 	c.Helper()
-	obs, err := c.opened(west, a.change).Observe(c.Context())
+	w := c.opened(west, a.change)
+	obs, err := w.Observe(c.Context())
 	c.must(err)
 	s := obs.Sites[west]
-	if s.Presence != workload.Unreachable || s.Error == nil || s.Error.Code != "US725" || s.Error.Kind != a.kind || s.Error.Why == "" || !strings.Contains(s.Error.Fix, a.fix) {
+	if s.Presence != workload.Present || s.Error == nil || s.Error.Code != "US725" || s.Error.Kind != a.kind || s.Error.Why == "" || !strings.Contains(s.Error.Fix, a.fix) {
 		c.Errorf("%s: %s, %+v", a.what, s.Presence, s.Error)
 		return
+	}
+	// The NameNodes asked for the login, so they are there: nobody's word stands for a fence.
+	lost := understudy.Stage{Name: understudy.StageFence, Verb: understudy.Failover, Workload: "curated", Plan: "contoso", Old: west, To: east}
+	if _, err := w.Decide(lost, obs); err != s.Error {
+		c.Errorf("%s: the fence: %v", a.what, err)
 	}
 	c.Logf("%s: %s\n why: %s\n fix: %s", a.what, s.Error.Summary, s.Error.Why, s.Error.Fix)
 }

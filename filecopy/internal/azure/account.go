@@ -27,6 +27,9 @@ type Keys struct {
 const (
 	// keysLive is how long keys are used before they are looked up again.
 	keysLive = 5 * time.Minute
+	// keysRest is how long they are not looked up again, whatever the service refuses: what keeps them may be slow, and a right that is missing
+	// comes with no other keys.
+	keysRest = 5 * time.Second
 	// tries of one request after the first, with growing pauses between.
 	tries    = 4
 	maxPause = 2 * time.Second
@@ -52,20 +55,30 @@ func Account(at, service string) (*url.URL, error) {
 	return u, nil
 }
 
-// Clients keeps what an account's keys opened, until the keys are looked up again: after a while, or when the service refuses them. It is safe for
-// concurrent use.
+// Clients keeps what an account's keys opened, until the keys are looked up again: after a while, or when the service refuses them, but not within a few seconds. It is
+// safe for concurrent use.
 type Clients[C any] struct {
-	mu    sync.Mutex
-	all   C
-	until time.Time
-	wire  *http.Client
+	mu  sync.Mutex
+	all C
+	// from is when the keys were looked up, and until how long they are good.
+	from, until time.Time
+	wire        *http.Client
+	// now is the clock; nil is time.Now.
+	now func() time.Time
+}
+
+func (c *Clients[C]) clock() time.Time {
+	if c.now != nil {
+		return c.now()
+	}
+	return time.Now()
 }
 
 // Get gives the clients, with keys that are not too old.
 func (c *Clients[C]) Get(ctx context.Context, keys func(context.Context) (Keys, error), dial func(Keys) (C, error)) (C, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Now().Before(c.until) {
+	if c.clock().Before(c.until) {
 		return c.all, nil
 	}
 	var none C
@@ -76,7 +89,8 @@ func (c *Clients[C]) Get(ctx context.Context, keys func(context.Context) (Keys, 
 	if c.all, err = dial(k); err != nil {
 		return none, err
 	}
-	c.until = time.Now().Add(keysLive)
+	c.from = c.clock()
+	c.until = c.from.Add(keysLive)
 	return c.all, nil
 }
 
@@ -95,13 +109,14 @@ func (c *Clients[C]) Options(policies ...policy.Policy) policy.ClientOptions {
 	return o
 }
 
-// Do sends a request, and has the keys looked up again for the next one when the service refuses this one: they may have been changed.
+// Do sends a request, and has the keys looked up again for the next one when the service refuses this one, or a little later if they were only just:
+// they may have been changed.
 func (c *Clients[C]) Do(req *policy.Request) (*http.Response, error) {
 	resp, err := req.Next()
 	if resp != nil && (resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.until = time.Time{}
+		c.until = c.from.Add(keysRest)
 	}
 	return resp, err
 }

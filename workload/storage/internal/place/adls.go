@@ -33,7 +33,10 @@ type adlsSite struct {
 }
 
 // ADLS gives the site of trees in a file system of ADLS Gen2.
-func ADLS(cfg ADLSConfig) Site { return &adlsSite{cfg: cfg} }
+func ADLS(cfg ADLSConfig) Site {
+	cfg.Secret = secrets(cfg.Secret)
+	return &adlsSite{cfg: cfg}
+}
 
 // open gives the file system.
 func (s *adlsSite) open() (*adls.FileSystem, error) {
@@ -68,6 +71,13 @@ func anybody() []string {
 
 // Look asks who answers, and reads the mark. What the key of an account makes belongs to $superuser.
 func (s *adlsSite) Look(ctx context.Context) (Identity, error) {
+	id, err := s.look(ctx)
+	return id, door(ctx, err, func(ctx context.Context) bool {
+		return greets(ctx, strings.TrimSuffix(s.cfg.URL, "/")+"/"+s.cfg.FileSystem+"?resource=filesystem", nil)
+	})
+}
+
+func (s *adlsSite) look(ctx context.Context) (Identity, error) {
 	fs, err := s.open()
 	if err != nil {
 		return Identity{}, err
@@ -238,7 +248,7 @@ func (t adlsTree) Rules(context.Context) (Standing, error) {
 		Means: "keys of the account and signatures pass owners, modes and lists, and of the users of Entra ID, whom these bind, " +
 			"understudy has no credential with which a refused write could be proved",
 		Fix: "a switchover away from here is refused, and foreign writes to a secondary show as drift; to leave this side, take the account out of all writers' " +
-			"reach, for instance by renewing its keys, and fail over",
+			"reach, for instance by renewing its keys, and out of ours, so that it does not answer here, and fail over",
 	}, nil
 }
 

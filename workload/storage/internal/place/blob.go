@@ -25,9 +25,13 @@ type BlobConfig struct {
 
 // Blob gives the site of trees in a container.
 func Blob(cfg BlobConfig) Site {
+	cfg.Secret = secrets(cfg.Secret)
 	s := &objectSite{
 		prefix: strings.Trim(cfg.Prefix, "/"),
 		late:   "a commit that is still in flight replaces nothing but the version before the set that the halt has finished; an empty file that somebody deletes may come back by one",
+	}
+	s.greets = func(ctx context.Context) bool {
+		return greets(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Container+"?restype=container", nil)
 	}
 	s.connect = func(context.Context) (shelf, warden, error) {
 		c, err := blob.OpenContainer(blob.Config{URL: cfg.URL, Container: cfg.Container, Keys: func(ctx context.Context) (blob.Keys, error) {

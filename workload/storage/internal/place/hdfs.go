@@ -73,35 +73,45 @@ func (s *hdfsSite) client(ctx context.Context, ordinary bool) (*hdfs.Client, err
 	if *held != nil {
 		return *held, nil
 	}
-	o := s.cfg.Options
-	o.User, o.Kerberos, o.RetryFor = login.User, nil, retryFor
 	var err error
+	*held, err = s.dial(ctx, login, s.cfg.Options.NameNodes)
+	return *held, err
+}
+
+// dial connects to some of the NameNodes.
+func (s *hdfsSite) dial(ctx context.Context, login Login, nameNodes []string) (*hdfs.Client, error) {
+	o := s.cfg.Options
+	o.NameNodes, o.User, o.Kerberos, o.RetryFor = nameNodes, login.User, nil, retryFor
 	if login.Kerberos == nil {
-		*held, err = hdfs.Dial(ctx, o)
-		return *held, tell(err)
+		c, err := hdfs.Dial(ctx, o)
+		return c, tell(err)
 	}
 	k := *login.Kerberos
 	o.Kerberos = &k
+	var err error
 	if k.Keytab, err = s.keytab(ctx, login.Keytab); err != nil {
 		return nil, err
 	}
-	*held, err = hdfs.Dial(ctx, o)
+	c, err := hdfs.Dial(ctx, o)
 	// The client has read it.
-	return *held, errors.Join(tell(err), os.Remove(k.Keytab))
+	return c, errors.Join(tell(err), os.Remove(k.Keytab))
 }
 
 // keytab writes a secret where the Kerberos library can read it.
 func (s *hdfsSite) keytab(ctx context.Context, secret string) (string, error) {
 	b, err := s.cfg.Secret(ctx, secret)
 	if err != nil {
-		return "", err
+		return "", &unread{err}
 	}
 	f, err := os.CreateTemp("", "understudy-keytab-*")
 	if err != nil {
-		return "", err
+		return "", &unread{err}
 	}
 	_, err = f.Write(b)
-	return f.Name(), errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", &unread{errors.Join(err, os.Remove(f.Name()))}
+	}
+	return f.Name(), nil
 }
 
 // relogin lets the next call log in with the keytab as it is then: keys are changed while understudy runs.
@@ -135,6 +145,62 @@ func (s *hdfsSite) Close() error {
 
 // Look asks the NameNode who it is. A NameNode that starts answers when it has left its safe mode.
 func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
+	each, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan struct{})
+	var refused error
+	var others sync.WaitGroup
+	others.Go(func() { refused = s.askEach(each, failed) })
+	id, err := s.look(ctx)
+	if err == nil || TurnedAway(err) || unasked(err) {
+		cancel()
+	}
+	close(failed)
+	others.Wait()
+	if err != nil && !TurnedAway(err) && refused != nil {
+		err = refused
+	}
+	return id, door(ctx, err, func(ctx context.Context) bool { return hdfs.Greets(ctx, s.cfg.Options) })
+}
+
+// askEach logs in at each of several NameNodes by itself, once half of the time is over or failed is closed: one that says nothing must not hide
+// that another one refuses us. It gives the refusal, if any.
+func (s *hdfsSite) askEach(ctx context.Context, failed <-chan struct{}) error {
+	end, bounded := ctx.Deadline()
+	if !bounded || len(s.cfg.Options.NameNodes) < 2 {
+		return nil
+	}
+	half := time.NewTimer(time.Until(end) / 2)
+	defer half.Stop()
+	select {
+	case <-failed:
+	case <-half.C:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	came := make(chan error, len(s.cfg.Options.NameNodes))
+	for _, address := range s.cfg.Options.NameNodes {
+		go func() {
+			c, err := s.dial(ctx, s.cfg.Login, []string{address})
+			if c != nil {
+				c.Close()
+			}
+			came <- err
+		}()
+	}
+	var refused error
+	for range s.cfg.Options.NameNodes {
+		if err := <-came; TurnedAway(err) {
+			refused = err
+		}
+	}
+	return refused
+}
+
+// look asks the NameNode that answers.
+func (s *hdfsSite) look(ctx context.Context) (Identity, error) {
 	c, err := s.client(ctx, false)
 	if err != nil {
 		return Identity{}, err

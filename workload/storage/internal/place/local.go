@@ -38,6 +38,9 @@ func (s localSite) Look(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	root, err := store.Probe(ctx)
+	if TurnedAway(err) {
+		return Identity{}, fmt.Errorf("%w: %w", ErrTurnedAway, err)
+	}
 	if err != nil {
 		return Identity{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

@@ -52,6 +52,8 @@ type objectSite struct {
 	// late says what the halt cannot prevent there.
 	late    string
 	connect func(ctx context.Context) (shelf, warden, error)
+	// greets says whether anybody is there, without a login.
+	greets func(ctx context.Context) bool
 
 	mu      sync.Mutex
 	shelf   shelf
@@ -93,6 +95,11 @@ func (s *objectSite) own(name string) string { return path.Join(s.prefix, ownDir
 
 // Look asks who answers, and reads the mark.
 func (s *objectSite) Look(ctx context.Context) (Identity, error) {
+	id, err := s.look(ctx)
+	return id, door(ctx, err, s.greets)
+}
+
+func (s *objectSite) look(ctx context.Context) (Identity, error) {
 	sh, w, err := s.open(ctx)
 	if err != nil {
 		return Identity{}, err

@@ -15,7 +15,7 @@ import (
 
 // Site is a store at one site. It connects when it is first used, and is safe for concurrent use.
 type Site interface {
-	// Look asks who answers. The error wraps ErrUnreachable when nobody does.
+	// Look asks who answers. The error wraps ErrTurnedAway when somebody does and does not let us in, and ErrUnreachable when nobody does.
 	Look(ctx context.Context) (Identity, error)
 	// Tree gives a tree by its absolute path. It asks nothing.
 	Tree(path string) Tree
@@ -192,6 +192,8 @@ const (
 var (
 	// ErrUnreachable means that nobody answered.
 	ErrUnreachable = errors.New("storage: nobody answers")
+	// ErrTurnedAway means that the store itself answered, and did not let us in: it is there, and may well let others in.
+	ErrTurnedAway = errors.New("storage: the store does not let us in")
 	// ErrRefused means that the store forbids it.
 	ErrRefused = errors.New("storage: refused")
 	// ErrBarred means that a file stands where a folder was.

@@ -30,7 +30,18 @@ type S3Config struct {
 
 // S3 gives the site of trees in a bucket.
 func S3(cfg S3Config) Site {
+	cfg.Secret = secrets(cfg.Secret)
 	s := &objectSite{prefix: strings.Trim(cfg.Prefix, "/"), late: "a copy or a completion that is still in flight finds nothing to show"}
+	s.greets = func(ctx context.Context) bool {
+		var ca []byte
+		if cfg.CA != "" {
+			var err error
+			if ca, err = cfg.Secret(ctx, cfg.CA); err != nil {
+				return false
+			}
+		}
+		return greets(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Bucket, ca)
+	}
 	s.connect = func(ctx context.Context) (shelf, warden, error) {
 		e := s3.Endpoint{URL: cfg.URL, Region: cfg.Region, Keys: cfg.keys(cfg.Keys)}
 		if cfg.CA != "" {

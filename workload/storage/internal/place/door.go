@@ -1,0 +1,81 @@
+package place
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+
+	"github.com/understudy-dr/understudy/filecopy/s3"
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// TurnedAway says whether an error is the word of a store itself that it does not let us in, so that it is there. What failed before it was asked
+// is no word of it, and a KDC that refuses us, or that is gone, is none: but a NameNode asks who we are before we turn to one.
+func TurnedAway(err error) bool {
+	var login *hdfs.LoginError
+	switch {
+	case errors.Is(err, ErrTurnedAway):
+		return true
+	case unasked(err):
+		return false
+	case errors.As(err, &login):
+		return true
+	}
+	return errors.Is(err, hdfs.ErrUnauthenticated) || errors.Is(err, ErrRefused) || errors.Is(err, fs.ErrPermission) || errors.Is(err, s3.ErrElsewhere)
+}
+
+// unread is a credential that could not be read where it is kept, or not be handed on: nobody was asked for anything.
+type unread struct{ error }
+
+// Unwrap gives the cause.
+func (u *unread) Unwrap() error { return u.error }
+
+// unasked says whether a login failed before the store was asked for it.
+func unasked(err error) bool {
+	var u *unread
+	var login *hdfs.LoginError
+	return errors.As(err, &u) || errors.As(err, &login) && login.Server == ""
+}
+
+// secrets marks what cannot be read as such.
+func secrets(read func(context.Context, string) ([]byte, error)) func(context.Context, string) ([]byte, error) {
+	return func(ctx context.Context, name string) ([]byte, error) {
+		b, err := read(ctx, name)
+		if err != nil {
+			return nil, &unread{err}
+		}
+		return b, nil
+	}
+}
+
+// door gives what a look met the meaning that it has here. Where we have nothing to log in with, greets is asked whether somebody is there at all.
+func door(ctx context.Context, err error, greets func(context.Context) bool) error {
+	if err != nil && (TurnedAway(err) || unasked(err) && greets(ctx)) {
+		return fmt.Errorf("%w: %w", ErrTurnedAway, err)
+	}
+	return err
+}
+
+// greets says whether a server of HTTP answers at a URL, without telling it who we are. The answer does not matter, unless it is that the server
+// cannot: what stands before a store may say that when the store is gone.
+func greets(ctx context.Context, at string, ca []byte) bool {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
+	if len(ca) > 0 {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(ca)
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, at, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	return resp.Body.Close() == nil && resp.StatusCode < http.StatusInternalServerError
+}

@@ -1,0 +1,169 @@
+package place
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/s3"
+	"github.com/understudy-dr/understudy/wire/hdfs"
+)
+
+// TestWhoseWordARefusalIs tells a store that does not let us in from all else for which nobody is let in.
+func TestWhoseWordARefusalIs(t *testing.T) {
+	asked := func(r hdfs.LoginReason) error {
+		return &hdfs.Error{Op: "dial", Err: &hdfs.LoginError{Principal: "us", Server: "nn:8020", Reason: r, Err: errors.New("no")}}
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing":                          {nil, false},
+		"the store's word":                 {fmt.Errorf("%w: %w", ErrTurnedAway, context.DeadlineExceeded), true},
+		"a NameNode that refuses a ticket": {asked(hdfs.ReasonServer), true},
+		"a KDC that refuses us, once a NameNode asked": {asked(hdfs.ReasonKeytab), true},
+		"no KDC, once a NameNode asked":                {asked(hdfs.ReasonKDC), true},
+		"no krb5.conf":                                 {&hdfs.LoginError{Principal: "us", Reason: hdfs.ReasonConfig, Err: fs.ErrPermission}, false},
+		"a NameNode that wants Kerberos":               {&hdfs.Error{Err: hdfs.ErrUnauthenticated}, true},
+		"a NameNode that nobody reaches":               {tell(&hdfs.Error{Err: hdfs.ErrUnavailable}), false},
+		"a NameNode in safe mode":                      {tell(&hdfs.RemoteError{Class: "SafeModeException"}), false},
+		"a directory that is not ours":                 {&fs.PathError{Op: "open", Path: "/mnt", Err: fs.ErrPermission}, true},
+		"a bucket with other keys":                     {unusable(fs.ErrPermission, "the bucket b", ""), true},
+		"a bucket elsewhere":                           {unusable(s3.ErrElsewhere, "the bucket b", ""), true},
+		"no bucket":                                    {unusable(filecopy.ErrNotFound, "the bucket b", ""), false},
+		"a busy service":                               {tellObject(filecopy.ErrBusy), false},
+		"a secret that is not ours to read":            {&unread{&understudy.Error{Code: "US434", Err: fs.ErrPermission}}, false},
+	} {
+		if got := TurnedAway(c.err); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// answers gives the URL of a service that says the same to everybody.
+func answers(t *testing.T, status int, header, code string) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(header, code)
+		w.WriteHeader(status)
+		if r.Method != http.MethodHead {
+			_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// nameNode plays a NameNode that has an answer to the first call; without one it says nothing.
+func nameNode(t *testing.T, answer []byte) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				if _, err := io.ReadFull(c, make([]byte, 12)); err == nil {
+					_, _ = c.Write(answer)
+				}
+				_, _ = io.Copy(io.Discard, c)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// unauthorized is RpcResponseHeaderProto of a server that wants another login: FATAL, with the exception and FATAL_UNAUTHORIZED.
+func unauthorized() []byte {
+	const class, text = "org.apache.hadoop.security.AccessControlException", "SIMPLE authentication is not enabled."
+	h := append([]byte{0x08, 0, 0x10, 2, 0x22, byte(len(class))}, class...)
+	h = append(append(h, 0x2a, byte(len(text))), text...)
+	h = append(h, 0x30, 15)
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(h)+1))
+	return append(append(b, byte(len(h))), h...)
+}
+
+// TestAStoreThatDoesNotLetUsInIsThere looks at stores of each kind with a login that is none, and with none at all.
+func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
+	secret := func(_ context.Context, name string) ([]byte, error) {
+		return map[string][]byte{"s3": []byte("a:b"), "azure": []byte("a2V5")}[name], map[bool]error{true: os.ErrNotExist}[name == "lost"]
+	}
+	inS3 := func(url, keys string) Site {
+		return S3(S3Config{URL: url, Region: "r", Bucket: "lake", Keys: keys, Secret: secret})
+	}
+	inBlob := func(url, key string) Site {
+		return Blob(BlobConfig{URL: url, Account: "a", Container: "lake", Key: key, Secret: secret})
+	}
+	inADLS := func(url, key string) Site {
+		return ADLS(ADLSConfig{URL: url, Account: "a", FileSystem: "lake", Key: key, Secret: secret})
+	}
+	inHDFS := func(at ...string) Site {
+		return HDFS(HDFSConfig{Options: hdfs.Options{NameNodes: at}, Login: Login{User: "us"}, Secret: secret})
+	}
+	lost := HDFS(HDFSConfig{Options: hdfs.Options{NameNodes: []string{nameNode(t, nil), nameNode(t, unauthorized())}},
+		Login: Login{Kerberos: &hdfs.Kerberos{Principal: "us@LAB"}, Keytab: "lost"}, Secret: secret})
+	const gone, down = "http://127.0.0.1:1", http.StatusServiceUnavailable
+	wrongS3 := answers(t, http.StatusForbidden, "x-amz-request-id", "InvalidAccessKeyId")
+	wrongAzure := answers(t, http.StatusForbidden, "x-ms-error-code", "AuthenticationFailed")
+	busy := answers(t, down, "x-ms-error-code", "ServerBusy")
+	refusing, silent := nameNode(t, unauthorized()), nameNode(t, nil)
+	for name, c := range map[string]struct {
+		site Site
+		want bool
+	}{
+		"S3, wrong keys":               {inS3(wrongS3, "s3"), true},
+		"S3, no keys":                  {inS3(wrongS3, "lost"), true},
+		"S3, no keys, nobody there":    {inS3(gone, "lost"), false},
+		"S3, no keys, a gateway alone": {inS3(busy, "lost"), false},
+		"S3, nobody there":             {inS3(gone, "s3"), false},
+		"Blob, wrong key":              {inBlob(wrongAzure, "azure"), true},
+		"Blob, no key":                 {inBlob(wrongAzure, "lost"), true},
+		"Blob, no key, nobody there":   {inBlob(gone, "lost"), false},
+		"Blob, a gateway alone":        {inBlob(busy, "azure"), false},
+		"ADLS, wrong key":              {inADLS(wrongAzure, "azure"), true},
+		"ADLS, no key":                 {inADLS(wrongAzure, "lost"), true},
+		"ADLS, no key, nobody there":   {inADLS(gone, "lost"), false},
+		"HDFS, no Kerberos":            {inHDFS(refusing), true},
+		"HDFS, the first is silent":    {inHDFS(silent, refusing), true},
+		"HDFS, the second is silent":   {inHDFS(refusing, silent), true},
+		"HDFS, the first died":         {inHDFS("127.0.0.1:1", refusing), true},
+		"HDFS, all are silent":         {inHDFS(silent, silent), false},
+		"HDFS, nobody there":           {inHDFS("127.0.0.1:1"), false},
+		"HDFS, no keytab":              {lost, true},
+		"a directory that is not":      {Local(filepath.Join(t.TempDir(), "none")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			looked(t, c.site, c.want)
+		})
+	}
+}
+
+func looked(t *testing.T, s Site, turned bool) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err := s.Look(ctx)
+	if err == nil || errors.Is(err, ErrTurnedAway) != turned {
+		t.Errorf("looking gives %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,85 @@
+package storage_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/storage"
+)
+
+// refusing gives the endpoints of stores that answer and let nobody in: with other keys, and with none that could be read.
+func refusing(t *testing.T, p *pair) map[string]any {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-ms-error-code", "AuthenticationFailed")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	t.Cleanup(s.Close)
+	p.open.Secret = func(_ context.Context, name string) ([]byte, error) {
+		if name == "lost" {
+			return nil, os.ErrNotExist
+		}
+		return []byte("nobody:a2V5"), nil
+	}
+	return map[string]any{
+		"wrong keys": &storage.S3{URL: s.URL, Region: "r", Bucket: "lake", Secret: "s3"},
+		"lost keys":  &storage.Blob{URL: s.URL, Account: "a", Container: "lake", Secret: "lost"},
+	}
+}
+
+// TestARefusedLoginIsNoSilence looks at an old primary that answers and does not let us in: it may let ordinary writers in, so a failover's fence
+// wants the login mended, whoever gives their word.
+func TestARefusedLoginIsNoSilence(t *testing.T) {
+	p := newPair(t)
+	for name, endpoint := range refusing(t, p) {
+		p.spec.Clusters[east] = endpoint
+		w := p.opened(t)
+		obs, err := w.Observe(t.Context())
+		must(t, err)
+		s := obs.Sites[east]
+		if s.Presence != workload.Present || s.Error == nil || s.Error.Kind != understudy.KindDenied || s.Error.Fix == "" || s.Writable != "unknown" {
+			t.Errorf("%s: east is %+v", name, s)
+			continue
+		}
+		told := slices.ContainsFunc(obs.Findings, func(f workload.Finding) bool {
+			return f.Level == "refuse" && f.Code == s.Error.Code && f.Object.Site == east && f.Fix == s.Error.Fix
+		})
+		if !told || obs.Sites[west].Presence != workload.Present || obs.Sites[west].Error != nil {
+			t.Errorf("%s: west is %+v, findings %+v", name, obs.Sites[west], obs.Findings)
+		}
+		for v, stage := range map[understudy.Verb]understudy.StageName{
+			understudy.Failover: understudy.StageFence, understudy.Switchover: understudy.StageCheck, understudy.Duty: understudy.StageFence,
+			understudy.Replicate: understudy.StageCheck,
+		} {
+			_, err := w.Decide(p.stage(v, stage, nil), obs)
+			wants(t, s.Error.Code, err)
+		}
+		// What nobody closed there need not be opened, and what was closed does not stay so unsaid.
+		steps, err := w.Decide(p.stage(understudy.Abort, understudy.StageUnfence, nil), obs)
+		must(t, err)
+		if len(steps) != 1 || steps[0].Site != west {
+			t.Errorf("%s: the abort does %+v", name, steps)
+		}
+		_, err = w.Decide(p.stage(understudy.Abort, understudy.StageUnfence, understudy.Keep{"closed/east/jars": json.RawMessage(`{"mode":493}`)}), obs)
+		wants(t, s.Error.Code, err)
+		_, err = w.Decide(p.stage(understudy.Unprotect, understudy.StageHalt, nil), obs)
+		wants(t, "US702", err)
+		if e := understudy.AsError(err); e != nil && !strings.Contains(e.Why, s.Error.Summary) {
+			t.Errorf("%s: unprotect says %+v", name, e)
+		}
+		let := p.stage(understudy.Unprotect, understudy.StageRelease, nil)
+		let.Envelope.Acceptances = []understudy.Acceptance{{Site: east, By: "ada"}}
+		if _, err = w.Decide(let, obs); err != nil {
+			t.Errorf("%s: letting it go: %v", name, err)
+		}
+		_, err = w.Decide(p.stage(understudy.Replicate, understudy.StageProvision, nil), obs)
+		must(t, err)
+	}
+}
