@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -19,6 +20,8 @@ type Mover struct {
 	hook func(point string) error
 	// segment is how many items a segment of a list has; zero for the usual number.
 	segment int64
+	// often is how often what is staged is kept; zero for the usual time.
+	often time.Duration
 }
 
 // New gives a mover that keeps its own state (the plan and journal of unfinished runs, and a cache of manifests) in a directory of
@@ -36,6 +39,7 @@ type desk struct {
 	meter *meter
 	hook  func(point string) error
 	lock  *os.File
+	often time.Duration
 }
 
 // open takes the job's directory.
@@ -50,6 +54,7 @@ func (m *Mover) open(j filecopy.Job, report func(filecopy.Progress)) (*desk, err
 	if d.clock == nil {
 		d.clock = time.Now
 	}
+	d.often = cmp.Or(m.often, keepEvery)
 	d.meter = newMeter(d.clock, report)
 	d.vault = vault{job: j.Name, keeper: j.Target, cache: filepath.Join(d.dir, "cache"), segment: m.segment}
 	if err := os.MkdirAll(d.vault.cache, 0o700); err != nil {
@@ -183,20 +188,6 @@ func (d *desk) refuseShown(ctx context.Context, r ready) error {
 	e := failure("US613", understudy.KindRefused, "drop", "part of the ready set is visible already", filecopy.ErrGuard)
 	e.Fix = "finish it; it is staged whole at the target and needs no source"
 	return e
-}
-
-// discard removes what a run of the given number left, at the target and here.
-func (d *desk) discard(ctx context.Context, h head, number int64) error {
-	if err := d.release(ctx, number); err != nil {
-		return err
-	}
-	if err := d.job.Target.Discard(ctx, d.lot(number)); err != nil {
-		return err
-	}
-	if err := d.vault.forget(ctx, h, setPrefix(number)); err != nil {
-		return err
-	}
-	return os.RemoveAll(d.runDir())
 }
 
 // writeFile replaces a file of the data directory in one step, durably.
