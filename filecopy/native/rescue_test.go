@@ -341,7 +341,21 @@ func TestOnlyTheSameVersionIsTakenOver(t *testing.T) {
 			}
 			l.write("a", long("ONE"), "d/h", "more")
 			l.rot(sealed["g"].Sealed.Handle)
-			l.ends(l.member(0, ""), int64(len(long("ONE"))+len("more")+len(long("number six"))))
+			l.target.bytes.Store(0)
+			next := l.member(0, "")
+			_, err := next.Stage(l.Context(), l.job, filecopy.PhaseReady, nil)
+			l.must(err)
+			// What had rotted was taken over before that was seen, and lies in the lot until the set is shown. Of the lost member nothing is left.
+			if got := l.staged(); got != len(l.files)+1 {
+				l.Errorf("%d files are staged", got)
+			}
+			lot, _, _ := strings.Cut(strings.TrimPrefix(string(sealed["a"].Sealed.Handle), "job-1/"), "/")
+			if names, err := l.target.KeptNames(l.Context(), "job/set-1/"+lot); err != nil || len(names) > 0 {
+				l.Errorf("left are %q, %v", names, err)
+			}
+			_, err = next.Run(l.Context(), l.job, nil)
+			l.must(err)
+			l.over(int64(len(long("ONE")) + len("more") + len(long("number six"))))
 			if got := l.target.rescued.Load(); got < 4 {
 				l.Errorf("%d files were taken over", got)
 			}
@@ -351,12 +365,13 @@ func TestOnlyTheSameVersionIsTakenOver(t *testing.T) {
 
 // TestAnotherTreesVersionsMeanNothing puts another tree into the source's place, in which a version may be the same by chance.
 func TestAnotherTreesVersionsMeanNothing(t *testing.T) {
-	l := onDisk(t)
+	l, other := inMemory(t, false), inMemory(t, false)
 	l.populate()
 	l.isLost(l.member(1, "ready"))
-	other := onDisk(t)
-	other.populate()
-	l.job.Source = other.job.Source
+	for _, p := range slices.Sorted(maps.Keys(l.sealed(1))) {
+		other.write(p, strings.ToUpper(l.files[p]))
+	}
+	l.job.Source, l.files, l.fresh = other.job.Source, other.files, other.fresh
 	l.ends(l.member(0, ""), l.sizes(nil))
 	if got := l.target.rescued.Load(); got != 0 {
 		l.Errorf("%d files were taken over", got)
