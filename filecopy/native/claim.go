@@ -29,9 +29,9 @@ type author struct {
 }
 
 // claimed reads who claims a set; one that cannot be read is as good as none.
-func (d *desk) claimed(ctx context.Context, number int64) (claim, bool, error) {
-	name := d.vault.name(setName(number, claimName))
-	r, err := d.vault.keeper.Kept(ctx, name)
+func (v vault) claimed(ctx context.Context, number int64) (claim, bool, error) {
+	name := v.name(setName(number, claimName))
+	r, err := v.keeper.Kept(ctx, name)
 	if errors.Is(err, filecopy.ErrNotFound) {
 		return claim{}, false, nil
 	}
@@ -72,7 +72,7 @@ func (r *run) succeed(ctx context.Context, root filecopy.Root, number int64) err
 	if err != nil {
 		return err
 	}
-	was, ok, err := r.claimed(ctx, number)
+	was, ok, err := r.vault.claimed(ctx, number)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (d *desk) giveUp(ctx context.Context, h head, number int64, staged bool) er
 	if err := d.release(ctx, number); err != nil {
 		return err
 	}
-	was, ok, err := d.claimed(ctx, number)
+	was, ok, err := d.vault.claimed(ctx, number)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type Mover struct {
 }
 
 // New gives a mover that keeps its own state (the plan and journal of unfinished runs, and a cache of manifests) in a directory of
-// this member. Losing that directory costs work, never data: a run begins anew.
+// this member. Losing that directory costs work, never data: a run is planned anew, and takes over what was sealed where the target is a Rescuer.
 func New(dir string) *Mover { return &Mover{dir: dir} }
 
 var _ filecopy.Mover = &Mover{}
@@ -110,12 +110,19 @@ func (m *Mover) Standing(ctx context.Context, j filecopy.Job) (filecopy.Standing
 	return s, named("read the standing of", "", err)
 }
 
-// ready reads the ready set; false when there is none. One that was published already, whose remains a crash left, is none.
+// ready reads the ready set; false when there is none. One that was published already, whose remains a crash left, is none, nor is one that a lost
+// member had on its way when another one claimed the set: its files may have been taken over.
 func (v vault) ready(ctx context.Context, h head) (ready, bool, error) {
 	var r ready
 	ok, err := v.document(ctx, readyName, &r)
 	if err != nil || !ok || r.Set.Number <= h.Set.Number {
 		return ready{}, false, err
+	}
+	if r.Plan != "" {
+		c, ok, err := v.claimed(ctx, r.Set.Number)
+		if err != nil || ok && c.Plan.ID != r.Plan {
+			return ready{}, false, err
+		}
 	}
 	return r, true, nil
 }

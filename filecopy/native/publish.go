@@ -409,6 +409,10 @@ func (d *desk) cleanRemains(ctx context.Context, h head) error {
 	if err != nil || !ok {
 		return err
 	}
+	if rd.Set.Number > h.Set.Number {
+		// It came late, and nobody believes in it.
+		return d.vault.keeper.Forget(ctx, d.vault.name(readyName))
+	}
 	if s, ok := d.vault.keeper.(filecopy.Sweeper); ok {
 		if err := s.Sweep(ctx, d.vault.job); err != nil {
 			return err

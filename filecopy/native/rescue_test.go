@@ -426,6 +426,54 @@ func (l *lineage) kept(name string) string {
 	return string(b)
 }
 
+// withheld loses its member as it says that the set is ready, and has that document still on its way.
+type withheld struct {
+	heirloom
+	document []byte
+}
+
+func (w *withheld) Keep(ctx context.Context, name string, r io.Reader) error {
+	if !strings.HasSuffix(name, "/"+readyName) {
+		return w.heirloom.Keep(ctx, name, r)
+	}
+	var err error
+	if w.document, err = io.ReadAll(r); err == nil {
+		err = errHalted
+	}
+	return err
+}
+
+// TestAReadySetThatComesLateIsNone has the word that a set is ready come after another member took some of its files over, and was lost too. Nobody
+// shows that set: the next member makes its own.
+func TestAReadySetThatComesLateIsNone(t *testing.T) {
+	lineages(t, func(l *lineage) {
+		l.populate()
+		w := &withheld{heirloom: l.target.heirloom}
+		l.target.heirloom = w
+		if !l.isLost(l.member(0, "")) || len(w.document) == 0 {
+			l.Fatal("the member was not lost")
+		}
+		l.target.heirloom = w.heirloom
+		if !l.isLost(l.member(9, "journal ")) {
+			l.Fatal("the second was not lost")
+		}
+		l.must(l.target.Keep(l.Context(), "job/"+readyName, strings.NewReader(string(w.document))))
+		next := l.member(0, "")
+		standing, err := next.Standing(l.Context(), l.job)
+		if err != nil || standing.Ready != nil {
+			l.Errorf("standing = %+v, %v", standing, err)
+		}
+		end := l.job
+		end.Source = nil
+		if _, err := next.Finish(l.Context(), end, nil); !errors.Is(err, filecopy.ErrNothingReady) {
+			l.Errorf("finish = %v", err)
+		}
+		_, err = next.Run(l.Context(), l.job, nil)
+		l.must(err)
+		l.over(l.target.bytes.Load())
+	})
+}
+
 // TestAWriteThatComesBeforeIsSeen changes what is staged after it was sealed, and before anybody takes it over.
 func TestAWriteThatComesBeforeIsSeen(t *testing.T) {
 	lineages(t, func(l *lineage) {

@@ -195,7 +195,7 @@ func (r *run) resume(ctx context.Context, root filecopy.Root) bool {
 	if r.job.Run != "" && s.Set.Run != r.job.Run {
 		return false
 	}
-	c, _, err := r.claimed(ctx, s.Set.Number)
+	c, _, err := r.vault.claimed(ctx, s.Set.Number)
 	if err != nil || c.Plan.ID != s.ID {
 		return false
 	}
@@ -386,7 +386,7 @@ func (r *run) makeReady(ctx context.Context) (ready, error) {
 	s.Set.ID = identity(r.head.Set.ID, s.Moves, s.Shift, items)
 	rd := ready{
 		Format: formatVersion, Set: s.Set, Base: s.Base, Moves: s.Moves, Shift: s.Shift, Items: items, Dirs: s.Dirs,
-		Lot: r.lot(s.Set.Number), Quarantine: s.Quarantine, Assembly: s.Assembly,
+		Lot: r.lot(s.Set.Number), Quarantine: s.Quarantine, Assembly: s.Assembly, Plan: s.ID,
 	}
 	if err := r.at("ready"); err != nil {
 		return ready{}, err
