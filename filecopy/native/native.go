@@ -119,7 +119,7 @@ func (v vault) ready(ctx context.Context, h head) (ready, bool, error) {
 		return ready{}, false, err
 	}
 	if r.Plan != "" {
-		c, ok, err := v.claimed(ctx, r.Set.Number)
+		c, ok, err := v.claimed(ctx, r.Set.Number, r.Plan)
 		if err != nil || ok && c.Plan.ID != r.Plan {
 			return ready{}, false, err
 		}

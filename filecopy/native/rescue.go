@@ -27,11 +27,11 @@ type heritage struct {
 
 // heritage opens the lists of the plans that were succeeded; nil where there are none.
 func (r *run) heritage(ctx context.Context) (*heritage, error) {
-	if _, ok := r.job.Target.(filecopy.Rescuer); !ok || len(r.former) == 0 {
+	if _, ok := r.job.Target.(filecopy.Rescuer); !ok || len(r.claim.Former) == 0 {
 		return nil, nil
 	}
 	h := &heritage{}
-	for _, a := range r.former {
+	for _, a := range r.claim.Former {
 		names, err := r.leftNames(ctx, r.state.Set.Number, a)
 		if err != nil {
 			h.close()
@@ -242,18 +242,17 @@ func (s *stager) settle(ctx context.Context, last int64) error {
 	if err := s.order.passed(ctx, last); err != nil {
 		return err
 	}
-	if len(s.former) == 0 {
+	if len(s.claim.Former) == 0 {
 		return nil
 	}
 	if err := s.order.still(func(next int64) error { return s.roll(ctx, next) }); err != nil {
 		return err
 	}
 	number := s.state.Set.Number
-	mine := claim{Format: formatVersion, Plan: author{s.state.ID, s.state.Set.Root}}
-	if err := s.vault.keepDocument(ctx, setName(number, claimName), mine); err != nil {
+	mine, left := s.claim, s.claim.Former
+	mine.Former = nil
+	if err := s.keepClaim(ctx, number, mine); err != nil {
 		return err
 	}
-	err := s.forsake(ctx, number, s.former)
-	s.former = nil
-	return err
+	return s.forsake(ctx, number, left)
 }

@@ -53,8 +53,8 @@ type run struct {
 	pace *throttle
 	// restaging lets one file at a time be copied anew while a set is published; it is the exception.
 	restaging sync.Mutex
-	// former are the plans of members that were lost, whose sealed files may be taken over.
-	former []author
+	// claim is that of the plan.
+	claim claim
 }
 
 // setPrefix begins the names of all that one set keeps.
@@ -195,7 +195,7 @@ func (r *run) resume(ctx context.Context, root filecopy.Root) bool {
 	if r.job.Run != "" && s.Set.Run != r.job.Run {
 		return false
 	}
-	c, _, err := r.vault.claimed(ctx, s.Set.Number)
+	c, _, err := r.vault.claimed(ctx, s.Set.Number, s.ID)
 	if err != nil || c.Plan.ID != s.ID {
 		return false
 	}
@@ -205,7 +205,7 @@ func (r *run) resume(ctx context.Context, root filecopy.Root) bool {
 	if r.openView(ctx, s.Set.Pin) != nil {
 		return false
 	}
-	r.state, r.former = s, c.Former
+	r.state, r.claim = s, c
 	return true
 }
 
