@@ -37,7 +37,8 @@ type Job struct {
 	Source Store
 	Target Target
 	// Run names the run, such as the operation that wants it: letters, digits, '.', '_' and '-'. It is kept with the set, and with a
-	// snapshot's name, and nothing that was begun under another name is resumed. Empty resumes whatever was begun.
+	// snapshot's name, and nothing that was begun under another name is resumed. Empty resumes whatever was begun. Sealed files of the same
+	// version are taken over whatever the name.
 	Run string
 	// Origin, when the source was the target of an earlier job, is that job's name: what the source could not hold is restored from
 	// the manifest kept there. The first set also takes from it what both trees hold alike, so that only what changed since is copied.

@@ -20,8 +20,8 @@ type Target interface {
 // Stager takes the bytes of one file where no reader looks.
 type Stager interface {
 	// Begin makes the place for one file and gives its handle, which is all that is needed to go on after a crash, in any
-	// process. The lot (of the characters of kept names) holds all that one run stages. The entry's path, size and attributes
-	// say what is coming.
+	// process. The lot (of the characters of kept names) holds all that one run stages; "lot/plan" lies in "lot". The entry's path, size
+	// and attributes say what is coming.
 	Begin(ctx context.Context, lot string, e Entry) (Handle, error)
 	// Write writes one part, which is durable when it returned nil. It may be repeated, and then replaces. Parts of one file may be
 	// written concurrently unless Capabilities.OrderedParts. ErrNotFound when the staged file is gone: begin again.
@@ -37,8 +37,17 @@ type Stager interface {
 	// target from now on. ErrCorrupt when the target's check at the commit fails; ErrNotFound when neither the staged file nor
 	// its published form is there.
 	Publish(ctx context.Context, s Sealed, e Entry) (version string, err error)
-	// Discard removes everything that is staged in a lot, also what nobody has a handle of; an absent lot is no error.
+	// Discard removes everything that is staged in a lot and in those within it, also what nobody has a handle of; an absent lot is no error.
 	Discard(ctx context.Context, lot string) error
+}
+
+// Rescuer is a store at which a sealed file can be taken over from a process that was lost, and may still have requests on their way.
+type Rescuer interface {
+	// Rescue takes a sealed file into another lot in one step, under a handle that nobody else has: whatever comes late for the old handle,
+	// or for the old lot, does not reach it. It is durable when it returned nil. The file is proven by the Seal that follows, which gives the Identity
+	// that it had. The entry says what the file will be now. At the target of an assembly the file may go right where its path is in the
+	// tree. ErrNotFound when nothing is staged under the handle, or its place is taken.
+	Rescue(ctx context.Context, lot string, s Sealed, e Entry) (Handle, error)
 }
 
 // Flawed is a reader of a store that keeps replicas. It reads on from good ones, or gives ErrCorrupt.

@@ -7,7 +7,10 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
-var _ filecopy.Assembler = &Store{}
+var (
+	_ filecopy.Assembler = &Store{}
+	_ filecopy.Rescuer   = &Store{}
+)
 
 // assemblyDir is where a lot's new directories are put together, within the lot.
 const assemblyDir = "whole"

@@ -46,8 +46,11 @@ func (s *Store) Begin(_ context.Context, lot string, e filecopy.Entry) (filecopy
 	if e.Size > maxFile {
 		return "", tooLarge(e)
 	}
-	id := filecopy.NewID()
-	return filecopy.Handle(fmt.Sprintf("%s/%s/%s~%d", lot, id[:2], id, e.Size)), nil
+	return handle(lot, filecopy.NewID(), e.Size), nil
+}
+
+func handle(lot, id string, size int64) filecopy.Handle {
+	return filecopy.Handle(fmt.Sprintf("%s/%.2s/%s~%d", lot, id, id, size))
 }
 
 func (s *Store) taken(h filecopy.Handle) (staged, error) {
@@ -202,6 +205,36 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, s
 	id, text := st.id, sumText(sum, e.Size)
 	_, err = f.SetMetadata(ctx, map[string]*string{azure.Mark: &id, azure.SumMark: &text}, nil)
 	return sealed, tell(err)
+}
+
+// Rescue renames a sealed file into another lot; it keeps its mark, and what it says of its content. Late calls name the old path, and each of them is
+// one request. When an answer was lost, the second try finds its own work there.
+func (s *Store) Rescue(ctx context.Context, lot string, sealed filecopy.Sealed, _ filecopy.Entry) (filecopy.Handle, error) {
+	if err := filecopy.CheckOwn(lot); err != nil {
+		return "", err
+	}
+	was, err := s.taken(sealed.Handle)
+	if err != nil {
+		return "", err
+	}
+	h := handle(lot, was.id, was.size)
+	st, err := s.taken(h)
+	if err != nil {
+		return "", err
+	}
+	if _, err = s.rename(ctx, was.name, st.name, true); !errors.Is(err, filecopy.ErrNotFound) {
+		return h, err
+	}
+	// The place for it may not be there yet.
+	if err = s.mkdir(ctx, path.Dir(st.name), privateMode); err != nil && !errors.Is(err, filecopy.ErrChanged) {
+		return "", err
+	}
+	if _, err = s.rename(ctx, was.name, st.name, true); errors.Is(err, filecopy.ErrNotFound) || errors.Is(err, filecopy.ErrChanged) {
+		if now, herr := s.head(ctx, st.name, ""); herr == nil && now.mark == st.id {
+			return h, nil
+		}
+	}
+	return h, err
 }
 
 // ReadSealed reads a staged file, as it is now: what its metadata says about it is not yet proven.

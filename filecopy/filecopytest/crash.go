@@ -22,6 +22,29 @@ func testCrashAfterEffect(b *bench) { sweep(b, true, false) }
 // testLostMember does the same, but another member goes on, which knows nothing.
 func testLostMember(b *bench) { sweep(b, false, true) }
 
+// testLostMembers loses one member after the other, each somewhat later than the one before, until one comes to its end.
+func testLostMembers(b *bench) {
+	b.populate()
+	b.run()
+	b.vary(1)
+	old, want := b.tree(b.target), b.tree(b.source)
+	for at := 1; ; at += 1 + 2*max(b.rig.Stride, 1) {
+		job := b.job
+		job.Target = fragile(b.target, &fuse{at: at, after: at%2 == 0})
+		_, err := b.rig.Mover(b.TempDir()).Run(b.ctx, job, nil)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errCrash) || at > maxCrashes {
+			b.Fatalf("crash at call %d: %v", at, err)
+		}
+		b.mixed(at, old, want)
+	}
+	b.holdsWhat(b.source, b.target, want)
+	b.clean()
+	b.agrees()
+}
+
 // sweep crashes runs at later and later calls until one comes to its end. After each crash a reader must see each file whole, old or
 // new; then the run is taken up and must give what an unbroken one gives.
 func sweep(b *bench, after, otherMember bool) {

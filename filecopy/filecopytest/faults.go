@@ -70,7 +70,11 @@ type frail struct {
 
 // fragile gives a target whose calls go through a fuse, and which can do what the target can.
 func fragile(to filecopy.Target, f *fuse) filecopy.Target {
-	if a, ok := to.(filecopy.Assembler); ok {
+	a, assembles := to.(filecopy.Assembler)
+	if r, rescues := to.(filecopy.Rescuer); rescues && assembles {
+		return &frailRescuer{frailAssembler{frail{to, f}, a}, r}
+	}
+	if assembles {
 		return &frailAssembler{frail{to, f}, a}
 	}
 	return &frail{to, f}
@@ -80,6 +84,24 @@ func fragile(to filecopy.Target, f *fuse) filecopy.Target {
 type frailAssembler struct {
 	frail
 	of filecopy.Assembler
+}
+
+// frailRescuer is one at which files can be taken over, too.
+type frailRescuer struct {
+	frailAssembler
+	rescuer filecopy.Rescuer
+}
+
+func (f *frailRescuer) Rescue(ctx context.Context, lot string, s filecopy.Sealed, e filecopy.Entry) (filecopy.Handle, error) {
+	return through(f.fuse, func() (filecopy.Handle, error) { return f.rescuer.Rescue(ctx, lot, s, e) })
+}
+
+func (f *frailRescuer) Assembly(lot string) (filecopy.Target, error) {
+	to, err := f.of.Assembly(lot)
+	if r, ok := to.(filecopy.Rescuer); ok {
+		return &frailRescuer{frailAssembler{frail{to, f.fuse}, f.of}, r}, err
+	}
+	return &frail{to, f.fuse}, err
 }
 
 func (f *frailAssembler) Assembly(lot string) (filecopy.Target, error) {

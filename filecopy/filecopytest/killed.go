@@ -27,6 +27,9 @@ const (
 	killSeed = "UNDERSTUDY_KILL_SEED"
 )
 
+// moverDir is the mover's own, in the directory of a victim.
+const moverDir = "mover"
+
 // pointMark begins the lines that name points.
 const pointMark = "point: "
 
@@ -137,17 +140,21 @@ func Kills(t testing.TB, kills int) (int, *rand.Rand) {
 	return kills, rand.New(rand.NewPCG(seed, 0))
 }
 
-// Movers kills one mover after the other while readers look at the store, and lets each go on with what the one before left. It gives the
-// version that the store shows then.
+// Movers kills one mover after the other while readers look at the store, and lets each go on with what the one before left: one in three times what
+// it left at the store alone, as when the member is lost with its data directory. It gives the version that the store shows then.
 func (k *Killed) Movers() int {
 	k.Helper()
 	kills, random := Kills(k, k.victim.Kills)
 	w := Look(k.victim.Readers, k.victim.paths(), k.Read)
 	defer w.Stop()
-	died := map[string]int{}
+	died, lost := map[string]int{}, 0
 	for version := 1; version <= kills; version++ {
 		k.next(version)
 		died[k.killAfter(k.victim.Least+random.IntN(k.victim.Span))]++
+		if random.IntN(3) == 0 {
+			k.must(os.RemoveAll(filepath.Join(k.Dir, moverDir)))
+			lost++
+		}
 		k.settles(w)
 	}
 	// The first may have to show a set that was left.
@@ -160,7 +167,7 @@ func (k *Killed) Movers() int {
 	for _, f := range k.watched(kills).Faults(w) {
 		k.Errorf("a reader saw what it must not: %s", f)
 	}
-	k.Logf("%d kills (%v), %d reads; sets of a source that is held still: %v", kills, died, reads, k.versions)
+	k.Logf("%d kills (%v), %d data directories lost, %d reads; sets of a source that is held still: %v", kills, died, lost, reads, k.versions)
 	return kills
 }
 

@@ -53,6 +53,7 @@ var (
 	_ filecopy.Target      = &Memory{}
 	_ filecopy.Snapshotter = &Memory{}
 	_ filecopy.Assembler   = &Memory{}
+	_ filecopy.Rescuer     = &Memory{}
 )
 
 // NewMemory gives an empty store; snapshots says whether it offers them. Its root exists.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,24 @@ func (m *Memory) Seal(_ context.Context, h filecopy.Handle, e filecopy.Entry, _ 
 	if int64(len(f.content)) != e.Size {
 		return filecopy.Sealed{}, filecopy.ErrCorrupt
 	}
-	return filecopy.Sealed{Handle: h, Identity: string(h), Proof: filecopy.ProofServer, Sum: filecopy.SumOf(0).Extend(f.content)}, nil
+	return filecopy.Sealed{Handle: h, Identity: numberOf(h), Proof: filecopy.ProofServer, Sum: filecopy.SumOf(0).Extend(f.content)}, nil
+}
+
+// numberOf gives the number of a staged file.
+func numberOf(h filecopy.Handle) string { return path.Base(string(h)) }
+
+// Rescue takes a sealed file into another lot.
+func (m *Memory) Rescue(_ context.Context, lot string, s filecopy.Sealed, _ filecopy.Entry) (filecopy.Handle, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, ok := m.lots[s.Handle]
+	if !ok {
+		return "", filecopy.ErrNotFound
+	}
+	h := filecopy.Handle(lot + "/" + numberOf(s.Handle))
+	delete(m.lots, s.Handle)
+	m.lots[h] = &lotFile{lot: lot, content: f.content}
+	return h, nil
 }
 
 // ReadSealed reads back.
@@ -71,9 +89,8 @@ func (m *Memory) ReadSealed(_ context.Context, s filecopy.Sealed) (io.ReadCloser
 func (m *Memory) Publish(_ context.Context, s filecopy.Sealed, e filecopy.Entry) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, number, _ := strings.Cut(string(s.Handle), "/")
 	var id int64
-	if _, err := fmt.Sscan(number, &id); err != nil {
+	if _, err := fmt.Sscan(numberOf(s.Handle), &id); err != nil {
 		return "", err
 	}
 	f, ok := m.lots[s.Handle]
@@ -132,7 +149,7 @@ func (m *Memory) Discard(_ context.Context, lot string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for h, f := range m.lots {
-		if f.lot == lot {
+		if f.lot == lot || strings.HasPrefix(f.lot, lot+"/") {
 			delete(m.lots, h)
 		}
 	}

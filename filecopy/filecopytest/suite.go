@@ -28,6 +28,7 @@ func Run(t *testing.T, r Rig) {
 		{"EmptiedSource", testEmptiedSource},
 		{"Quarantine", testQuarantine},
 		{"Assembly", testAssembly},
+		{"Rescue", testRescue},
 		{"Probes", testProbes},
 		{"Drift", testDrift},
 		{"FlippedOnTheWay", testFlippedOnTheWay},
@@ -40,6 +41,7 @@ func Run(t *testing.T, r Rig) {
 		{"CrashAndResume", testCrash},
 		{"CrashBeforeAnswer", testCrashAfterEffect},
 		{"LostMember", testLostMember},
+		{"LostMembers", testLostMembers},
 		{"FinishWithoutSource", testFinish},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(r.bench(t)) })

@@ -7,12 +7,28 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
-// Telling gives a target that says before each call that writes that it is made, and can put directories together where the target can.
+// Telling gives a target that says before each call that writes that it is made, and can put directories together, and take files over, where the
+// target can.
 func Telling(to filecopy.Target, say func(call string)) filecopy.Target {
-	if a, ok := to.(filecopy.Assembler); ok {
+	a, assembles := to.(filecopy.Assembler)
+	if r, rescues := to.(filecopy.Rescuer); rescues && assembles {
+		return tellingRescuer{tellingAssembler{telling{to, say}, a}, r}
+	}
+	if assembles {
 		return tellingAssembler{telling{to, say}, a}
 	}
 	return telling{to, say}
+}
+
+// tellingRescuer is one at which files can be taken over, too.
+type tellingRescuer struct {
+	tellingAssembler
+	rescuer filecopy.Rescuer
+}
+
+func (b tellingRescuer) Rescue(ctx context.Context, lot string, s filecopy.Sealed, e filecopy.Entry) (filecopy.Handle, error) {
+	b.say("rescue")
+	return b.rescuer.Rescue(ctx, lot, s, e)
 }
 
 // tellingAssembler is a telling target that shows new directories as a whole.

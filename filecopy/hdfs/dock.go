@@ -32,11 +32,8 @@ func (s *Store) Adopt(ctx context.Context, h filecopy.Handle) error {
 		return err
 	}
 	from := s.place(carriedDir, st.name)
-	if _, known := s.shelves.Load(path.Dir(st.path)); !known {
-		if err := s.client.Mkdirs(ctx, path.Dir(st.path), privateMode); err != nil {
-			return tell(err)
-		}
-		s.shelves.Store(path.Dir(st.path), true)
+	if err := s.shelve(ctx, path.Dir(st.path)); err != nil {
+		return err
 	}
 	err = s.client.Rename(ctx, from, st.path)
 	if hdfs.IsNotFound(err) || errors.Is(err, hdfs.ErrExists) {
@@ -44,6 +41,18 @@ func (s *Store) Adopt(ctx context.Context, h filecopy.Handle) error {
 		_, err = s.client.Stat(ctx, st.path)
 	}
 	return tell(err)
+}
+
+// shelve makes a directory of the staging place, once.
+func (s *Store) shelve(ctx context.Context, dir string) error {
+	if _, known := s.shelves.Load(dir); known {
+		return nil
+	}
+	if err := s.client.Mkdirs(ctx, dir, privateMode); err != nil {
+		return tell(err)
+	}
+	s.shelves.Store(dir, true)
+	return nil
 }
 
 // BerthPath gives the absolute path at which a file is to be brought.

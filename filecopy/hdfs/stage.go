@@ -284,6 +284,45 @@ func (s *Store) sum(ctx context.Context, st staged, size int64, known fresh) (hd
 	return s.client.Checksum(ctx, st.path)
 }
 
+// Rescue renames a sealed file into another lot, or into its tree, where that takes files in place. The NameNode closed it when it was sealed, so
+// nobody has a block of it open; late calls name the old path, where they find nothing, or make something that nobody asks for.
+func (s *Store) Rescue(ctx context.Context, lot string, sealed filecopy.Sealed, e filecopy.Entry) (filecopy.Handle, error) {
+	was, err := s.staged(sealed.Handle)
+	if err != nil {
+		return "", err
+	}
+	h, err := s.heir(lot, sealed.Handle, was, e)
+	if err != nil {
+		return "", err
+	}
+	st, err := s.staged(h)
+	if err == nil {
+		err = s.shelve(ctx, path.Dir(st.path))
+	}
+	if err != nil {
+		return "", err
+	}
+	if err = s.client.Rename(ctx, was.path, st.path); errors.Is(err, hdfs.ErrExists) {
+		return "", &told{filecopy.ErrNotFound, err}
+	}
+	return h, tell(err)
+}
+
+// heir gives the new handle of a sealed file. What it was made with stays.
+func (s *Store) heir(lot string, old filecopy.Handle, was staged, e filecopy.Entry) (filecopy.Handle, error) {
+	h, mode := s.inPlace(lot, e), was.mode|placed
+	if h == "" {
+		var err error
+		if h, err = handle(lot, e, 0); err != nil {
+			return "", err
+		}
+		mode = was.mode
+	}
+	name, _, _ := strings.Cut(string(h), "~")
+	h = filecopy.Handle(fmt.Sprintf("%s~%d~%d~%o", name, was.blockSize, was.replication, mode))
+	return fresh{owner: was.owner, group: was.group}.owned(h), nil
+}
+
 // ReadSealed reads a staged file: one replica of each block, and another where that one cannot be read.
 func (s *Store) ReadSealed(ctx context.Context, sealed filecopy.Sealed) (io.ReadCloser, error) {
 	st, err := s.staged(sealed.Handle)

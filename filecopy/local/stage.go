@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -121,6 +122,33 @@ func (s *Store) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, _
 		return filecopy.Sealed{}, fmt.Errorf("%w: %d bytes are staged of %d", filecopy.ErrCorrupt, st.Size, e.Size)
 	}
 	return filecopy.Sealed{Handle: h, Identity: fmt.Sprintf("%d", st.Ino)}, nil
+}
+
+// Rescue renames a sealed file into another lot. Whoever had its handle does not know the new place, and has it open no more: it was sealed.
+func (s *Store) Rescue(ctx context.Context, lot string, sealed filecopy.Sealed, _ filecopy.Entry) (filecopy.Handle, error) {
+	from, err := s.staged(sealed.Handle)
+	if err := firstOf(ctx.Err(), err, safe(lot)); err != nil {
+		return "", err
+	}
+	handle := path.Join(lot, path.Base(path.Dir(string(sealed.Handle))), path.Base(string(sealed.Handle)))
+	to := s.place(stagingDir, handle)
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return "", full(err)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return "", tell(err, "rescue", from)
+	}
+	return filecopy.Handle(handle), full(syncDir(filepath.Dir(to)))
+}
+
+// syncDir waits until the disk has the names of a directory.
+func syncDir(at string) error {
+	d, err := os.Open(at)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
 }
 
 // ReadSealed reads a staged file.

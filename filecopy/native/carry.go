@@ -205,6 +205,11 @@ type cargoWriter struct {
 }
 
 func (w *cargoWriter) walk(ctx context.Context, in *fileStream) error {
+	left, err := w.heritage(ctx)
+	if err != nil {
+		return err
+	}
+	defer left.close()
 	for seq := int64(0); ; seq++ {
 		it, ok, err := in.next()
 		if err != nil {
@@ -213,8 +218,11 @@ func (w *cargoWriter) walk(ctx context.Context, in *fileStream) error {
 		if !ok {
 			return w.flush(ctx)
 		}
+		if err := left.pass(it.Path); err != nil {
+			return err
+		}
 		_, sealed := w.found.sealed[seq]
-		if seq < w.found.next || sealed || w.found.begun[seq] != nil || it.Op != opCopy {
+		if seq < w.found.next || sealed || w.found.begun[seq] != nil || it.Op != opCopy || left.find(&it) != nil {
 			continue
 		}
 		w.batch = append(w.batch, it)

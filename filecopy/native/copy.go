@@ -25,6 +25,13 @@ const (
 
 // copy stages one file, and gives its item as it is now.
 func (s *stager) copy(ctx context.Context, seq int64, it item, begun *partial) (item, error) {
+	if begun != nil && begun.left {
+		done, ok, err := s.rescue(ctx, it, begun.item)
+		if ok || err != nil {
+			return done, err
+		}
+		begun = nil
+	}
 	busy := 0
 	for try := 1; ; {
 		done, moved, err := s.try(ctx, seq, it, begun)
@@ -127,7 +134,7 @@ func (s *stager) begin(ctx context.Context, seq int64, it item) (*partial, error
 	if it.inNew {
 		to = s.assembly
 	}
-	h, err := to.Begin(ctx, s.lot(s.state.Set.Number), translate(it.Entry, s.job.Principals))
+	h, err := to.Begin(ctx, s.planLot(s.state.Set.Number, s.state.ID), translate(it.Entry, s.job.Principals))
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,8 @@ func openKilled(_ context.Context, dir, _ string, say func(string)) (filecopytes
 		return filecopytest.Errand{}, err
 	}
 	m := New(filepath.Join(dir, "mover"))
+	// So that there is something to take over from a mover that lost its directory.
+	m.segment = 2
 	m.hook = func(point string) error {
 		say(point)
 		return nil

@@ -52,16 +52,18 @@ func (r *run) writePlan(ctx context.Context) error {
 	return r.keepLists(ctx, p, dirs)
 }
 
+// listName names a list that the plan keeps.
+func (r *run) listName(list string) string { return planName(r.state.Set.Number, r.state.ID, list) }
+
 func (r *run) planPath() string { return filepath.Join(r.runDir(), "plan.seg") }
 
 // keepLists keeps what publishing needs beside the items.
 func (r *run) keepLists(ctx context.Context, p places, dirs *sorter) error {
-	number := r.state.Set.Number
 	sorted, err := dirs.sorted()
 	if err != nil {
 		return err
 	}
-	if r.state.Dirs, err = r.vault.keepAll(ctx, sorted, setName(number, "dirs"), r.temp("dirs")); err != nil {
+	if r.state.Dirs, err = r.vault.keepAll(ctx, sorted, r.listName("dirs"), r.temp("dirs")); err != nil {
 		return err
 	}
 	r.state.Shift = p.shift
@@ -74,7 +76,7 @@ func (r *run) keepLists(ctx context.Context, p places, dirs *sorter) error {
 	if sorted, err = moves.sorted(); err != nil {
 		return err
 	}
-	r.state.Moves, err = r.vault.keepAll(ctx, sorted, setName(number, "moves"), r.temp("moves"))
+	r.state.Moves, err = r.vault.keepAll(ctx, sorted, r.listName("moves"), r.temp("moves"))
 	return err
 }
 
@@ -87,7 +89,7 @@ func (r *run) places(ctx context.Context) (places, error) {
 			dir: r.runDir(), vault: r.vault, base: r.head.Layers, view: r.view, limit: maxMoves, building: r.head.Set.Building,
 			target: r.job.Target.Describe().Capabilities,
 		}
-		p, err := n.read(ctx, from, r.head.Set.Pin, r.state.Set.Pin, setName(r.state.Set.Number, "shift"))
+		p, err := n.read(ctx, from, r.head.Set.Pin, r.state.Set.Pin, r.listName("shift"))
 		if err == nil || !errors.Is(err, filecopy.ErrPinLost) && !errors.Is(err, errManyMoves) {
 			return p, err
 		}

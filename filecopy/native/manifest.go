@@ -59,6 +59,8 @@ type ready struct {
 	Quarantine string `json:"quarantine"`
 	// Assembly is where new directories are put together, in the words of filecopy.Assembler; empty in sets that were made when it was the lot.
 	Assembly string `json:"assembly,omitempty"`
+	// Plan is the one that made it; empty in sets of earlier versions.
+	Plan string `json:"plan,omitempty"`
 }
 
 // assembly gives where new directories are put together.

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -19,10 +20,12 @@ type Mover struct {
 	hook func(point string) error
 	// segment is how many items a segment of a list has; zero for the usual number.
 	segment int64
+	// often is how often what is staged is kept; zero for the usual time.
+	often time.Duration
 }
 
 // New gives a mover that keeps its own state (the plan and journal of unfinished runs, and a cache of manifests) in a directory of
-// this member. Losing that directory costs work, never data: a run begins anew.
+// this member. Losing that directory costs work, never data: a run is planned anew, and takes over what was sealed where the target is a Rescuer.
 func New(dir string) *Mover { return &Mover{dir: dir} }
 
 var _ filecopy.Mover = &Mover{}
@@ -36,6 +39,7 @@ type desk struct {
 	meter *meter
 	hook  func(point string) error
 	lock  *os.File
+	often time.Duration
 }
 
 // open takes the job's directory.
@@ -50,6 +54,7 @@ func (m *Mover) open(j filecopy.Job, report func(filecopy.Progress)) (*desk, err
 	if d.clock == nil {
 		d.clock = time.Now
 	}
+	d.often = cmp.Or(m.often, keepEvery)
 	d.meter = newMeter(d.clock, report)
 	d.vault = vault{job: j.Name, keeper: j.Target, cache: filepath.Join(d.dir, "cache"), segment: m.segment}
 	if err := os.MkdirAll(d.vault.cache, 0o700); err != nil {
@@ -105,12 +110,19 @@ func (m *Mover) Standing(ctx context.Context, j filecopy.Job) (filecopy.Standing
 	return s, named("read the standing of", "", err)
 }
 
-// ready reads the ready set; false when there is none. One that was published already, whose remains a crash left, is none.
+// ready reads the ready set; false when there is none. One that was published already, whose remains a crash left, is none, nor is one that a lost
+// member had on its way when another one claimed the set: its files may have been taken over.
 func (v vault) ready(ctx context.Context, h head) (ready, bool, error) {
 	var r ready
 	ok, err := v.document(ctx, readyName, &r)
 	if err != nil || !ok || r.Set.Number <= h.Set.Number {
 		return ready{}, false, err
+	}
+	if r.Plan != "" {
+		c, ok, err := v.claimed(ctx, r.Set.Number, r.Plan)
+		if err != nil || ok && c.Plan.ID != r.Plan {
+			return ready{}, false, err
+		}
 	}
 	return r, true, nil
 }
@@ -183,20 +195,6 @@ func (d *desk) refuseShown(ctx context.Context, r ready) error {
 	e := failure("US613", understudy.KindRefused, "drop", "part of the ready set is visible already", filecopy.ErrGuard)
 	e.Fix = "finish it; it is staged whole at the target and needs no source"
 	return e
-}
-
-// discard removes what a run of the given number left, at the target and here.
-func (d *desk) discard(ctx context.Context, h head, number int64) error {
-	if err := d.release(ctx, number); err != nil {
-		return err
-	}
-	if err := d.job.Target.Discard(ctx, d.lot(number)); err != nil {
-		return err
-	}
-	if err := d.vault.forget(ctx, h, setPrefix(number)); err != nil {
-		return err
-	}
-	return os.RemoveAll(d.runDir())
 }
 
 // writeFile replaces a file of the data directory in one step, durably.

@@ -47,10 +47,20 @@ func (o *order) put(seq int64, it item) error {
 }
 
 // room waits until a place is within the window.
-func (o *order) room(ctx context.Context, seq int64) error {
+func (o *order) room(ctx context.Context, seq int64) error { return o.passed(ctx, seq-window) }
+
+// still does something while nothing is passed on; next is the place whose turn it is.
+func (o *order) still(do func(next int64) error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return do(o.next)
+}
+
+// passed waits until the item of a place, and all before it, are passed on.
+func (o *order) passed(ctx context.Context, seq int64) error {
 	for {
 		o.mu.Lock()
-		inside, moved := seq < o.next+window, o.moved
+		inside, moved := seq < o.next, o.moved
 		o.mu.Unlock()
 		if inside {
 			return ctx.Err()

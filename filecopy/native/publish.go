@@ -414,6 +414,10 @@ func (d *desk) cleanRemains(ctx context.Context, h head) error {
 	if err != nil || !ok {
 		return err
 	}
+	if rd.Set.Number > h.Set.Number {
+		// It came late, and nobody believes in it.
+		return d.vault.keeper.Forget(ctx, d.vault.name(readyName))
+	}
 	if err := d.sweep(ctx, 0); err != nil {
 		return err
 	}

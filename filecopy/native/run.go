@@ -18,8 +18,10 @@ import (
 
 // state is what a run knows once its plan is complete. It is written with the plan, and lets the run go on without listing again.
 type state struct {
-	Format int          `json:"format"`
-	Set    filecopy.Set `json:"set"`
+	Format int `json:"format"`
+	// ID names the plan, and nothing else has the name; empty in plans of earlier versions.
+	ID  string       `json:"id,omitempty"`
+	Set filecopy.Set `json:"set"`
 	// Base and BaseNumber are the published set on which the plan stands.
 	Base       string   `json:"base"`
 	BaseNumber int64    `json:"baseNumber"`
@@ -51,6 +53,8 @@ type run struct {
 	pace *throttle
 	// restaging lets one file at a time be copied anew while a set is published; it is the exception.
 	restaging sync.Mutex
+	// claim is that of the plan.
+	claim claim
 }
 
 // setPrefix begins the names of all that one set keeps.
@@ -191,13 +195,17 @@ func (r *run) resume(ctx context.Context, root filecopy.Root) bool {
 	if r.job.Run != "" && s.Set.Run != r.job.Run {
 		return false
 	}
+	c, _, err := r.vault.claimed(ctx, s.Set.Number, s.ID)
+	if err != nil || c.Plan.ID != s.ID {
+		return false
+	}
 	if s.Base != r.head.Set.ID || s.BaseNumber != r.head.Set.Number || s.Set.Root != root.Identity {
 		return false
 	}
 	if r.openView(ctx, s.Set.Pin) != nil {
 		return false
 	}
-	r.state = s
+	r.state, r.claim = s, c
 	return true
 }
 
@@ -229,7 +237,8 @@ func holds(pins []filecopy.Pin, p filecopy.Pin) bool {
 // plan begins a run: it pins the source, finds out what is to be done and writes that down.
 func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 	number := r.head.Set.Number + 1
-	if err := r.discard(ctx, r.head, number); err != nil {
+	r.state = state{}
+	if err := r.succeed(ctx, root, number); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(r.runDir(), 0o700); err != nil {
@@ -239,11 +248,11 @@ func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 	if err := r.pin(ctx, &set); err != nil {
 		return err
 	}
-	r.state = state{Format: formatVersion, Set: set, Base: r.head.Set.ID, BaseNumber: r.head.Set.Number}
+	r.state = state{Format: formatVersion, ID: r.state.ID, Set: set, Base: r.head.Set.ID, BaseNumber: r.head.Set.Number}
 	r.state.Quarantine = filecopy.QuarantineName(r.clock(), fmt.Sprintf("%s-%d", r.job.Name, number))
 	if _, ok := r.job.Target.(filecopy.Assembler); ok && set.Consistent {
 		// Files of a live tree may be gone when they are read, and what was written of them would be shown with the directory.
-		r.state.Assembly = r.lot(number) + "/" + filecopy.NewID()
+		r.state.Assembly = r.planLot(number, r.state.ID)
 	}
 	if err := r.at("plan"); err != nil {
 		return err
@@ -377,7 +386,7 @@ func (r *run) makeReady(ctx context.Context) (ready, error) {
 	s.Set.ID = identity(r.head.Set.ID, s.Moves, s.Shift, items)
 	rd := ready{
 		Format: formatVersion, Set: s.Set, Base: s.Base, Moves: s.Moves, Shift: s.Shift, Items: items, Dirs: s.Dirs,
-		Lot: r.lot(s.Set.Number), Quarantine: s.Quarantine, Assembly: s.Assembly,
+		Lot: r.lot(s.Set.Number), Quarantine: s.Quarantine, Assembly: s.Assembly, Plan: s.ID,
 	}
 	if err := r.at("ready"); err != nil {
 		return ready{}, err

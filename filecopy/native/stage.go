@@ -27,6 +27,9 @@ type stager struct {
 	// directory that holds the present items.
 	assembly filecopy.Target
 	fresh    *filecopy.Path
+	// left is what lost members sealed, and unkept counts the copied files that are in no kept segment yet.
+	left   *heritage
+	unkept int64
 }
 
 // resumed is what a journal says about an unfinished run.
@@ -45,8 +48,8 @@ type resumed struct {
 type partial struct {
 	item  item
 	parts map[int]record
-	// brought says that a carrier was to bring all of it.
-	brought bool
+	// brought says that a carrier was to bring all of it, and left that a member that was lost sealed it.
+	brought, left bool
 }
 
 // replay learns from one record. Later records of a place replace earlier ones.
@@ -76,7 +79,7 @@ func (f *resumed) replay(r record) error {
 
 // stage brings everything that the plan copies into the staging place, and gives the ready list.
 func (r *run) stage(ctx context.Context) (layer, correction, error) {
-	s, err := r.stager(ctx, r.runDir(), "items", "journal ")
+	s, err := r.stager(ctx, r.runDir(), itemsName, "journal ")
 	if err != nil {
 		return layer{}, correction{}, err
 	}
@@ -88,8 +91,12 @@ func (r *run) stage(ctx context.Context) (layer, correction, error) {
 		err = s.carry(ctx)
 	}
 	if err == nil {
-		err = s.walk(ctx)
+		s.left, err = r.heritage(ctx)
 	}
+	if err == nil {
+		err = s.all(ctx)
+	}
+	s.left.close()
 	if s.brought != nil {
 		s.brought.close()
 	}
@@ -106,7 +113,7 @@ func (r *run) stager(ctx context.Context, dir, name, point string) (*stager, err
 	s.journal = j
 	j.before = func(k recordKind) error { return r.at(point + k.String()) }
 	s.fix = s.found.fix
-	s.list = r.vault.writer(setName(r.state.Set.Number, name), r.temp(name))
+	s.list = r.vault.writer(r.listName(name), r.temp(name))
 	s.list.list.Segments = s.found.kept
 	for _, info := range s.found.kept {
 		s.list.list.Items += info.Items
@@ -143,6 +150,18 @@ func (s *stager) write(r record) error {
 	return s.journal.append(&r)
 }
 
+// all stages the plan, and keeps the list in pieces that another member can go on from.
+func (s *stager) all(ctx context.Context) error {
+	ended := make(chan struct{})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.keepOften(ctx, ended) })
+	g.Go(func() error {
+		defer close(ended)
+		return s.walk(ctx)
+	})
+	return g.Wait()
+}
+
 // walk hands out the items of the plan.
 func (s *stager) walk(ctx context.Context) error {
 	in, err := openSegment(s.planPath(), s.state.Plan.Digest)
@@ -150,13 +169,23 @@ func (s *stager) walk(ctx context.Context) error {
 		return err
 	}
 	defer in.close()
+	outer := ctx
 	g, ctx := errgroup.WithContext(ctx)
 	for seq := int64(0); ; seq++ {
 		it, ok, err := in.next()
 		if err != nil || !ok {
-			return firstError(g.Wait(), err)
+			if err = firstError(g.Wait(), err); err != nil {
+				return err
+			}
+			return s.settle(outer, seq-1)
 		}
 		s.place(&it)
+		if err := s.left.pass(it.Path); err != nil {
+			return firstError(g.Wait(), err)
+		}
+		if s.left.ended() {
+			g.Go(func() error { return s.settle(ctx, seq-1) })
+		}
 		if seq < s.found.next {
 			s.countStaged(&it)
 			continue
@@ -204,6 +233,9 @@ func (s *stager) hand(ctx context.Context, g *errgroup.Group, seq int64, it item
 			s.gate.leave(0, false)
 			return err
 		}
+		if begun == nil {
+			begun = s.left.find(&it)
+		}
 	}
 	g.Go(func() error {
 		done, err := s.copy(ctx, seq, it, begun)
@@ -246,12 +278,21 @@ func (s *stager) pass(ctx context.Context, seq int64, it *item) error {
 	if it.Op == opSkip {
 		return nil
 	}
+	if it.Op == opCopy {
+		s.unkept++
+	}
 	rolled, err := s.list.add(ctx, it)
 	if err != nil || !rolled {
 		return err
 	}
+	return s.kept(seq + 1)
+}
+
+// kept notes that all items before a place are in kept segments.
+func (s *stager) kept(next int64) error {
+	s.unkept = 0
 	last := s.list.list.Segments[len(s.list.list.Segments)-1]
-	return s.write(record{Kind: recordKept, Seq: seq + 1, Segment: last, Fix: s.fix})
+	return s.write(record{Kind: recordKept, Seq: next, Segment: last, Fix: s.fix})
 }
 
 // already says whether the target has the content under its path, so that only attributes are to be set: sums of both sides tell.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -126,8 +127,7 @@ func (s *Store) taken(h filecopy.Handle) (staged, error) {
 	if len(fields) != 3 {
 		return staged{}, fmt.Errorf("%w: %q is no handle", filecopy.ErrName, string(h))
 	}
-	_, id, _ := strings.Cut(fields[0], "/")
-	st := staged{handle: h, key: s.place(stagingDir, fields[0]), id: id, way: way(fields[1]), upload: fields[2]}
+	st := staged{handle: h, key: s.place(stagingDir, fields[0]), id: path.Base(fields[0]), way: way(fields[1]), upload: fields[2]}
 	if st.way == inPlace {
 		st.key += noteSuffix
 	}
