@@ -443,8 +443,8 @@ func (w *withheld) Keep(ctx context.Context, name string, r io.Reader) error {
 	return err
 }
 
-// TestAReadySetThatComesLateIsNone has the word that a set is ready come after another member took some of its files over, and was lost too. Nobody
-// shows that set: the next member makes its own.
+// TestAReadySetThatComesLateIsNone has the word that a set is ready come after another member took some of its files over, and was lost too, and the claim
+// to it once more. Nobody shows that set: the next member makes its own.
 func TestAReadySetThatComesLateIsNone(t *testing.T) {
 	lineages(t, func(l *lineage) {
 		l.populate()
@@ -454,9 +454,15 @@ func TestAReadySetThatComesLateIsNone(t *testing.T) {
 			l.Fatal("the member was not lost")
 		}
 		l.target.heirloom = w.heirloom
+		claims, err := l.target.KeptNames(l.Context(), "job/"+setName(1, claimsName))
+		if err != nil || len(claims) != 1 {
+			l.Fatalf("claims are %q, %v", claims, err)
+		}
+		claimed := l.kept(claims[0])
 		if !l.isLost(l.member(9, "journal ")) {
 			l.Fatal("the second was not lost")
 		}
+		l.must(l.target.Keep(l.Context(), claims[0], strings.NewReader(claimed)))
 		l.must(l.target.Keep(l.Context(), "job/"+readyName, strings.NewReader(string(w.document))))
 		next := l.member(0, "")
 		standing, err := next.Standing(l.Context(), l.job)
