@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -54,13 +56,47 @@ func examples(t *testing.T, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shown := map[string]bool{}
 	for _, text := range files {
 		set, err := spec.Parse(all.Registry(), spec.Set{}, spec.Source{Name: "example.yaml", Text: []byte(text)})
 		if err != nil {
-			t.Fatal(err)
+			var ps spec.Problems
+			errors.As(err, &ps)
+			t.Fatal(err, ps.Render())
 		}
 		if err := cfg.Check(set); err != nil {
 			t.Error(err)
+		}
+		uses(set, shown)
+	}
+	for _, k := range all.Registry().Kinds() {
+		var want []string
+		for _, e := range k.EndpointKinds() {
+			want = append(want, e.Key)
+		}
+		for _, o := range k.Offers {
+			want = append(want, fmt.Sprintf("%s, %s", k.Name, o.Architecture))
+		}
+		for _, name := range want {
+			if !shown[name] {
+				t.Errorf("no example of the page shows %s", name)
+			}
+		}
+	}
+}
+
+// uses notes the sorts of endpoints that a file has, and the architectures of its workloads.
+func uses(set spec.Set, shown map[string]bool) {
+	for _, s := range set.Sites {
+		for _, c := range s.Clusters {
+			for key := range c.Endpoints {
+				shown[key] = true
+			}
+		}
+	}
+	for _, p := range set.Plans {
+		for _, w := range p.Workloads {
+			shown[fmt.Sprintf("%s, %s", w.Kind, w.Architecture)] = true
 		}
 	}
 }
