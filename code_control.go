@@ -67,7 +67,7 @@ func stageCodes() []Explanation {
 	return []Explanation{
 		{"US250", "The link does not keep up", "A planned takeover begins only when the link into the new side is protected. Wait, or repair the link; if the old side is lost, use failover."},
 		{"US251", "The new side does not answer", "The site that is to take over cannot be reached. Bring it up, then retry."},
-		{"US252", "The site belongs to another control plane", "The site carries the stamp of another control plane. Two of them must never move the same roles. Nothing was changed. If that control plane still runs, unprotect the plan with it. If it is lost for good, together with its data directory, a person does what follows by hand, with Kafka's own tools. No data is lost meanwhile, but nothing is mirrored, fenced or failed over.\n\n" + lostPlane},
+		{"US252", "The site belongs to another control plane", "The site carries the stamp of another control plane. Two of them must never move the same roles. Nothing was changed. If that control plane still runs, unprotect the plan with it. If it is lost for good, together with its data directory, a person does what follows by hand, with the engine's own tools. No data is lost meanwhile, but nothing is mirrored, copied, fenced or failed over.\n\nStorage:\n\n" + lostTrees + "\n\nKafka:\n\n" + lostPlane},
 		{"US253", "The new side does not provably take writes", "After PROMOTE a write on every shard must be let in and one be acknowledged. Retry; the new side is active either way."},
 		{"US254", "The ledger is not provably complete", "What only the old side has must be saved, durable and counted, before anything of it is cut away. Retry; check the disk space of the data directory."},
 		{"US255", "The link is broken", "A shard of the link stopped and needs a decision; `understudy status` names it and the repair."},
@@ -82,7 +82,7 @@ func stageCodes() []Explanation {
 	}
 }
 
-// lostPlane is what a person does when the journal is gone for good: the steps of docs/running.md, for whoever has nothing but
+// lostPlane is what a person does for Kafka when the journal is gone for good: the steps of docs/running.md, for whoever has nothing but
 // the binary.
 const lostPlane = `1. Make sure that it is gone: the old process is stopped and cannot start again, on any machine. Two control planes must never steer one plan.
 2. Find the active side. Read the stamps at both clusters, and believe the one with the higher epoch:
@@ -94,3 +94,14 @@ const lostPlane = `1. Make sure that it is gone: the old process is stopped and 
 4. At the other side, remove the same DENY rules, then delete the plan's topics. What they hold is a copy, unless that side was active before and was never reprotected: then it may hold the only copy of what the takeover lost. Save that first, with a tool of yours; deleted is deleted. Deleting makes their stand-in settings go too, and keeping them would have the new protect take those for the owner's.
 5. Delete the topic __understudy at both sides, and with it the stamps. If another control plane protects something else on the same cluster its stamps are in that topic as well: then write a record without a value under each key stamp/PLAN/WORKLOAD of the lost one instead, and leave the topic.
 6. Protect anew. In the plan home must be the side that is active; change it before understudy apply if it is not. Then understudy protect PLAN, which copies everything again, and understudy verify PLAN.`
+
+// lostTrees is the same for trees of files.
+const lostTrees = `1. Make sure that it is gone: the old process is stopped and cannot start again, on any machine. Two control planes must never steer one plan. If it copied by YARN, kill the applications whose names begin with understudy (yarn application -list, -kill ID).
+2. Find the active side. Read the stamp beside each tree at both sites, and believe the one with the higher epoch; for a tree /data/curated of HDFS:
+
+       hdfs dfs -cat /data/.curated.understudy/kept/stamp.json
+
+   Elsewhere it is the file or object of the same path below the site's root or prefix. "active":["east"] names the side. If active is null there, a takeover was under way: nobody is active, and a person decides which side is, by what each tree holds. Never let both take writes.
+3. Open the active side, if it is closed. Its roots belong to understudy's user then, with mode 0700, and have their group and access control list still: give them owner and mode back (hdfs dfs -chown OWNER PATH, hdfs dfs -chmod MODE PATH). In a bucket take the statements whose Sid begins with UnderstudyClosed out of the policy; in a container give the stored access policies back what more than reading and listing they had. What was there before lies in .understudy/policy-before-SID below the prefix, and in .understudy/policies-before of the container: remove these when that is done.
+4. At both sites move understudy's folder beside each tree away, all of it: hdfs dfs -mv /data/.curated.understudy /data/curated.lost, or aws s3 mv --recursive, or whatever the store has. Nothing of it may stay under its name: to remove the stamp alone lets understudy protect go on, but a set that the lost one was showing would be shown to the end by the next takeover, over newer files, and nothing would say so. It holds the stamp, the lists of what was shown, what was staged, and the quarantines: deleted files, and what a ledger lists, which may be nowhere else.
+5. Protect anew. See that the active side is whole and mounted: no set is known any more against which an emptied source could be noticed (US603, US604). In the plan home must be the side that is active; change it before understudy apply if it is not. Then understudy protect PLAN, and understudy verify PLAN.`

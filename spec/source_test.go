@@ -84,13 +84,22 @@ func TestByteOrderMarkAndLineEndings(t *testing.T) {
 
 func TestStarterIsValid(t *testing.T) {
 	queue := toys().Kinds()[0]
-	queue.Name, queue.Endpoint = "kafka", "kafka"
-	set, err := Parse(workload.NewRegistry(queue), Set{}, Source{Name: "init.yaml", Text: []byte(Init())})
+	queue.Starter = workload.Starter{
+		East: "a:\n  queue: { brokers: [\"a:1\"] }\n", West: "a:\n  queue:\n    brokers: [\"b:1\"]\n\n    # sasl: {}\n",
+		Workload: "\nname: q\nkind: queue\narchitecture: active-passive\ncluster: a\nobjective: { rpo: 1s, rto: 1s }\nonFailure: stop\n# more\ntopics: [\"q\"]\n",
+	}
+	text := Init(queue)
+	set, err := Parse(workload.NewRegistry(queue), Set{}, Source{Name: "init.yaml", Text: []byte(text)})
 	if err != nil {
 		t.Fatal(render(err))
 	}
 	if len(set.Sites) != 2 || len(set.Plans) != 1 {
 		t.Errorf("it holds %v", set.Refs())
+	}
+	for _, want := range []string{"\n  a:\n    queue:\n      brokers: [\"b:1\"]\n\n      # sasl: {}\n---\n", "\nworkloads:\n  - name: q\n    kind: queue\n", "\n    # more\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
 	}
 }
 

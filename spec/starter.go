@@ -1,9 +1,32 @@
 package spec
 
-// Init gives the text of a first site and plan file, with comments, for `understudy init`. It is valid as it
-// stands, for a registry with the kind kafka.
-func Init() string {
-	return `# yaml-language-server: $schema=understudy.schema.json
+import (
+	"strings"
+
+	"github.com/understudy-dr/understudy/workload"
+)
+
+// Init gives the text of a first site and plan file for a kind, with comments, for `understudy init`. It is valid as it stands.
+func Init(k workload.Kind) string {
+	return strings.NewReplacer(
+		"{east}", movedIn("  ", k.Starter.East), "{west}", movedIn("  ", k.Starter.West), "{workload}", strings.TrimLeft(movedIn("    ", k.Starter.Workload), " "),
+	).Replace(starter)
+}
+
+// movedIn moves every line that holds something in by a margin.
+func movedIn(margin, text string) string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		if line != "" {
+			line = margin + line
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// starter is what is the same for all kinds.
+const starter = `# yaml-language-server: $schema=understudy.schema.json
 #
 # Sites and plans of understudy. Check this file:     understudy validate -f FILE
 # Schema for your editor:                             understudy schema > understudy.schema.json
@@ -14,18 +37,11 @@ func Init() string {
 # A site is one region's clusters. A cluster has the same name at each site.
 site: east
 clusters:
-  streaming:
-    kafka:
-      brokers: [kafka-east-1.example.com:9092, kafka-east-2.example.com:9092]
-      # Secrets are named here only. Where their values are, serve's own configuration says.
-      # tls: { ca: east-ca }
-      # sasl: { mechanism: SCRAM-SHA-512, secret: kafka-east }
+{east}
 ---
 site: west
 clusters:
-  streaming:
-    kafka:
-      brokers: [kafka-west-1.example.com:9092, kafka-west-2.example.com:9092]
+{west}
 ---
 # A plan is what fails over together.
 plan: shop
@@ -40,17 +56,5 @@ sites: [east, west]
 # approvals: [failover]
 
 workloads:
-  - name: orders
-    kind: kafka
-    architecture: active-passive
-    cluster: streaming
-    objective:
-      rpo: 30s              # how much of the newest writes may be lost
-      rto: 10m              # how long a takeover may take
-    # When a step of this workload fails: stop (everything pauses), quarantine (the others go on without it) or
-    # continue (only where nothing can be lost). There is no default.
-    onFailure: stop
-    topics: ["orders.*"]    # RE2 expressions that match whole names
-    # after: []             # workloads of this plan that come before this one
+  - {workload}
 `
-}

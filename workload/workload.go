@@ -188,6 +188,8 @@ type Kind struct {
 	Endpoints []EndpointKind
 	// NewConfig makes a pointer to the kind's own keys of a plan's workload.
 	NewConfig func() any
+	// Starter is its part of the file that `understudy init` prints.
+	Starter Starter
 	// ExplicitLinks says that it honours Spec.Directions; plans with links are refused for other kinds.
 	ExplicitLinks bool
 	// Validate checks a filled Spec without any network. Errors name the YAML path relative to the workload, or
@@ -229,6 +231,13 @@ type EndpointKind struct {
 // EndpointKinds lists all ways to reach a cluster of the kind, the main one first.
 func (k Kind) EndpointKinds() []EndpointKind {
 	return append([]EndpointKind{{k.Endpoint, k.NewEndpoint}}, k.Endpoints...)
+}
+
+// Starter is what somebody begins with who protects something of a kind for the first time: texts in YAML with comments, each beginning at the left
+// margin. Between two sites called east and west, home being east, they are a valid file.
+type Starter struct {
+	// East and West are the clusters of a site, Workload one workload of a plan.
+	East, West, Workload string
 }
 
 // Offer is one architecture of a kind.

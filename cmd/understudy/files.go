@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/api"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/spec"
@@ -118,13 +119,27 @@ func (a *app) schemaCommand() *cobra.Command {
 }
 
 func (a *app) initCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "init", Short: "Print a first site and plan file, with comments", Args: args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := io.WriteString(a.out, spec.Init())
+	reg, kind := all.Registry(), ""
+	var names []string
+	for _, k := range reg.Kinds() {
+		names = append(names, string(k.Name))
+	}
+	c := &cobra.Command{
+		Use: "init [--kind KIND]", Short: "Print a first site and plan file, with comments", Args: args(cobra.NoArgs),
+		Long: `Print a first site and plan file, with comments, to standard output: two sites, and a plan with one workload of the kind.
+It is valid as it stands. Change the addresses, then check it with understudy validate.`,
+		Example: "  understudy init > plan.yaml\n  understudy init --kind storage > plan.yaml",
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, ok := reg.Kind(understudy.KindName(kind))
+			if !ok {
+				return usageError(c, fmt.Errorf("unknown kind %q: %s", kind, strings.Join(names, ", ")))
+			}
+			_, err := io.WriteString(a.out, spec.Init(k))
 			return err
 		},
 	}
+	c.Flags().StringVar(&kind, "kind", names[0], "what is to be protected: "+strings.Join(names, ", "))
+	return c
 }
 
 func (a *app) diffCommand() *cobra.Command {

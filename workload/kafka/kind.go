@@ -22,6 +22,7 @@ func Kind() workload.Kind {
 		Endpoint:     "kafka",
 		NewEndpoint:  func() any { return &Endpoint{} },
 		NewConfig:    func() any { return &Config{} },
+		Starter:      starter(),
 		Validate:     validate,
 		Advise:       advise,
 		Overlap:      overlap,

@@ -16,7 +16,7 @@ type Config struct {
 	Relist Rhythm `yaml:"relist,omitempty" json:"relist,omitempty" doc:"when a run lists the whole source, to find changes of times alone, which a difference of HDFS snapshots does not tell: as a schedule, or never" default:"every 24h"`
 	Repair Rhythm `yaml:"repair,omitempty" json:"repair,omitempty" doc:"when a run lists the whole target too, and puts right path by path what is not there as it was published: as a schedule, or never" default:"every 7d"`
 	// Proof says whose word is taken that a staged file holds what was read.
-	Proof string `yaml:"proof,omitempty" json:"proof,omitempty" enum:"checksum,read" doc:"what proves a staged file before it is shown. checksum: what the store says of what it took; read: understudy reads each file back at the target once all are staged, which costs a second reading there" default:"checksum"`
+	Proof string `yaml:"proof,omitempty" json:"proof,omitempty" enum:"checksum,read" doc:"what proves a staged file before it is shown. checksum: what the store says of what it took, on HDFS from the sums that DataNodes keep, so a replica that rots on a disk before it is shown passes; read: understudy reads each file back at the target once all are staged, which costs a second reading there" default:"checksum"`
 	// Bandwidth limits a run by the time of day; the first window that covers the moment holds.
 	Bandwidth []Window `yaml:"bandwidth,omitempty" json:"bandwidth,omitempty" doc:"limits of a run, of what verify reads and of a ledger's comparison, by the time of day; the first that covers the moment holds. With DistCp the limit is that of the moment when its job begins"`
 	// Parallel is the highest number of files in flight.

@@ -34,6 +34,7 @@ func Kind() workload.Kind {
 		NewEndpoint:  func() any { return &HDFS{} },
 		Endpoints:    endpoints(),
 		NewConfig:    func() any { return &Config{Relist: relistByDefault, Repair: repairByDefault, Proof: proofChecksum} },
+		Starter:      starter(),
 		Sweeps:       sweeps,
 		Validate:     validate,
 		Overlap:      overlap,
