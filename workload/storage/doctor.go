@@ -65,7 +65,7 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 			"make understudy's user a superuser of the store, or watch both by other means")
 	}
 	if id.Writer != "" {
-		find("warning", "US726", "", "the ordinary writer cannot act, so no fence can be proved: "+id.Writer,
+		find("warning", "US726", "", "the ordinary writer cannot act, so no refused write can prove a fence: "+id.Writer,
 			"name one under writer in the site file, with Kerberos its principal and keytab; it needs no rights")
 	}
 	for _, n := range id.Notes {
