@@ -296,13 +296,20 @@ func (s *Store) Rescue(ctx context.Context, lot string, sealed filecopy.Sealed, 
 		return "", err
 	}
 	st, err := s.staged(h)
-	if err == nil {
+	if err == nil && !st.placed {
 		err = s.shelve(ctx, path.Dir(st.path))
 	}
 	if err != nil {
 		return "", err
 	}
-	if err = s.client.Rename(ctx, was.path, st.path); errors.Is(err, hdfs.ErrExists) {
+	err = s.client.Rename(ctx, was.path, st.path)
+	if st.placed && hdfs.IsNotFound(err) {
+		// Most often the directory in the tree is there: those of a large tree are too many to remember.
+		if err = s.client.Mkdirs(ctx, path.Dir(st.path), privateMode); err == nil {
+			err = s.client.Rename(ctx, was.path, st.path)
+		}
+	}
+	if errors.Is(err, hdfs.ErrExists) {
 		return "", &told{filecopy.ErrNotFound, err}
 	}
 	return h, tell(err)

@@ -78,7 +78,7 @@ func readClaimName(name string) (turn int64, id string) {
 	return turn, id
 }
 
-// keepClaim keeps the claim of this run's plan, and forgets the ones before.
+// keepClaim keeps the claim of this run's plan, and forgets the ones before; those of members that came later are not ours to forget.
 func (r *run) keepClaim(ctx context.Context, number int64, c claim) error {
 	c.Format = formatVersion
 	own := claimName(number, c.turn, c.Plan.ID)
@@ -87,7 +87,7 @@ func (r *run) keepClaim(ctx context.Context, number int64, c claim) error {
 	}
 	names, err := r.vault.keeper.KeptNames(ctx, r.vault.name(setName(number, claimsName)))
 	for _, name := range names {
-		if err == nil && name != r.vault.name(own) {
+		if turn, _ := readClaimName(name); err == nil && turn < c.turn {
 			err = r.vault.keeper.Forget(ctx, name)
 		}
 	}

@@ -232,16 +232,16 @@ func TestReadySetsAreGuarded(t *testing.T) {
 	s.wants("US613", func() error { return s.mover.Drop(t.Context(), s.job) })
 	var rd ready
 	v := vault{job: "job", keeper: s.target}
-	if _, err := v.document(t.Context(), readyName, &rd); err != nil {
+	if _, err := v.document(t.Context(), showingName(1), &rd); err != nil {
 		t.Fatal(err)
 	}
 	rd.Base = "another set"
-	if err := v.keepDocument(t.Context(), readyName, rd); err != nil {
+	if err := v.keepDocument(t.Context(), showingName(1), rd); err != nil {
 		t.Fatal(err)
 	}
 	s.wants("US614", s.tries)
 	rd.Base = ""
-	if err := v.keepDocument(t.Context(), readyName, rd); err != nil {
+	if err := v.keepDocument(t.Context(), showingName(1), rd); err != nil {
 		t.Fatal(err)
 	}
 	s.run()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -111,15 +110,37 @@ func (m *Mover) Standing(ctx context.Context, j filecopy.Job) (filecopy.Standing
 }
 
 // ready reads the ready set; false when there is none. One that was published already, whose remains a crash left, is none, nor is one that a lost
-// member had on its way when another one claimed the set: its files may have been taken over.
+// member had on its way when another one claimed the set, or when it was given up: its files may have been taken over, or are gone. What is being
+// shown is what its publisher wrote down before it began, whatever came late for the document that was ready then.
 func (v vault) ready(ctx context.Context, h head) (ready, bool, error) {
-	var r ready
-	ok, err := v.document(ctx, readyName, &r)
+	r, ok, err := v.showing(ctx, h.Set.Number+1)
+	if err != nil || ok {
+		return r, ok, err
+	}
+	r = ready{}
+	ok, err = v.document(ctx, readyName, &r)
 	if err != nil || !ok || r.Set.Number <= h.Set.Number {
 		return ready{}, false, err
 	}
 	if r.Plan != "" {
 		c, ok, err := v.claimed(ctx, r.Set.Number, r.Plan)
+		if err != nil || !ok || c.Plan.ID != r.Plan {
+			return ready{}, false, err
+		}
+	}
+	return r, true, nil
+}
+
+// showing reads the set of a number that is being shown; false when there is none. A mark that came when another plan had claimed the set counts for
+// nothing: who wrote it was held up, and shows nothing without a lease.
+func (v vault) showing(ctx context.Context, number int64) (ready, bool, error) {
+	var r ready
+	ok, err := v.document(ctx, showingName(number), &r)
+	if err != nil || !ok || r.Set.Number != number {
+		return ready{}, false, err
+	}
+	if r.Plan != "" {
+		c, ok, err := v.claimed(ctx, number, r.Plan)
 		if err != nil || ok && c.Plan.ID != r.Plan {
 			return ready{}, false, err
 		}
@@ -127,11 +148,11 @@ func (v vault) ready(ctx context.Context, h head) (ready, bool, error) {
 	return r, true, nil
 }
 
-// shown says whether publishing of a ready set has begun.
+// shown says whether publishing of a ready set has begun. The mark of an earlier version names no plan.
 func (v vault) shown(ctx context.Context, r ready) (bool, error) {
-	name := v.name(showingName(r.Set.Number))
-	names, err := v.keeper.KeptNames(ctx, name)
-	return slices.Contains(names, name), err
+	var mark ready
+	ok, err := v.document(ctx, showingName(r.Set.Number), &mark)
+	return ok && (mark.Set.Number == 0 || mark.Plan == r.Plan), err
 }
 
 // Finish rolls the ready set forward.

@@ -14,8 +14,10 @@ type order struct {
 	next    int64
 	pending map[int64]item
 	pass    func(seq int64, it *item) error
-	// moved is closed and replaced whenever next grows.
+	// moved is closed and replaced whenever next grows, or err is set.
 	moved chan struct{}
+	// err is what went wrong first. What was taken from the open list then is in none, so nothing is passed on any more.
+	err error
 }
 
 func newOrder(next int64, pass func(int64, *item) error) *order {
@@ -26,6 +28,9 @@ func newOrder(next int64, pass func(int64, *item) error) *order {
 func (o *order) put(seq int64, it item) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
 	o.pending[seq] = it
 	before := o.next
 	for {
@@ -35,15 +40,28 @@ func (o *order) put(seq int64, it item) error {
 		}
 		delete(o.pending, o.next)
 		if err := o.pass(o.next, &it); err != nil {
-			return err
+			return o.fail(err)
 		}
 		o.next++
 	}
 	if o.next != before {
-		close(o.moved)
-		o.moved = make(chan struct{})
+		o.wake()
 	}
 	return nil
+}
+
+func (o *order) wake() {
+	close(o.moved)
+	o.moved = make(chan struct{})
+}
+
+// fail ends the passing on.
+func (o *order) fail(err error) error {
+	if err != nil && o.err == nil {
+		o.err = err
+		o.wake()
+	}
+	return err
 }
 
 // room waits until a place is within the window.
@@ -53,15 +71,21 @@ func (o *order) room(ctx context.Context, seq int64) error { return o.passed(ctx
 func (o *order) still(do func(next int64) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return do(o.next)
+	if o.err != nil {
+		return o.err
+	}
+	return o.fail(do(o.next))
 }
 
 // passed waits until the item of a place, and all before it, are passed on.
 func (o *order) passed(ctx context.Context, seq int64) error {
 	for {
 		o.mu.Lock()
-		inside, moved := seq < o.next, o.moved
+		inside, moved, err := seq < o.next, o.moved, o.err
 		o.mu.Unlock()
+		if err != nil {
+			return err
+		}
 		if inside {
 			return ctx.Err()
 		}

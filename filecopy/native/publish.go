@@ -84,11 +84,18 @@ func (d *desk) publish(ctx context.Context, h head, rd ready, r *run) (filecopy.
 	return next.Set, nil
 }
 
-// mark says that from now on there is only the way forward.
+// mark says that from now on there is only the way forward, and with which set, so that nothing that comes late can put another one in its place.
 func (p *publisher) mark(ctx context.Context) error {
-	return p.vault.keepDocument(ctx, showingName(p.ready.Set.Number), struct {
-		Format int `json:"format"`
-	}{formatVersion})
+	if p.ready.Plan != "" {
+		c, ok, err := p.vault.claimed(ctx, p.ready.Set.Number, p.ready.Plan)
+		if err != nil {
+			return err
+		}
+		if ok && c.Plan.ID != p.ready.Plan {
+			return failure("US614", understudy.KindBroken, "publish", "another member has claimed the set that was ready", filecopy.ErrGuard)
+		}
+	}
+	return p.vault.keepDocument(ctx, showingName(p.ready.Set.Number), p.ready)
 }
 
 // show does all that readers see, and gives the head that says so: renames, then directories, links and files in the order of

@@ -122,10 +122,10 @@ func (l *leftList) next() (item, bool, error) {
 			}
 		}
 		it, ok, err := l.open.next()
-		if err != nil {
+		if err != nil && !unreadableList(err) {
 			return item{}, false, err
 		}
-		if !ok {
+		if err != nil || !ok {
 			l.close()
 		} else if it.Op == opCopy && it.Kind == filecopy.File && it.Sealed.Handle != "" {
 			return it, true, nil

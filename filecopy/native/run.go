@@ -120,10 +120,12 @@ func (r *run) advance(ctx context.Context, to filecopy.Phase) (*ready, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !r.resume(ctx, root) {
-		if err := r.plan(ctx, root); err != nil {
-			return nil, err
-		}
+	resumed, err := r.resume(ctx, root)
+	if err == nil && !resumed {
+		err = r.plan(ctx, root)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if to == filecopy.PhasePlan {
 		return nil, nil
@@ -183,30 +185,30 @@ func (r *run) probe(ctx context.Context) (filecopy.Root, error) {
 }
 
 // resume takes up an unfinished run whose plan still stands: on the published set, on the same root and with its pin.
-func (r *run) resume(ctx context.Context, root filecopy.Root) bool {
+func (r *run) resume(ctx context.Context, root filecopy.Root) (bool, error) {
 	raw, err := os.ReadFile(filepath.Join(r.runDir(), "run.json"))
 	if err != nil {
-		return false
+		return false, nil
 	}
 	var s state
 	if err := json.Unmarshal(raw, &s); err != nil || s.Format != formatVersion {
-		return false
+		return false, nil
 	}
 	if r.job.Run != "" && s.Set.Run != r.job.Run {
-		return false
+		return false, nil
 	}
 	c, _, err := r.vault.claimed(ctx, s.Set.Number, s.ID)
 	if err != nil || c.Plan.ID != s.ID {
-		return false
+		return false, err
 	}
 	if s.Base != r.head.Set.ID || s.BaseNumber != r.head.Set.Number || s.Set.Root != root.Identity {
-		return false
+		return false, nil
 	}
 	if r.openView(ctx, s.Set.Pin) != nil {
-		return false
+		return false, nil
 	}
 	r.state, r.claim = s, c
-	return true
+	return true, nil
 }
 
 // openView opens the source at a pin.
