@@ -154,6 +154,9 @@ type Set struct {
 	// Copied and CopiedBytes count the files that the run had to stage.
 	Copied      int64 `json:"copied,omitempty"`
 	CopiedBytes int64 `json:"copiedBytes,omitempty"`
+	// Vanished counts entries that a live source no longer had when it was listed again: they stay as they are at the target, and the next set
+	// decides about them.
+	Vanished int64 `json:"vanished,omitempty"`
 	// ReadBack counts the files that were read back at the target before the set was ready; zero without Job.ReadBack.
 	ReadBack int64 `json:"readBack,omitempty"`
 	// Rotten counts those of them that differed from what was read at the source, or were gone, and were staged anew; Flaws counts bad
@@ -192,6 +195,8 @@ type Progress struct {
 	Phase Phase `json:"phase"`
 	// Listed counts entries seen at the source, or changes.
 	Listed int64 `json:"listed"`
+	// Relisted counts what was seen when a live source was listed again, because something of the target would have to go.
+	Relisted int64 `json:"relisted,omitempty"`
 	// Files and Bytes are staged and verified, of the totals; what was resumed counts.
 	Files      int64 `json:"files"`
 	TotalFiles int64 `json:"totalFiles"`

@@ -45,6 +45,20 @@ type places struct {
 	shift        layer
 	// seeded says that what is kept is the turned manifest of another job.
 	seeded bool
+	// listed are the listings that make the source, the older one first; none where a diff does.
+	listed []listing
+}
+
+func (p *places) close() {
+	p.source.close()
+	p.kept.close()
+}
+
+// forget removes the listings.
+func (p *places) forget() {
+	for _, l := range p.listed {
+		l.remove()
+	}
 }
 
 // read asks for the diff and looks at its places. prefix is where the shifted layer is kept.

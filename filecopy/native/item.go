@@ -54,10 +54,10 @@ type item struct {
 	Before int64
 	// Sealed is what is staged.
 	Sealed filecopy.Sealed
-	// fix is what the item changes in the account of the set, and inNew says that a file belongs to a new directory, and was not begun yet; both
-	// live in memory only.
-	fix   correction
-	inNew bool
+	// fix is what the item changes in the account of the set, inNew says that a file belongs to a new directory, and was not begun yet, and
+	// vanished that only the older of two listings shows the entry; they live in memory only.
+	fix             correction
+	inNew, vanished bool
 }
 
 // fields that are present in an encoded item.

@@ -14,19 +14,43 @@ func (r *run) writePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.source.close()
-	defer p.kept.close()
+	defer func() { p.forget() }() // of the listings that there are then
 	present, looked, err := r.present(ctx)
+	if err != nil {
+		p.close()
+		return err
+	}
+	defer present.remove()
+	dirs, err := r.match(ctx, p, present, looked)
+	for n := 2; n <= maxTries && errors.Is(err, errDoubt); n++ {
+		if p, err = r.again(ctx, p, n); err == nil {
+			dirs, err = r.match(ctx, p, present, looked)
+		}
+	}
+	if errors.Is(err, errDoubt) {
+		return undecided(err)
+	}
 	if err != nil {
 		return err
 	}
-	defer present.close()
+	return r.keepLists(ctx, p, dirs)
+}
+
+// match writes the plan, and gives the directories whose times are to be set again when all is done.
+func (r *run) match(ctx context.Context, p places, present listing, looked bool) (*sorter, error) {
+	defer p.close()
+	there, err := present.open()
+	if err != nil {
+		return nil, err
+	}
+	defer there.close()
 	out, err := createSegment(r.planPath())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	dirs := newSorter(r.runDir(), "dirs", sortMemory)
 	pl := &planner{
+		once:       len(p.listed) == 1 && !r.state.Set.Consistent,
 		comparable: r.state.Set.Root == r.head.Set.Root || p.seeded,
 		looked:     looked,
 		seeded:     p.seeded,
@@ -41,15 +65,14 @@ func (r *run) writePlan(ctx context.Context) error {
 	if g, ok := r.job.Target.(filecopy.Giver); ok {
 		pl.gives = func(e filecopy.Entry) error { return g.Gives(ctx, e.Owner, e.Group) }
 	}
-	if err := pl.run(p.source, p.kept, present); err != nil {
+	if err := pl.run(p.source, p.kept, there); err != nil {
 		out.abandon()
-		return err
-	}
-	if r.state.Plan.Digest, err = out.finish(true); err != nil {
-		return err
+		dirs.abandon()
+		return nil, err
 	}
 	r.state.Tally = pl.tally
-	return r.keepLists(ctx, p, dirs)
+	r.state.Plan.Digest, err = out.finish(true)
+	return dirs, err
 }
 
 // listName names a list that the plan keeps.
@@ -94,19 +117,33 @@ func (r *run) places(ctx context.Context) (places, error) {
 			return p, err
 		}
 	}
-	source, err := r.whole(ctx)
+	l, err := r.listing(ctx, r.view, "source", func(p *filecopy.Progress) { p.Listed++ })
 	if err != nil {
 		return places{}, err
 	}
+	return r.beside(ctx, l)
+}
+
+// beside gives the source as it was listed, and what is kept of it.
+func (r *run) beside(ctx context.Context, listed ...listing) (places, error) {
+	out := places{listed: listed}
+	var err error
+	if out.source, err = r.whole(listed); err != nil {
+		return out, err
+	}
 	origin, v, err := r.origin(ctx)
-	if err != nil || origin == nil {
-		return places{source: source, kept: r.vault.manifest(ctx, r.head.Layers, &floor{})}, err
+	if err != nil {
+		out.source.close()
+		return out, err
 	}
-	source = restore(source, v.manifest(ctx, origin.Layers, &floor{}), r.job.Source.Describe().Capabilities)
-	if r.head.Set.Number > 0 {
-		return places{source: source, kept: r.vault.manifest(ctx, r.head.Layers, &floor{})}, nil
+	if origin != nil {
+		out.source = restore(out.source, v.manifest(ctx, origin.Layers, &floor{}), r.job.Source.Describe().Capabilities)
 	}
-	return places{source: source, kept: turned{v.manifest(ctx, origin.Layers, &floor{})}, seeded: true}, nil
+	out.kept = r.vault.manifest(ctx, r.head.Layers, &floor{})
+	if origin != nil && r.head.Set.Number == 0 {
+		out.kept, out.seeded = turned{v.manifest(ctx, origin.Layers, &floor{})}, true
+	}
+	return out, nil
 }
 
 // turned reads the manifest of a job in the other direction: its target is our source.
@@ -132,39 +169,50 @@ func (r *run) canDiff(ctx context.Context) (filecopy.Snapshotter, bool) {
 	return from, err == nil && holds(pins, was.Pin)
 }
 
-// whole gives the listing of the source, with what its store leaves out and every target wants.
-func (r *run) whole(ctx context.Context) (stream, error) {
-	s, err := r.listing(ctx, r.view, "source")
-	if err != nil {
-		return nil, err
+// whole gives the source as one listing shows it, or two that followed one another, with what its store leaves out and every target wants.
+func (r *run) whole(listed []listing) (stream, error) {
+	var out stream
+	for _, l := range listed {
+		in, err := l.open()
+		if err != nil {
+			if out != nil {
+				out.close()
+			}
+			return nil, err
+		}
+		in = imply(in, r.job.Source.Describe().Capabilities)
+		if out != nil {
+			in = &united{older: peek(out), newer: peek(in)}
+		}
+		out = in
 	}
-	return imply(s, r.job.Source.Describe().Capabilities), nil
+	return out, nil
 }
 
 // looks says whether the target is listed: to find drift, or because nothing is known about it.
 func (r *run) looks() bool { return r.job.Repair || r.head.Set.Number == 0 }
 
 // listing gives a whole tree, sorted, its root included.
-func (r *run) listing(ctx context.Context, v filecopy.View, name string) (stream, error) {
+func (r *run) listing(ctx context.Context, v filecopy.View, name string, count func(*filecopy.Progress)) (listing, error) {
 	sorted := newSorter(r.runDir(), name, sortMemory)
 	root, err := v.Stat(ctx, "")
 	if err != nil {
-		return nil, err
+		return listing{}, err
 	}
 	if err := sorted.add(&item{Entry: root}); err != nil {
-		return nil, err
+		return listing{}, err
 	}
 	err = v.List(ctx, "", func(e filecopy.Entry) error {
 		if filecopy.IsProbe(e) {
 			return nil
 		}
-		r.meter.change(func(p *filecopy.Progress) { p.Listed++ })
+		r.meter.change(count)
 		return sorted.add(&item{Entry: e})
 	})
 	if err != nil {
-		return nil, err
+		return listing{}, err
 	}
-	return sorted.sorted()
+	return sorted.listing()
 }
 
 // origin gives the published set of the job that once wrote our source, and where its manifest is; nil when there is none.
@@ -182,18 +230,18 @@ func (d *desk) origin(ctx context.Context) (*head, vault, error) {
 }
 
 // present lists the target where that is needed.
-func (r *run) present(ctx context.Context) (stream, bool, error) {
+func (r *run) present(ctx context.Context) (listing, bool, error) {
 	if !r.looks() {
-		return empty{}, false, nil
+		return listing{}, false, nil
 	}
 	v, err := r.job.Target.Open(ctx, filecopy.Pin{})
 	if err != nil {
-		return nil, false, err
+		return listing{}, false, err
 	}
 	defer v.Close()
-	s, err := r.listing(ctx, v, "target")
+	l, err := r.listing(ctx, v, "target", func(p *filecopy.Progress) { p.Listed++ })
 	if errors.Is(err, filecopy.ErrNotFound) {
-		return empty{}, true, nil
+		return listing{}, true, nil
 	}
-	return s, true, err
+	return l, true, err
 }

@@ -21,6 +21,8 @@ type tally struct {
 	Deletes int64 `json:"deletes"`
 	// FileDeletes are those of them that are files of the published set.
 	FileDeletes int64 `json:"fileDeletes"`
+	// Vanished counts entries that stay although the source no longer had them when it was listed again.
+	Vanished int64 `json:"vanished,omitempty"`
 	// Present counts entries of the target, where it was listed.
 	Present int64 `json:"present"`
 	// Entries, Files and Bytes are the change of the set.
@@ -39,6 +41,8 @@ type planner struct {
 	// seeded says that what is kept comes from the manifest of a job in the other direction: it says what both trees held alike, and
 	// belongs to no set of this job.
 	seeded bool
+	// once says that the source was listed once, and not held still: what seems to be gone may have been renamed past the listing.
+	once bool
 	// leaveRoot leaves the attributes of the root alone.
 	leaveRoot bool
 	source    filecopy.Capabilities
@@ -122,6 +126,9 @@ func (p *planner) path(seen sight) error {
 	if p.seeded && seen.source == nil && seen.present == nil {
 		return nil
 	}
+	if !p.stays(seen) {
+		return nil
+	}
 	p.count(seen)
 	if seen.source == nil {
 		return p.absent(seen)
@@ -152,6 +159,19 @@ func (p *planner) path(seen sight) error {
 		p.above = append(p.above, ancestor{item: *seen.source})
 	}
 	return nil
+}
+
+// stays says whether a path belongs into the set, or is to go from it. What vanished before the second listing is not made anew, but what the target
+// has of it stays: it may be under a name that this listing missed, and is not copied yet.
+func (p *planner) stays(seen sight) bool {
+	if seen.source == nil || !seen.source.vanished {
+		return true
+	}
+	if seen.present == nil && (seen.kept == nil || p.seeded) {
+		return false
+	}
+	p.tally.Vanished++
+	return true
 }
 
 // owned refuses what the target could not give to whom it belongs: there it would be the mover's, and nobody else's.
@@ -210,6 +230,9 @@ func (p *planner) put(it *item, seen sight) error {
 		p.tally.CopyBytes += it.Size
 	}
 	if it.First {
+		if p.once {
+			return errDoubt
+		}
 		p.tally.Deletes++
 		p.retiring, p.collapsed = it.Path, true
 	}
@@ -244,6 +267,9 @@ func (p *planner) touchParent() error {
 
 // absent decides for a path that the source does not have.
 func (p *planner) absent(seen sight) error {
+	if p.once {
+		return errDoubt
+	}
 	p.tally.Deletes++
 	if seen.kept != nil && seen.kept.Kind == filecopy.File && !p.seeded {
 		p.tally.FileDeletes++

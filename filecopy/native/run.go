@@ -266,6 +266,7 @@ func (r *run) plan(ctx context.Context, root filecopy.Root) error {
 		return err
 	}
 	r.state.Set.Copied, r.state.Set.CopiedBytes = r.state.Tally.Copies, r.state.Tally.CopyBytes
+	r.state.Set.Vanished = r.state.Tally.Vanished
 	raw, err := json.Marshal(r.state)
 	if err != nil {
 		return err

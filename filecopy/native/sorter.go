@@ -138,26 +138,55 @@ func (s *sorter) endRun() error {
 
 // sorted gives all items in order, and ends the adding. The stream must be closed; it removes the runs.
 func (s *sorter) sorted() (stream, error) {
-	if err := s.spill(); err != nil {
+	l, err := s.listing()
+	if err != nil {
 		return nil, err
 	}
+	in, err := l.open()
+	return &removing{stream: in, paths: l.runs}, err
+}
+
+// listing ends the adding, and gives all items in order as often as they are asked for.
+func (s *sorter) listing() (listing, error) {
+	if err := s.spill(); err != nil {
+		return listing{}, err
+	}
 	if err := s.endRun(); err != nil {
-		return nil, err
+		return listing{}, err
 	}
 	s.buffer, s.refs = nil, nil
 	for len(s.runs) > maxRuns {
 		if err := s.mergeRuns(); err != nil {
-			return nil, err
+			return listing{}, err
 		}
 	}
-	all, err := openRuns(s.runs)
-	if err != nil {
-		return nil, err
+	return listing{s.runs}, nil
+}
+
+// abandon removes what was added.
+func (s *sorter) abandon() {
+	if s.run != nil {
+		s.run.abandon()
 	}
-	if len(all) == 0 {
-		return empty{}, nil
+	listing{s.runs}.remove()
+}
+
+// listing is a sorted list on disk; the zero listing is empty.
+type listing struct{ runs []string }
+
+// open gives the items; the stream must be closed.
+func (l listing) open() (stream, error) {
+	all, err := openRuns(l.runs)
+	if err != nil || len(all) == 0 {
+		return empty{}, err
 	}
-	return &removing{stream: mergeStreams(all...), paths: s.runs}, nil
+	return mergeStreams(all...), nil
+}
+
+func (l listing) remove() {
+	for _, p := range l.runs {
+		_ = os.Remove(p)
+	}
 }
 
 // mergeRuns merges the oldest runs into one, which takes their place, so that later ones still win.
@@ -207,9 +236,7 @@ type removing struct {
 
 func (r *removing) close() {
 	r.stream.close()
-	for _, p := range r.paths {
-		_ = os.Remove(p)
-	}
+	listing{r.paths}.remove()
 }
 
 // segmentFile writes a segment into a file.

@@ -102,6 +102,9 @@ func stage(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if set.ReadBack > 0 {
 		r.Summary += fmt.Sprintf("; %d files were read back at %s", set.ReadBack, j.step.Site)
 	}
+	if set.Vanished > 0 {
+		r.Summary += fmt.Sprintf("; %d entries vanished while the source was listed, and stay at %s until the next run", set.Vanished, j.step.Site)
+	}
 	r.Warnings = rotWarnings(j.args.Tree, j.step.Site, set)
 	return r, nil
 }
@@ -135,6 +138,9 @@ func (j *job) progress() func(filecopy.Progress) {
 		switch p.Phase {
 		case filecopy.PhasePlan:
 			sp.Done, sp.Unit = p.Listed, "entries listed"
+			if p.Relisted > 0 {
+				sp.Text, sp.Done = "list again "+j.args.Tree, p.Relisted
+			}
 		case filecopy.PhaseProve:
 			sp.Text, sp.Done = "read back "+j.args.Tree, p.ReadBack
 			sp = withRate(sp, p)

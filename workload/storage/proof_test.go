@@ -25,6 +25,10 @@ func TestWhatIsSaidOfReadingBack(t *testing.T) {
 	if told.Text != "stage /data, 1 MiB/s, 12.5 files/s, 1s left" {
 		t.Errorf("told %+v", told)
 	}
+	j.progress()(filecopy.Progress{Phase: filecopy.PhasePlan, Listed: 100, Relisted: 40})
+	if told.Text != "list again /data" || told.Done != 40 || told.Unit != "entries listed" {
+		t.Errorf("told %+v", told)
+	}
 	if w := rotWarnings("/data", "west", filecopy.Set{ReadBack: 7}); len(w) != 0 {
 		t.Errorf("warned %v of nothing", w)
 	}
