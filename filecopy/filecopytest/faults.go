@@ -155,7 +155,7 @@ func (f *flipper) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part,
 	flip := f.parts == f.at || f.parts > f.at && !f.once
 	f.mu.Unlock()
 	if flip {
-		r = &flippedReader{r: r}
+		r = flipped(r)
 	}
 	return f.Target.Write(ctx, h, p, r)
 }
@@ -166,13 +166,39 @@ type flippedReader struct {
 	done bool
 }
 
+// flipped gives a flippedReader that gives pieces where r does.
+func flipped(r io.Reader) io.Reader {
+	f := &flippedReader{r: r}
+	if p, ok := r.(filecopy.Piecewise); ok {
+		return &flippedPieces{f, p}
+	}
+	return f
+}
+
 func (f *flippedReader) Read(p []byte) (int, error) {
 	n, err := f.r.Read(p)
-	if n > 0 && !f.done {
+	f.flip(p[:n])
+	return n, err
+}
+
+func (f *flippedReader) flip(p []byte) {
+	if len(p) > 0 && !f.done {
 		f.done = true
 		p[0] ^= 0x10
 	}
-	return n, err
+}
+
+type flippedPieces struct {
+	*flippedReader
+	pieces filecopy.Piecewise
+}
+
+func (f *flippedPieces) Piece(most int64) (filecopy.Piece, error) {
+	p, err := f.pieces.Piece(most)
+	if err == nil {
+		f.flip(p.Data())
+	}
+	return p, err
 }
 
 // meddled is a source of which somebody changes something when a file is first read: in the middle, after its first byte.
@@ -201,14 +227,31 @@ func (v *meddledView) Read(ctx context.Context, e filecopy.Entry, offset int64) 
 		return r, err
 	}
 	if v.of.flip {
-		return &closing{&flippedReader{r: r}, r}, nil
+		return closed(flipped(r), r), nil
 	}
-	return &closing{&meddledReader{r, v.of}, r}, nil
+	m := &meddledReader{r, v.of}
+	if p, ok := r.(filecopy.Piecewise); ok {
+		return closed(&meddledPieces{m, p}, r), nil
+	}
+	return closed(m, r), nil
 }
 
 type closing struct {
 	io.Reader
 	io.Closer
+}
+
+type closingPieces struct {
+	closing
+	filecopy.Piecewise
+}
+
+// closed gives a reader that closes as c does, and gives pieces where r does.
+func closed(r io.Reader, c io.Closer) io.ReadCloser {
+	if p, ok := r.(filecopy.Piecewise); ok {
+		return &closingPieces{closing{r, c}, p}
+	}
+	return &closing{r, c}
 }
 
 type meddledReader struct {
@@ -220,4 +263,15 @@ func (m *meddledReader) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p[:min(len(p), 1)])
 	m.of.once.Do(m.of.act)
 	return n, err
+}
+
+type meddledPieces struct {
+	*meddledReader
+	pieces filecopy.Piecewise
+}
+
+func (m *meddledPieces) Piece(most int64) (filecopy.Piece, error) {
+	p, err := m.pieces.Piece(min(most, 1))
+	m.of.once.Do(m.of.act)
+	return p, err
 }
