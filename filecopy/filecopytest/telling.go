@@ -9,26 +9,10 @@ import (
 
 // Telling gives a target that says before each call that writes that it is made, and can put directories together where the target can.
 func Telling(to filecopy.Target, say func(call string)) filecopy.Target {
-	if a, ok := to.(filecopy.Assembler); ok {
-		return tellingAssembler{telling{to, say}, a}
-	}
-	return telling{to, say}
-}
-
-// tellingAssembler is a telling target that shows new directories as a whole.
-type tellingAssembler struct {
-	telling
-	of filecopy.Assembler
-}
-
-func (b tellingAssembler) Assembly(lot string) (filecopy.Target, error) {
-	to, err := b.of.Assembly(lot)
-	return telling{to, b.say}, err
-}
-
-func (b tellingAssembler) Reveal(ctx context.Context, lot string, p filecopy.Path) error {
-	b.say("reveal")
-	return b.of.Reveal(ctx, lot, p)
+	return Wrap(to, func(to filecopy.Target, _ bool) filecopy.Target { return telling{to, say} }, func(reveal func() error) error {
+		say("reveal")
+		return reveal()
+	})
 }
 
 type telling struct {
