@@ -7,18 +7,22 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 )
 
-// testFlippedOnTheWay flips bits of what is sent to the target: once, which is made good, and always, which is refused before anybody sees it.
+// testFlippedOnTheWay flips bits of what is sent to the target, of a file that is there and of one in a new directory: once, which is made good, and
+// always, which is refused before anybody sees it.
 func testFlippedOnTheWay(b *bench) {
 	b.put("a", "good content, which is long enough for more than one part")
 	b.run()
 	before := b.tree(b.target)
-	b.put("a", "better content, which is long enough for more than one part")
-	b.job.Target = &flipper{Target: b.target, at: 1}
-	b.refused(filecopy.ErrCorrupt, "US606")
-	b.untouched(before)
-	b.job.Target = &flipper{Target: b.target, at: 1, once: true}
-	b.run()
-	b.same()
+	for _, p := range []filecopy.Path{"a", "new/below/b"} {
+		b.put(p, "better content, which is long enough for more than one part")
+		b.job.Target = (&flipper{at: 1}).over(b.target)
+		b.refused(filecopy.ErrCorrupt, "US606")
+		b.untouched(before)
+		b.job.Target = (&flipper{at: 1, once: true}).over(b.target)
+		b.run()
+		b.same()
+		before = b.tree(b.target)
+	}
 }
 
 // testFlippedAtSource lets the source give other bytes under the same version than it gave before.

@@ -70,47 +70,7 @@ type frail struct {
 
 // fragile gives a target whose calls go through a fuse, and which can do what the target can.
 func fragile(to filecopy.Target, f *fuse) filecopy.Target {
-	a, assembles := to.(filecopy.Assembler)
-	if r, rescues := to.(filecopy.Rescuer); rescues && assembles {
-		return &frailRescuer{frailAssembler{frail{to, f}, a}, r}
-	}
-	if assembles {
-		return &frailAssembler{frail{to, f}, a}
-	}
-	return &frail{to, f}
-}
-
-// frailAssembler is a frail target that puts directories together out of sight.
-type frailAssembler struct {
-	frail
-	of filecopy.Assembler
-}
-
-// frailRescuer is one at which files can be taken over, too.
-type frailRescuer struct {
-	frailAssembler
-	rescuer filecopy.Rescuer
-}
-
-func (f *frailRescuer) Rescue(ctx context.Context, lot string, s filecopy.Sealed, e filecopy.Entry) (filecopy.Handle, error) {
-	return through(f.fuse, func() (filecopy.Handle, error) { return f.rescuer.Rescue(ctx, lot, s, e) })
-}
-
-func (f *frailRescuer) Assembly(lot string) (filecopy.Target, error) {
-	to, err := f.of.Assembly(lot)
-	if r, ok := to.(filecopy.Rescuer); ok {
-		return &frailRescuer{frailAssembler{frail{to, f.fuse}, f.of}, r}, err
-	}
-	return &frail{to, f.fuse}, err
-}
-
-func (f *frailAssembler) Assembly(lot string) (filecopy.Target, error) {
-	to, err := f.of.Assembly(lot)
-	return &frail{to, f.fuse}, err
-}
-
-func (f *frailAssembler) Reveal(ctx context.Context, lot string, p filecopy.Path) error {
-	return f.fuse.do(func() error { return f.of.Reveal(ctx, lot, p) })
+	return Wrap(to, func(to filecopy.Target, _ bool) filecopy.Target { return &frail{to, f} }, func(_ string, do func() error) error { return f.do(do) })
 }
 
 func (f *frail) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
@@ -161,21 +121,29 @@ func (f *frail) Forget(ctx context.Context, name string) error {
 	return f.fuse.do(func() error { return f.Target.Forget(ctx, name) })
 }
 
-// flipper is a target that flips one bit of what it is given, as a bad disk or memory would: of the n-th part on, or of that one
-// alone.
+// flipper flips one bit of what a target is given, as a bad disk or memory would: of the n-th part on, or of that one alone.
 type flipper struct {
-	filecopy.Target
 	mu    sync.Mutex
 	parts int
 	at    int
 	once  bool
 }
 
-func (f *flipper) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
-	f.mu.Lock()
-	f.parts++
-	flip := f.parts == f.at || f.parts > f.at && !f.once
-	f.mu.Unlock()
+// over puts the flipper before a target.
+func (f *flipper) over(to filecopy.Target) filecopy.Target {
+	return Wrap(to, func(to filecopy.Target, _ bool) filecopy.Target { return &flipping{to, f} }, nil)
+}
+
+type flipping struct {
+	filecopy.Target
+	by *flipper
+}
+
+func (f *flipping) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
+	f.by.mu.Lock()
+	f.by.parts++
+	flip := f.by.parts == f.by.at || f.by.parts > f.by.at && !f.by.once
+	f.by.mu.Unlock()
 	if flip {
 		r = flipped(r)
 	}

@@ -45,7 +45,7 @@ func (l Large) Child(t *testing.T) {
 		return
 	}
 	_, err := l.Run(context.Background(), dir, os.Getenv(killAt), func(to filecopy.Target) filecopy.Target {
-		return &parts{Target: to, say: func() { fmt.Println("part") }}
+		return (&parts{say: func() { fmt.Println("part") }}).over(to)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -70,10 +70,7 @@ func (l Large) GoesOn(t *testing.T, dir, at, next string, seen filecopy.Target, 
 		carried = func() int64 { return 0 }
 	}
 	counted, before := &parts{say: func() {}}, carried()
-	set, err := l.Run(t.Context(), dir, next, func(to filecopy.Target) filecopy.Target {
-		counted.Target = to
-		return counted
-	})
+	set, err := l.Run(t.Context(), dir, next, counted.over)
 	if err != nil || set.Files != 1 || set.Bytes != l.Size {
 		t.Fatalf("set = %+v, %v", set, err)
 	}
@@ -172,15 +169,24 @@ func (s *summing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// parts is a target that says when a part is begun, and counts the bytes.
+// parts says when a part is begun at a target, and counts the bytes.
 type parts struct {
-	filecopy.Target
 	say   func()
 	bytes atomic.Int64
 }
 
-func (p *parts) Write(ctx context.Context, h filecopy.Handle, part filecopy.Part, r io.Reader) error {
-	p.say()
-	p.bytes.Add(part.Size)
-	return p.Target.Write(ctx, h, part, r)
+// over puts it before a target.
+func (p *parts) over(to filecopy.Target) filecopy.Target {
+	return Wrap(to, func(to filecopy.Target, _ bool) filecopy.Target { return &counting{to, p} }, nil)
+}
+
+type counting struct {
+	filecopy.Target
+	by *parts
+}
+
+func (c *counting) Write(ctx context.Context, h filecopy.Handle, part filecopy.Part, r io.Reader) error {
+	c.by.say()
+	c.by.bytes.Add(part.Size)
+	return c.Target.Write(ctx, h, part, r)
 }

@@ -46,7 +46,8 @@ func RunLink(t *testing.T, mover func(dir string) filecopy.Mover, open func(t *t
 			l := open(t)
 			s := &strained{link: l, back: back, large: l.Aside.Describe().Capabilities.PartSize(1) * 3 / 2}
 			memory := func(*testing.T) filecopy.Target {
-				m := NewMemory("memory", false)
+				// From snapshots, so that what is new is put together out of sight where the store can.
+				m := NewMemory("memory", true)
 				m.can.PartSize = nil
 				return m
 			}
@@ -84,9 +85,12 @@ func (s *strained) grow(n string) {
 	s.must(pour(s.ctx, s.source, "d/large", strings.Repeat(n+". ", int(s.large)/len(n+". ")+1)[:s.large], s.own(plain(0o644))))
 }
 
-// version puts a version of small files into the source, past the way.
+// version puts a version of small files into the source, past the way, and some more in a new directory.
 func (s *strained) version(n string) {
 	s.Helper()
+	for i := range 4 {
+		s.must(pour(s.ctx, s.source, filecopy.Path(fmt.Sprintf("new-%s/e%d/small", n, i)), "the first of them", s.own(plain(0o644))))
+	}
 	for i := range 6 {
 		s.must(pour(s.ctx, s.source, filecopy.Path(fmt.Sprintf("e%d/small", i)), n+" of the small ones", s.own(plain(0o644))))
 	}
@@ -123,8 +127,8 @@ func (s *strained) linkIsCut() {
 func (s *strained) rightIsRevoked() {
 	shown := s.tree(s.target)
 	s.version("fourth")
-	take := func() { s.try(s.link.Revoke(s.back)) }
-	s.job.Target = &during{Target: s.job.Target, writing: 2, do: take}
+	amid := &during{hidden: s.hides(), writing: 2, do: func() { s.try(s.link.Revoke(s.back)) }}
+	s.job.Target = amid.over(s.job.Target)
 	s.ends("US619", understudy.KindDenied, fs.ErrPermission)
 	s.untouched(shown)
 	s.must(s.link.Grant())
@@ -133,6 +137,12 @@ func (s *strained) rightIsRevoked() {
 	s.run()
 	s.same()
 	s.agrees()
+}
+
+// hides says whether new directories go to the store as a whole, from a source that is held still.
+func (s *strained) hides() bool {
+	_, ok := s.link.Over.(filecopy.Assembler)
+	return ok && !s.back
 }
 
 // whileShown has the way cut, and then the right revoked, in the middle of showing a set.
@@ -148,10 +158,11 @@ func (s *strained) whileShown() {
 	} {
 		old := maps.Clone(s.tree(s.target))
 		s.version(n)
-		s.job.Target = &during{Target: s.link.Over, showing: 4, do: func() { s.try(harm.do()) }}
+		amid := &during{hidden: s.hides(), showing: 4, do: func() { s.try(harm.do()) }}
+		s.job.Target = amid.over(s.link.Over)
 		s.ends(harm.code, harm.kind, harm.want)
 		s.must(harm.undo())
-		s.eachFile(0, old, s.tree(s.source))
+		s.mixed(0, old, s.tree(s.source))
 		s.over()
 		s.run()
 		s.same()
@@ -193,27 +204,49 @@ func (s *strained) ends(code understudy.Code, kind understudy.ErrorKind, want er
 	}
 }
 
-// during is a target that calls once when so many parts are being written, or so many files are being shown; what comes later waits for that.
+// during calls once when so many parts are being written to a target, or so many files are being shown; what comes later waits for that.
 type during struct {
-	filecopy.Target
 	writing, showing int64
-	writes, shown    atomic.Int64
-	do               func()
-	once             sync.Once
+	// hidden has it wait until a file was begun, or put, where new directories are put together out of sight.
+	hidden                    bool
+	writes, shown, begun, put atomic.Int64
+	do                        func()
+	once                      sync.Once
 }
 
-func (d *during) reaches(count *atomic.Int64, at int64) {
-	if n := count.Add(1); at > 0 && n >= at {
+// over puts it before a target.
+func (d *during) over(to filecopy.Target) filecopy.Target {
+	return Wrap(to, func(to filecopy.Target, hidden bool) filecopy.Target { return &watched{to, d, hidden} }, nil)
+}
+
+func (d *during) reaches(count *atomic.Int64, at int64, hidden *atomic.Int64) {
+	if n := count.Add(1); at > 0 && n >= at && (!d.hidden || hidden.Load() > 0) {
 		d.once.Do(d.do)
 	}
 }
 
-func (d *during) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
-	d.reaches(&d.writes, d.writing)
-	return d.Target.Write(ctx, h, p, r)
+type watched struct {
+	filecopy.Target
+	by     *during
+	hidden bool
 }
 
-func (d *during) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
-	d.reaches(&d.shown, d.showing)
-	return d.Target.Publish(ctx, sealed, e)
+func (w *watched) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
+	if w.hidden {
+		w.by.begun.Add(1)
+	}
+	return w.Target.Begin(ctx, lot, e)
+}
+
+func (w *watched) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
+	w.by.reaches(&w.by.writes, w.by.writing, &w.by.begun)
+	return w.Target.Write(ctx, h, p, r)
+}
+
+func (w *watched) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
+	if w.hidden {
+		w.by.put.Add(1)
+	}
+	w.by.reaches(&w.by.shown, w.by.showing, &w.by.put)
+	return w.Target.Publish(ctx, sealed, e)
 }

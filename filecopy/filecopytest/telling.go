@@ -10,41 +10,10 @@ import (
 // Telling gives a target that says before each call that writes that it is made, and can put directories together, and take files over, where the
 // target can.
 func Telling(to filecopy.Target, say func(call string)) filecopy.Target {
-	a, assembles := to.(filecopy.Assembler)
-	if r, rescues := to.(filecopy.Rescuer); rescues && assembles {
-		return tellingRescuer{tellingAssembler{telling{to, say}, a}, r}
-	}
-	if assembles {
-		return tellingAssembler{telling{to, say}, a}
-	}
-	return telling{to, say}
-}
-
-// tellingRescuer is one at which files can be taken over, too.
-type tellingRescuer struct {
-	tellingAssembler
-	rescuer filecopy.Rescuer
-}
-
-func (b tellingRescuer) Rescue(ctx context.Context, lot string, s filecopy.Sealed, e filecopy.Entry) (filecopy.Handle, error) {
-	b.say("rescue")
-	return b.rescuer.Rescue(ctx, lot, s, e)
-}
-
-// tellingAssembler is a telling target that shows new directories as a whole.
-type tellingAssembler struct {
-	telling
-	of filecopy.Assembler
-}
-
-func (b tellingAssembler) Assembly(lot string) (filecopy.Target, error) {
-	to, err := b.of.Assembly(lot)
-	return telling{to, b.say}, err
-}
-
-func (b tellingAssembler) Reveal(ctx context.Context, lot string, p filecopy.Path) error {
-	b.say("reveal")
-	return b.of.Reveal(ctx, lot, p)
+	return Wrap(to, func(to filecopy.Target, _ bool) filecopy.Target { return telling{to, say} }, func(call string, do func() error) error {
+		say(call)
+		return do()
+	})
 }
 
 type telling struct {

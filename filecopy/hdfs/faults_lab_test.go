@@ -1,12 +1,13 @@
 package hdfs_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,18 +32,49 @@ type trial struct {
 	job        filecopy.Job
 	source     *hdfs.Store
 	target     *hdfs.Store
+	// amid is what is to happen in the next run; nil is nothing.
+	amid *amid
+	// part is the size of parts at its stores; 0 is 4 MiB.
+	part int64
 }
 
 // newTrial makes a tree in the east, and goes to the sites with the given options.
 func newTrial(t *testing.T, east, west wire.Options) *trial {
 	all := sites(t, "east", "west")
-	r := &trial{T: t, east: all[0], west: all[1], mover: native.New(t.TempDir())}
+	return trialOf(t, all[0], all[1], east, west)
+}
+
+// trialOf makes one between any two sites.
+func trialOf(t *testing.T, from, to *site, east, west wire.Options) *trial {
+	t.Helper()
+	r := &trial{T: t, east: from, west: to, mover: native.New(t.TempDir())}
 	r.from, r.to = r.east.base(t), r.west.base(t)
 	r.must(r.east.client.Mkdirs(t.Context(), r.from, 0o755))
 	r.must(r.west.client.Mkdirs(t.Context(), r.to, 0o755))
-	r.source, r.target = r.store(r.east, r.from, east), r.store(r.west, r.to, west)
+	r.source, r.target = r.store(r.east, r.from, east, false), r.store(r.west, r.to, west, false)
 	r.job = filecopy.Job{Name: "tried", Source: r.source, Target: r.target, Guard: filecopy.Guard{MaxDeletes: 100, MaxShare: 1}}
 	return r
+}
+
+// newStill makes a trial whose source is held still by snapshots, as it is in production: new directories are put together out of sight, and small
+// files of theirs are written where they belong in there.
+func newStill(t *testing.T, east, west wire.Options) *trial {
+	r := newTrial(t, east, west)
+	r.still(east)
+	// So some small files are not begun yet when something happens in the middle of one.
+	r.job.Limits.MaxParallel = 8
+	return r
+}
+
+// still lets the source have snapshots, of whoever reads it.
+func (r *trial) still(o wire.Options) {
+	r.Helper()
+	if o.User != "" {
+		r.must(r.east.client.SetOwner(r.Context(), r.from, o.User, ""))
+	}
+	r.must(r.east.client.AllowSnapshots(r.Context(), r.from))
+	r.source = r.store(r.east, r.from, o, true)
+	r.job.Source = r.source
 }
 
 func (r *trial) must(err error) {
@@ -61,7 +93,7 @@ func (r *trial) check(err error) {
 }
 
 // store opens a tree through a client of its own.
-func (r *trial) store(s *site, root string, o wire.Options) *hdfs.Store {
+func (r *trial) store(s *site, root string, o wire.Options, snapshots bool) *hdfs.Store {
 	r.Helper()
 	if o.User == "" {
 		o.User = labhdfs.Superuser
@@ -69,19 +101,43 @@ func (r *trial) store(s *site, root string, o wire.Options) *hdfs.Store {
 	if o.RetryFor == 0 {
 		o.RetryFor = 2 * time.Minute
 	}
-	store, err := hdfs.New(hdfs.Config{Client: s.dial(r.T, o), Namespace: s.name, Root: root, PartSize: 4 << 20, Ordinary: o.User != labhdfs.Superuser})
+	store, err := hdfs.New(hdfs.Config{
+		Client: s.dial(r.T, o), Namespace: s.name, Root: root, Snapshots: snapshots, PartSize: cmp.Or(r.part, 4<<20), Ordinary: o.User != labhdfs.Superuser,
+	})
 	r.must(err)
 	return store
 }
 
-// puts has Hadoop's own client write a large file and many small ones, other ones for each seed.
+// filesPut is how many files a seed puts.
+const filesPut = 84
+
+// puts has Hadoop's own client write a large file and many small ones, other ones for each seed; and as many in a directory of the seed's own, with one
+// among them that is not large, and still takes a while.
 func (r *trial) puts(seed int64) {
 	r.Helper()
-	files := []labhdfs.File{{Path: r.from + "/big", Size: 12 << 20, Seed: seed, Replication: 2, BlockSize: 4 << 20}, {Path: r.from + "/zero"}}
+	dir := r.from + "/" + string(fresh(seed))
+	files := []labhdfs.File{
+		{Path: r.from + "/big", Size: 12 << 20, Seed: seed, Replication: 2, BlockSize: 4 << 20}, {Path: r.from + "/zero"},
+		{Path: dir + "/big", Size: 6 << 20, Seed: seed * 7, Replication: 2, BlockSize: 4 << 20},
+		{Path: dir + "/mid", Size: 3 << 20, Seed: seed * 11, Replication: 2, BlockSize: 4 << 20},
+	}
 	for i := range int64(40) {
-		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/d%d/f%d", r.from, i%3, i), Size: 5000 * (i % 7), Seed: seed*100 + i, Replication: 2})
+		below := dir + "/a"
+		if i > 15 {
+			below = dir + "/z"
+		}
+		files = append(files, labhdfs.File{Path: fmt.Sprintf("%s/d%d/f%d", r.from, i%3, i), Size: 5000 * (i % 7), Seed: seed*100 + i, Replication: 2},
+			labhdfs.File{Path: fmt.Sprintf("%s/f%d", below, i), Size: 3000 * (i % 5), Seed: seed*1000 + i, Replication: 2})
 	}
 	r.must(judge(r.T).Put(r.Context(), r.east.cluster.Access(), files...))
+}
+
+// fresh is the directory that a seed makes. Its large file comes first, then small ones, the middle one and more small ones.
+func fresh(seed int64) filecopy.Path { return filecopy.Path(fmt.Sprintf("new%d", seed)) }
+
+// midway has something happen in the middle of the middle file of a seed, which is written where it belongs in its new directory.
+func (r *trial) midway(seed int64, do func()) *amid {
+	return r.strikes(&amid{in: fresh(seed) + "/mid", within: 2 << 20, do: do})
 }
 
 func (r *trial) same() {
@@ -93,6 +149,7 @@ func (r *trial) same() {
 func (r *trial) runs() {
 	r.Helper()
 	_, err := r.mover.Run(r.Context(), r.job, nil)
+	r.struck()
 	r.must(err)
 }
 
@@ -100,6 +157,7 @@ func (r *trial) runs() {
 func (r *trial) fails(code understudy.Code) error {
 	r.Helper()
 	_, err := r.mover.Run(r.Context(), r.job, nil)
+	r.struck()
 	var e *understudy.Error
 	if !errors.As(err, &e) || e.Code != code {
 		r.Fatalf("the run ended with %v, want %s", err, code)
@@ -122,72 +180,70 @@ func (r *trial) shows() string {
 	return out.String()
 }
 
-// amid is a target that calls once when so many parts are being written, or so many files are being shown.
-type amid struct {
-	filecopy.Target
-	at, writing, showing int64
-	parts, writes, shown atomic.Int64
-	do                   func()
-}
-
-func (a *amid) Begin(ctx context.Context, lot string, e filecopy.Entry) (filecopy.Handle, error) {
-	if a.parts.Add(1) == a.at {
-		a.do()
-	}
-	return a.Target.Begin(ctx, lot, e)
-}
-
-func (a *amid) Write(ctx context.Context, h filecopy.Handle, p filecopy.Part, r io.Reader) error {
-	if a.writes.Add(1) == a.writing {
-		a.do()
-	}
-	return a.Target.Write(ctx, h, p, r)
-}
-
-func (a *amid) Publish(ctx context.Context, sealed filecopy.Sealed, e filecopy.Entry) (string, error) {
-	if a.shown.Add(1) == a.showing {
-		a.do()
-	}
-	return a.Target.Publish(ctx, sealed, e)
-}
-
-// TestServersDieAmidARun kills a DataNode that is written to, one that is read from, and the NameNode of the target. Each run lives through it.
+// TestServersDieAmidARun kills a DataNode in the middle of a file that is written to it, one in the middle of a file that is read from it, and the
+// NameNode of the target. Each run lives through it.
 func TestServersDieAmidARun(t *testing.T) {
-	r := newTrial(t, wire.Options{}, wire.Options{})
-	dies := func(node *labhdfs.Node, back bool) func() {
-		return func() {
-			err := node.Kill()
-			if back {
-				err = errors.Join(err, node.Restart(context.WithoutCancel(t.Context())))
-			}
-			r.check(err)
-		}
-	}
+	r := newStill(t, wire.Options{}, wire.Options{})
 	west := r.west.cluster
 	r.puts(1)
-	r.job.Target = &amid{Target: r.target, at: 10, do: dies(west.DataNode(1), false)}
+	// Each of the two DataNodes is in every pipeline.
+	var before wire.Block
+	r.midway(1, func() {
+		before = r.made(r.west, filepath.Dir(r.to)+"/block")
+		r.check(west.DataNode(1).Kill())
+	})
 	r.runs()
 	r.same()
+	if now := r.block(r.west, r.to+"/new1/mid"); !recovered(before, now) {
+		t.Errorf("no pipeline broke: %d of generation %d was written before, %d of %d after", before.ID, before.Generation, now.ID, now.Generation)
+	}
 	r.must(west.DataNode(1).Restart(t.Context()))
 	r.puts(2)
-	r.job.Target = &amid{Target: r.target, at: 10, do: dies(west.NameNode(1), true)}
+	r.midway(2, func() {
+		r.check(errors.Join(west.NameNode(1).Kill(), west.NameNode(1).Restart(context.WithoutCancel(t.Context()))))
+	})
 	r.runs()
 	r.same()
-	// On the way back the DataNode dies that is read from.
-	home := &trial{T: t, east: r.west, west: r.east, from: r.west.base(t), to: r.east.base(t), mover: native.New(t.TempDir())}
-	home.puts(3)
-	r.must(r.east.client.Mkdirs(t.Context(), home.to, 0o755))
-	source, target := home.store(home.east, home.from, wire.Options{}), home.store(home.west, home.to, wire.Options{})
-	home.job = filecopy.Job{Name: "home", Source: source, Target: &amid{Target: target, at: 10, do: dies(west.DataNode(2), false)}}
-	home.runs()
-	home.same()
-	r.must(west.DataNode(2).Restart(t.Context()))
+	home := &trial{T: t, east: r.west, west: r.east, from: r.west.base(t), to: r.east.base(t), mover: native.New(t.TempDir()), part: 32 << 20}
+	home.diesWhileRead(3)
+}
+
+// diesWhileRead kills the DataNode from which a file is being read in its middle, and starts it again afterwards.
+func (r *trial) diesWhileRead(seed int64) {
+	r.puts(seed)
+	long := fresh(seed) + "/long"
+	r.must(judge(r.T).Put(r.Context(), r.east.cluster.Access(), labhdfs.File{Path: r.from + "/" + string(long), Size: 16 << 20, Seed: seed, Replication: 2, BlockSize: 32 << 20}))
+	r.must(r.west.client.Mkdirs(r.Context(), r.to, 0o755))
+	from := &streams{data: r.east.cluster.DataAddrs()}
+	r.target = r.store(r.west, r.to, wire.Options{}, false)
+	// One file at a time: what was read last from a DataNode is what is being read.
+	r.job = filecopy.Job{Name: "home", Limits: filecopy.Limits{MinParallel: 1, MaxParallel: 1}}
+	r.still(wire.Options{Dial: from.dial})
+	var reading *streamed
+	dead := 0
+	r.strikes(&amid{in: long, within: 2 << 20, do: func() {
+		if reading = from.last.Load(); reading == nil {
+			r.Error("nothing is read from a DataNode")
+			return
+		}
+		dead = slices.Index(from.data, reading.address) + 1
+		r.check(r.east.cluster.DataNode(dead).Kill())
+	}})
+	r.runs()
+	r.same()
+	if dead == 0 {
+		return
+	}
+	if !reading.broke.Load() {
+		r.Errorf("the stream from DataNode %d did not break", dead)
+	}
+	r.must(r.east.cluster.DataNode(dead).Restart(r.Context()))
 }
 
 // TestARightIsRevokedAmidARun has an ordinary mover copy what it could give to nobody, which is refused before anything is staged, and what may
-// be its own; and takes the target's tree away from it meanwhile, and gives it back, and then the source's.
+// be its own; and takes the target's tree away from it while it stages, and while it shows a set, and gives it back, and then the source's.
 func TestARightIsRevokedAmidARun(t *testing.T) {
-	r := newTrial(t, wire.Options{User: "reader"}, wire.Options{User: "mover"})
+	r := newStill(t, wire.Options{User: "reader"}, wire.Options{User: "mover"})
 	dir := filepath.Dir(r.to)
 	for _, d := range []string{dir, r.to} {
 		r.must(r.west.client.SetOwner(t.Context(), d, "mover", ""))
@@ -195,30 +251,60 @@ func TestARightIsRevokedAmidARun(t *testing.T) {
 	r.puts(1)
 	t.Log(r.fails("US738"))
 	// The files have the group of the directory above them at either side, so that one need not be given.
-	r.job.Principals.Users = map[string]string{labhdfs.Superuser: "mover"}
-	r.job.Target = &amid{Target: r.target, at: 10, do: func() {
-		r.must(r.west.client.SetOwner(t.Context(), dir, "root", ""))
-		r.must(r.west.client.SetPermission(t.Context(), dir, 0o700))
-	}}
+	r.job.Principals.Users = map[string]string{labhdfs.Superuser: "mover", "reader": "mover"}
+	revoke := func() {
+		r.check(r.west.client.SetOwner(t.Context(), dir, "root", ""))
+		r.check(r.west.client.SetPermission(t.Context(), dir, 0o700))
+	}
+	grant := func() {
+		r.must(r.west.client.SetOwner(t.Context(), dir, "mover", ""))
+		r.must(r.west.client.SetPermission(t.Context(), dir, 0o755))
+	}
+	r.midway(1, revoke)
 	t.Log(r.fails("US619"))
 	if n := strings.Count(r.shows(), "\n"); n > 1 {
 		t.Errorf("%d entries are shown", n)
 	}
-	r.must(r.west.client.SetOwner(t.Context(), dir, "mover", ""))
-	r.must(r.west.client.SetPermission(t.Context(), dir, 0o755))
+	grant()
 	r.runs()
+	r.halfShown(2, "US619", &amid{putting: 10, do: revoke}, grant)
 	before := r.shows()
-	r.puts(2)
-	r.job.Target = &amid{Target: r.target, at: 10, do: func() { r.check(r.east.client.SetPermission(t.Context(), filepath.Dir(r.from), 0o700)) }}
+	r.puts(3)
+	r.midway(3, func() { r.check(r.east.client.SetPermission(t.Context(), filepath.Dir(r.from), 0o700)) })
 	t.Log(r.fails("US619"))
 	if r.shows() != before {
 		t.Error("readers see something of a set that could not be read")
 	}
 	r.must(r.east.client.SetPermission(t.Context(), filepath.Dir(r.from), 0o755))
 	r.runs()
+	r.alikeSums()
+}
+
+// alikeSums wants both sides to have the same files.
+func (r *trial) alikeSums() {
+	r.Helper()
 	if a, b := r.sums(r.east, r.from), r.sums(r.west, r.to); a != b {
-		t.Errorf("east has\n%s\nwest has\n%s", a, b)
+		r.Errorf("east has\n%s\nwest has\n%s", a, b)
 	}
+}
+
+// halfShown has something happen while an increment is shown, which ends the run with a code. Readers see files of both sets, each whole, and nothing of
+// the new directory; once it is mended all is shown.
+func (r *trial) halfShown(seed int64, code understudy.Code, a *amid, mend func()) {
+	r.Helper()
+	before := r.shows()
+	r.puts(seed)
+	r.must(judge(r.T).Remove(r.Context(), r.east.cluster.Access(), fmt.Sprintf("%s/d%d/f%d", r.from, seed%3, seed)))
+	after := strings.ReplaceAll("\n"+r.sums(r.east, r.from), "\n", "\n"+r.to)
+	r.strikes(a)
+	r.Log(r.fails(code))
+	r.between(before, after)
+	if strings.Contains(r.shows(), r.to+"/"+string(fresh(seed))) {
+		r.Error("readers see something of a directory that is put together")
+	}
+	mend()
+	r.runs()
+	r.alikeSums()
 }
 
 // sums gives all files with length and sum.
@@ -264,40 +350,35 @@ func (w *ways) each(do func(*proxy.Proxy)) {
 	}
 }
 
-// TestTheLinkIsCutAmidARun cuts all connections to the target, once for a moment, and for longer than the mover waits: while it stages, and in the
-// middle of showing an increment.
+// TestTheLinkIsCutAmidARun cuts all connections to the target, once for a moment, and for longer than the mover waits: while it stages, in the
+// middle of showing an increment, and right before a new directory is shown.
 func TestTheLinkIsCutAmidARun(t *testing.T) {
 	w := &ways{all: map[string]*proxy.Proxy{}}
 	t.Cleanup(func() { w.each(func(p *proxy.Proxy) { _ = p.Close() }) })
-	r := newTrial(t, wire.Options{}, wire.Options{Dial: w.dial, RetryFor: 5 * time.Second})
+	r := newStill(t, wire.Options{}, wire.Options{Dial: w.dial, RetryFor: 5 * time.Second})
+	cut, heal := func() { w.each((*proxy.Proxy).Cut) }, func() { w.each((*proxy.Proxy).Heal) }
 	r.puts(1)
-	r.job.Target = &amid{Target: r.target, at: 10, do: func() { w.each((*proxy.Proxy).Cut); w.each((*proxy.Proxy).Heal) }}
+	r.midway(1, func() { cut(); heal() })
 	// The connections that were cut break what was on them; what is staged stays.
-	if _, err := r.mover.Run(t.Context(), r.job, nil); err != nil {
+	_, err := r.mover.Run(t.Context(), r.job, nil)
+	r.struck()
+	if err != nil {
 		t.Log(err)
 		r.runs()
 	}
 	r.same()
 	before := r.shows()
 	r.puts(2)
-	r.job.Target = &amid{Target: r.target, at: 10, do: func() { w.each((*proxy.Proxy).Cut) }}
+	r.midway(2, cut)
 	t.Log(r.fails("US600"))
 	if r.shows() != before {
 		t.Error("readers see something of a set that did not arrive")
 	}
-	w.each((*proxy.Proxy).Heal)
+	heal()
 	r.runs()
 	r.same()
-	before = r.shows()
-	r.puts(3)
-	r.must(judge(t).Remove(t.Context(), r.east.cluster.Access(), r.from+"/d0/f0"))
-	after := strings.ReplaceAll("\n"+r.sums(r.east, r.from), "\n", "\n"+r.to)
-	// Up to 16 are shown at once.
-	r.job.Target = &amid{Target: r.target, showing: 25, do: func() { w.each((*proxy.Proxy).Cut) }}
-	t.Log(r.fails("US600"))
-	r.between(before, after)
-	w.each((*proxy.Proxy).Heal)
-	r.runs()
+	r.halfShown(3, "US600", &amid{putting: 10, do: cut}, heal)
+	r.halfShown(4, "US600", &amid{revealing: true, do: cut}, heal)
 	r.same()
 }
 
@@ -377,8 +458,9 @@ func TestBytesFlipOnTheWire(t *testing.T) {
 	all := sites(t, "east", "west")
 	from := &noise{reads: true, every: 3, depth: 3000, names: map[string]bool{all[0].cluster.Addr(): true}}
 	to := &noise{every: 5, depth: 3000, names: map[string]bool{all[1].cluster.Addr(): true}}
-	r := newTrial(t, wire.Options{Dial: from.dial}, wire.Options{Dial: to.dial})
+	r := newStill(t, wire.Options{Dial: from.dial}, wire.Options{Dial: to.dial})
 	r.puts(1)
+	way := r.midway(1, func() {})
 	for try := 0; ; try++ {
 		_, err := r.mover.Run(t.Context(), r.job, nil)
 		if err == nil {
@@ -389,9 +471,10 @@ func TestBytesFlipOnTheWire(t *testing.T) {
 			t.Fatal("it never comes through")
 		}
 	}
+	r.struck()
 	r.same()
 	t.Logf("%d bytes were flipped on the way from the source, %d on the way to the target", from.flips.Load(), to.flips.Load())
-	if from.flips.Load() == 0 || to.flips.Load() == 0 {
+	if from.flips.Load() == 0 || to.flips.Load() == 0 || way.hidden.Load() == 0 {
 		t.Error("nothing was flipped")
 	}
 }
@@ -411,7 +494,7 @@ func (s *site) rot(t *testing.T, name string) {
 
 // TestBytesFlipOnDisks flips a byte in every replica at the source, before it is read, and at the target, after it is shown.
 func TestBytesFlipOnDisks(t *testing.T) {
-	r := newTrial(t, wire.Options{}, wire.Options{})
+	r := newStill(t, wire.Options{}, wire.Options{})
 	r.puts(1)
 	r.runs()
 	before := r.shows()

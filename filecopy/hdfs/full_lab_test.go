@@ -15,7 +15,7 @@ import (
 // TestTheTargetIsFullAmidARun uses up a quota of bytes, and one of names, the disks of the DataNodes, and that of the NameNode's edits. Readers
 // see the last set each time, and the next run goes on.
 func TestTheTargetIsFullAmidARun(t *testing.T) {
-	r := newTrial(t, wire.Options{}, wire.Options{RetryFor: 6 * time.Second})
+	r := newStill(t, wire.Options{}, wire.Options{RetryFor: 6 * time.Second})
 	r.puts(1)
 	r.runs()
 	before := r.shows()
@@ -31,28 +31,33 @@ func TestTheTargetIsFullAmidARun(t *testing.T) {
 			t.Error("readers see something of a set that did not fit")
 		}
 	}
-	for _, q := range [][2]int64{{-1, 60 << 20}, {70, -1}} {
-		r.must(judge(t).SetQuota(t.Context(), r.west.cluster.Access(), dir, q[0], q[1]))
-		whole(r.fails("US621"))
-		r.must(judge(t).SetQuota(t.Context(), r.west.cluster.Access(), dir, -1, -1))
+	quota := func(names, space int64) error {
+		return judge(t).SetQuota(t.Context(), r.west.cluster.Access(), dir, names, space)
 	}
+	// Both are less than is used already. The first ends the run in the middle of a file, the next when the rest is begun.
+	r.midway(2, func() { r.check(quota(-1, 1<<20)) })
+	whole(r.fails("US621"))
+	r.must(quota(-1, -1))
+	r.strikes(&amid{writing: true, do: func() { r.check(quota(10, -1)) }})
+	whole(r.fails("US621"))
+	r.must(quota(-1, -1))
 	west := r.west.cluster
-	r.job.Target = &amid{Target: r.target, at: 5, do: func() { r.check(west.Fill(t.Context(), true)) }}
+	r.strikes(&amid{writing: true, do: func() { r.check(west.Fill(t.Context(), true)) }})
 	whole(r.fails("US621"))
 	// By now the NameNode knows.
 	whole(r.fails("US621"))
 	r.must(west.Fill(t.Context(), false))
 	// Whatever was quick enough is staged by now; what did not fit is not.
-	r.job.Target = &amid{Target: r.target, writing: 1, do: r.lowOnEdits}
+	r.strikes(&amid{writing: true, do: r.lowOnEdits})
 	whole(r.fails("US742"))
 	r.must(os.Mkdir(shared.edits(), 0o755))
 	_, err := judge(t).Tool(t.Context(), west.Access(), "dfsadmin", "-safemode", "leave")
 	r.must(err)
-	rest := &amid{Target: r.target}
-	r.job.Target = rest
+	rest := &amid{}
+	r.job.Target = rest.over(r.target)
 	r.runs()
 	r.same()
-	if n := rest.parts.Load(); n >= 42 {
+	if n := rest.parts.Load(); n >= filesPut {
 		t.Errorf("all of %d parts were written again", n)
 	}
 }

@@ -155,6 +155,89 @@ func TestAWideDirectory(t *testing.T) {
 	}
 }
 
+// TestAsWideAsHDFSAllows copies directories with as many entries as the NameNode of the target takes in one, and retires them: as a whole, and entry by
+// entry. Of a new directory with one file more nothing is shown, and what was to do is said; so it is, at last, of one that grew where readers see it,
+// and the run goes on when the limit is raised.
+func TestAsWideAsHDFSAllows(t *testing.T) {
+	const most = 200
+	east := sites(t, "east")[0]
+	limit := func(n int) map[string]string {
+		return map[string]string{"dfs.namenode.fs-limits.max-directory-items": strconv.Itoa(n)}
+	}
+	narrow := labhdfs.Boot(t, labhdfs.Options{Name: "narrow", DataNodes: 1, Properties: limit(most)})
+	west := &site{name: "narrow", cluster: narrow}
+	west.client = west.dial(t, wire.Options{User: labhdfs.Superuser})
+	r := trialOf(t, east, west, wire.Options{}, wire.Options{})
+	r.still(wire.Options{})
+	r.job.Guard.MaxDeletes = 3 * most
+	r.fills("files", 0, most, false)
+	r.fills("folders", 0, most, true)
+	r.fills("emptied", 0, most, false)
+	r.makes("aside/f", "aside")
+	r.runs()
+	if n := r.alike(); n != 3*most+5 {
+		t.Errorf("%d entries", n)
+	}
+	for i := range most {
+		r.must(east.client.Delete(t.Context(), fmt.Sprintf("%s/emptied/%07d", r.from, i), false))
+	}
+	r.must(east.client.Delete(t.Context(), r.from+"/files", true))
+	r.runs()
+	r.alike()
+	// The first of two new directories could be shown, if the second were not found too wide before.
+	r.makes("first/f", "first")
+	r.fills("second", 0, most+1, false)
+	before := r.shows()
+	err := r.fails("US621")
+	t.Log(err)
+	if !strings.Contains(err.Error(), "/second") || !strings.Contains(err.Error(), fmt.Sprintf("limit=%d", most)) {
+		t.Errorf("it does not say which directory, or how many it takes: %v", err)
+	}
+	if r.shows() != before {
+		t.Error("readers see something of a set with a directory that is too wide")
+	}
+	r.must(east.client.Delete(t.Context(), r.from+"/second/0000000", false))
+	// What was begun under no name is not gone on with.
+	r.job.Run = "next"
+	r.runs()
+	r.alike()
+	r.job.Run = ""
+	r.fills("emptied", 0, most+1, false)
+	err = r.fails("US621")
+	t.Log(err)
+	if !strings.Contains(err.Error(), r.to+"/emptied is exceeded: limit=") {
+		t.Errorf("it does not say which directory takes no more: %v", err)
+	}
+	for name, value := range limit(most + 1) {
+		narrow.Set(name, value)
+	}
+	r.must(narrow.Restart(t.Context()))
+	r.runs()
+	r.alike()
+}
+
+// fills makes empty files in a directory, or directories, from a number to another.
+func (r *trial) fills(dir string, from, to int, folders bool) {
+	r.Helper()
+	r.must(r.east.client.Mkdirs(r.Context(), r.from+"/"+dir, 0o755))
+	var group errgroup.Group
+	group.SetLimit(32)
+	for i := from; i < to; i++ {
+		group.Go(func() error {
+			at := fmt.Sprintf("%s/%s/%07d", r.from, dir, i)
+			if folders {
+				return r.east.client.Mkdir(r.Context(), at, 0o750)
+			}
+			w, err := r.east.client.Create(r.Context(), at, wire.CreateOptions{})
+			if err != nil {
+				return err
+			}
+			return w.Close()
+		})
+	}
+	r.must(group.Wait())
+}
+
 // TestLinksAreKeptInTheManifest copies a tree with a symbolic link, which HDFS can only have where an operator switched them on: the other side
 // has no place for it, and is right all the same. A link that becomes a file is copied, and one that a file became takes it away.
 func TestLinksAreKeptInTheManifest(t *testing.T) {

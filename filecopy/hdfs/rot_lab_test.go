@@ -13,7 +13,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
 	wire "github.com/understudy-dr/understudy/wire/hdfs"
 )
 
@@ -64,18 +66,24 @@ func flipByte(file string, at int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// decaying is a target whose disks rot under files that are staged, after their checksum was compared: in so many replicas of each block.
+// decaying are disks of a target that rot under files that are staged, after their checksum was compared: in so many replicas of each block.
 type decaying struct {
 	*trial
-	filecopy.Target
 	match    func(filecopy.Path) bool
 	replicas int
 	mu       sync.Mutex
 	// rotten are the numbers of the DataNodes by block.
 	rotten map[uint64][]int
+	// placed counts files that rotted where they were written in a new directory out of sight.
+	placed int
 }
 
-func (d *decaying) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, sum filecopy.Checksum) (filecopy.Sealed, error) {
+type decayed struct {
+	filecopy.Target
+	*decaying
+}
+
+func (d *decayed) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry, sum filecopy.Checksum) (filecopy.Sealed, error) {
 	s, err := d.Target.Seal(ctx, h, e, sum)
 	if err != nil || e.Size == 0 || !d.match(e.Path) {
 		return s, err
@@ -89,6 +97,9 @@ func (d *decaying) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if strings.Contains(string(s.Handle), "/whole/"+string(e.Path)+"~") {
+		d.placed++
+	}
 	for _, block := range b.List {
 		numbers, err := d.west.flip(block.ID, d.replicas)
 		if err != nil || len(numbers) == 0 {
@@ -101,48 +112,54 @@ func (d *decaying) Seal(ctx context.Context, h filecopy.Handle, e filecopy.Entry
 
 // decay lets the target rot.
 func (r *trial) decay(replicas int, match func(filecopy.Path) bool) *decaying {
-	d := &decaying{trial: r, Target: r.target, match: match, replicas: replicas, rotten: map[uint64][]int{}}
-	r.job.Target = d
+	d := &decaying{trial: r, match: match, replicas: replicas, rotten: map[uint64][]int{}}
+	r.job.Target = filecopytest.Wrap(r.target, func(to filecopy.Target, _ bool) filecopy.Target { return &decayed{to, d} }, nil)
 	return d
 }
 
-// TestAFileRotsBeforeItIsShown flips a byte in block files of the target's DataNodes once a file is staged and its checksum compared. Who reads
-// back finds it in time: all replicas rotten twice, once, and one of two. Who does not, publishes it, and the store's own checksum still says that all is well.
+// TestAFileRotsBeforeItIsShown flips a byte in block files of the target's DataNodes once a file is staged and its checksum compared, also where it is
+// written in its new directory. Who reads back finds it in time: all replicas rotten twice, once, and one of two. Who does not, publishes it, and the
+// store's own checksum still says that all is well.
 func TestAFileRotsBeforeItIsShown(t *testing.T) {
-	r := newTrial(t, wire.Options{}, wire.Options{})
+	r := newStill(t, wire.Options{}, wire.Options{})
 	r.job.ReadBack = true
 	r.puts(1)
 	r.runs()
-	before := r.shows()
-	r.puts(2)
-	big := func(p filecopy.Path) bool { return p == "big" }
-	r.decay(9, big)
-	err := r.fails("US734")
-	t.Log(err)
-	if !errors.Is(err, filecopy.ErrCorrupt) || r.shows() != before {
-		t.Error("readers see something of a set that had rotted")
+	for seed, at := range map[int64]filecopy.Path{2: "big", 3: fresh(3) + "/mid"} {
+		before := r.shows()
+		r.puts(seed)
+		d := r.decay(9, func(p filecopy.Path) bool { return p == at })
+		_, err := r.mover.Run(t.Context(), r.job, nil)
+		t.Log(err)
+		if understudy.AsError(err).Code != "US734" || !errors.Is(err, filecopy.ErrCorrupt) || r.shows() != before {
+			t.Errorf("the run ended with %v, or readers see something of a set that had rotted", err)
+		}
+		if placed := at != "big"; placed != (d.placed > 0) {
+			t.Errorf("%q rotted %d times where it belongs in a new directory", at, d.placed)
+		}
+		// The disks are sound again: what is rotten is staged anew, and nothing else.
+		r.job.Target = r.target
+		set, err := r.mover.Run(t.Context(), r.job, nil)
+		r.must(err)
+		if set.Rotten != 2 || set.Flaws == 0 {
+			t.Errorf("set = %+v", set)
+		}
+		r.same()
 	}
-	// The disks are sound again: what is rotten is staged anew, and nothing else.
-	r.job.Target = r.target
-	set, err := r.mover.Run(t.Context(), r.job, nil)
-	r.must(err)
-	if set.Rotten != 2 || set.Flaws == 0 {
-		t.Errorf("set = %+v", set)
-	}
-	r.same()
-	r.oneOfTwo()
-	r.control(big)
+	r.oneOfTwo(4)
+	r.control(5, "big")
+	r.control(6, fresh(6)+"/mid")
 }
 
 // oneOfTwo lets one replica of each block rot. Readings that meet it go on at the other, and the NameNode is told.
-func (r *trial) oneOfTwo() {
+func (r *trial) oneOfTwo(seed int64) {
 	r.Helper()
-	r.puts(3)
+	r.puts(seed)
 	d := r.decay(1, func(filecopy.Path) bool { return true })
 	set, err := r.mover.Run(r.Context(), r.job, nil)
 	r.must(err)
-	if set.Flaws == 0 || set.Rotten != 0 {
-		r.Errorf("%d blocks had a rotten replica: set = %+v", len(d.rotten), set)
+	if set.Flaws == 0 || set.Rotten != 0 || d.placed == 0 {
+		r.Errorf("%d blocks had a rotten replica, %d files in new directories: set = %+v", len(d.rotten), d.placed, set)
 	}
 	dropped := 0
 	err = r.west.client.Walk(r.Context(), r.to, wire.ListOptions{}, func(f *wire.FileInfo) error {
@@ -179,20 +196,21 @@ func (s *site) holds(b wire.Block, number int) bool {
 }
 
 // control takes the store's word alone: the set is shown, both stores name the same checksum, and the file cannot be read.
-func (r *trial) control(match func(filecopy.Path) bool) {
+func (r *trial) control(seed int64, at filecopy.Path) {
 	r.Helper()
-	r.puts(4)
-	r.decay(9, match)
+	r.puts(seed)
+	r.decay(9, func(p filecopy.Path) bool { return p == at })
 	r.job.ReadBack = false
-	r.runs()
-	one, err := r.east.client.Checksum(r.Context(), r.from+"/big")
+	_, err := r.mover.Run(r.Context(), r.job, nil)
 	r.must(err)
-	other, err := r.west.client.Checksum(r.Context(), r.to+"/big")
+	one, err := r.east.client.Checksum(r.Context(), r.from+"/"+string(at))
+	r.must(err)
+	other, err := r.west.client.Checksum(r.Context(), r.to+"/"+string(at))
 	r.must(err)
 	if one.CRC32C != other.CRC32C {
 		r.Errorf("the sums are %08x and %08x", one.CRC32C, other.CRC32C)
 	}
-	f, err := r.west.client.Open(r.Context(), r.to+"/big")
+	f, err := r.west.client.Open(r.Context(), r.to+"/"+string(at))
 	r.must(err)
 	defer f.Close()
 	if _, err := io.Copy(io.Discard, f); !errors.Is(err, wire.ErrChecksum) {

@@ -279,6 +279,7 @@ func TestObjectStores(t *testing.T) {
 			t.Run("nothing keeps writers out", func(t *testing.T) { unguarded(t, s.pair(t)) })
 			t.Run("what is wrong is told", func(t *testing.T) { wrong(t, s.pair(t)) })
 			t.Run("a store that was made anew", func(t *testing.T) { anew(t, s.pair(t)) })
+			t.Run("a set that is shown in part", func(t *testing.T) { shownInPart(t, s.pair(t)) })
 		})
 	}
 }

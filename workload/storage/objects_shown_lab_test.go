@@ -1,0 +1,104 @@
+package storage_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/control"
+	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/native"
+	"github.com/understudy-dr/understudy/lab/azurite"
+	"github.com/understudy-dr/understudy/workload"
+	"github.com/understudy-dr/understudy/workload/storage"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
+)
+
+// site opens a store as the product does.
+func (p *objectPair) site(s understudy.Site) place.Site {
+	p.Helper()
+	switch e := p.spec.Clusters[s].(type) {
+	case *storage.S3:
+		return place.S3(place.S3Config{
+			URL: e.URL, Region: e.Region, Bucket: e.Bucket, Prefix: e.Prefix, Keys: string(e.Secret), Secret: p.open.Secret,
+		})
+	case *storage.Blob:
+		return place.Blob(place.BlobConfig{
+			URL: e.URL, Account: azurite.Account, Container: e.Container, Prefix: e.Prefix, Key: string(e.Secret), Secret: p.open.Secret,
+		})
+	}
+	p.Fatalf("%T is no store of these tests", p.spec.Clusters[s])
+	return nil
+}
+
+// shownInPart fails over when the set of one tree is shown in part, and that of the other is ready, and the primary is lost: that is foretold, and both
+// sets are shown from what the target holds.
+func shownInPart(t *testing.T, p *objectPair) {
+	every, err := workload.ParseSchedule("every 4h")
+	must(t, err)
+	plane := controltest.Start(t, controltest.Setup{
+		Registry: workload.NewRegistry(storage.Kind()), DataDir: t.TempDir(),
+		Plan: workload.Plan{Name: "contoso", Home: east, Sites: p.spec.Sites, Workloads: []workload.Planned{{Spec: p.spec, OnFailure: understudy.Stop, Schedule: every}}},
+		Options: func(o *control.Options) {
+			o.StepBudget, o.Secret = time.Minute, p.open.Secret
+		},
+	})
+	plane.Apply()
+	must(t, p.write(t.Context(), east, 6))
+	plane.Do(control.StartRequest{Verb: understudy.Protect}, control.Committed)
+	must(t, p.write(t.Context(), east, 4))
+	tree := trees()[0]
+	must(t, p.store[east].remove(t.Context(), "lake"+tree+"/d2/f2"))
+	w, kept := p.opened(), understudy.Keep{}
+	for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
+		_, err := p.does(w, understudy.Replicate, stage, kept)
+		must(t, err)
+	}
+	was, want := p.shows(west), p.shows(east)
+	target := p.site(west)
+	defer func() { must(t, target.Close()) }()
+	store, err := target.Tree(tree).Store(t.Context(), "e1", false)
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	// What is deleted comes last.
+	_, err = native.New(t.TempDir()).Finish(ctx, filecopy.Job{Name: "contoso.curated.east.west", LeaveRoot: true, Target: filecopytest.Telling(store, func(call string) {
+		if call == "retire" {
+			stop()
+		}
+	})}, nil)
+	if now := p.shows(west)[0]; err == nil || now == was[0] || now == want[0] {
+		t.Fatalf("the set is not shown in part: %v\n%s", err, now)
+	}
+	p.way[east].Cut()
+	salvage, halt := foretold(t, plane)
+	for i, tree := range trees() {
+		if line := "roll " + tree + " forward to the set that run op-1 captured at "; !strings.Contains(salvage, line) || i == 0 && !strings.Contains(halt, "finish the set of "+tree) {
+			t.Errorf("a failover would do:\n%s%s", salvage, halt)
+		}
+	}
+	if strings.Count(salvage, "part of it is shown already") != 1 {
+		t.Errorf("a failover would do:\n%s", salvage)
+	}
+	plane.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
+	for i, now := range p.shows(west) {
+		if now != want[i] {
+			t.Errorf("west shows\n%sand not\n%s", now, want[i])
+		}
+	}
+}
+
+// shows is what a site has in each tree.
+func (p *objectPair) shows(s understudy.Site) (out []string) {
+	p.Helper()
+	for _, tree := range trees() {
+		text, err := p.content(p.Context(), s, tree)
+		must(p.T, err)
+		out = append(out, text)
+	}
+	return out
+}
