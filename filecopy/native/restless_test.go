@@ -122,6 +122,7 @@ func tree(t *testing.T, s filecopy.Store) map[filecopy.Path]string {
 		case filecopy.Symlink:
 			out[e.Path] = "-> " + e.Link
 			return nil
+		case filecopy.File:
 		}
 		r, err := v.Read(t.Context(), e, 0)
 		if err != nil {
