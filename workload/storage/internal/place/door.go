@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/understudy-dr/understudy/filecopy/s3"
 	"github.com/understudy-dr/understudy/wire/hdfs"
@@ -52,12 +54,65 @@ func secrets(read func(context.Context, string) ([]byte, error)) func(context.Co
 	}
 }
 
-// door gives what a look met the meaning that it has here. Where we have nothing to log in with, greets is asked whether somebody is there at all.
-func door(ctx context.Context, err error, greets func(context.Context) bool) error {
-	if err != nil && (TurnedAway(err) || unasked(err) && greets(ctx)) {
-		return fmt.Errorf("%w: %w", ErrTurnedAway, err)
+// vault knows which secrets were not read when last asked for, or are still being read: MinIO's client gives up waiting for the keys when the time of
+// a request is over, and says only that.
+type vault struct {
+	read func(context.Context, string) ([]byte, error)
+	shut sync.Map
+}
+
+func (v *vault) secret(ctx context.Context, name string) ([]byte, error) {
+	v.shut.Store(name, nil)
+	b, err := v.read(ctx, name)
+	if err == nil {
+		v.shut.Delete(name)
+	}
+	return b, err
+}
+
+// blame gives an end of the time to a secret for which it was waited.
+func (v *vault) blame(err error, name string) error {
+	if _, shut := v.shut.Load(name); shut && errors.Is(err, context.DeadlineExceeded) {
+		return &unread{err}
 	}
 	return err
+}
+
+// meet looks, and gives what the look met the meaning that it has here. Where we have nothing to log in with, greets is asked whether somebody is
+// there at all. That begins when half of the time is over: what keeps a secret may take all of it, and then says nothing about the store.
+func meet(ctx context.Context, look func(context.Context) (Identity, error), greets func(context.Context) bool) (Identity, error) {
+	greeting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan struct{})
+	there := false
+	var beside sync.WaitGroup
+	beside.Go(func() { there = halfway(greeting, failed) && greets(greeting) })
+	id, err := look(ctx)
+	if !unasked(err) {
+		cancel()
+	}
+	close(failed)
+	beside.Wait()
+	if TurnedAway(err) || unasked(err) && there {
+		err = fmt.Errorf("%w: %w", ErrTurnedAway, err)
+	}
+	return id, err
+}
+
+// halfway waits until half of the time is over, or failed is closed; false when ctx ended.
+func halfway(ctx context.Context, failed <-chan struct{}) bool {
+	var half <-chan time.Time
+	if end, bounded := ctx.Deadline(); bounded {
+		t := time.NewTimer(time.Until(end) / 2)
+		defer t.Stop()
+		half = t.C
+	}
+	select {
+	case <-failed:
+	case <-half:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
 }
 
 // greets says whether a server of HTTP answers at a URL, without telling it who we are. The answer does not matter, unless it is that the server

@@ -30,7 +30,8 @@ type S3Config struct {
 
 // S3 gives the site of trees in a bucket.
 func S3(cfg S3Config) Site {
-	cfg.Secret = secrets(cfg.Secret)
+	v := &vault{read: secrets(cfg.Secret)}
+	cfg.Secret = v.secret
 	s := &objectSite{prefix: strings.Trim(cfg.Prefix, "/"), late: "a copy or a completion that is still in flight finds nothing to show"}
 	s.greets = func(ctx context.Context) bool {
 		var ca []byte
@@ -54,7 +55,7 @@ func S3(cfg S3Config) Site {
 		if err != nil {
 			return nil, nil, err
 		}
-		w := &s3Warden{cfg: cfg, bucket: b, site: s}
+		w := &s3Warden{cfg: cfg, bucket: b, site: s, vault: v}
 		if cfg.Writer != "" {
 			e.Keys = cfg.keys(cfg.Writer)
 			if w.writer, err = s3.OpenBucket(e, cfg.Bucket); err != nil {
@@ -107,13 +108,14 @@ type s3Warden struct {
 	// writer is the bucket as an ordinary writer has it; nil where none is named.
 	writer *s3.Bucket
 	site   *objectSite
+	vault  *vault
 }
 
 // Look says which bucket answers.
 func (w *s3Warden) Look(ctx context.Context) (Identity, error) {
 	f, err := w.bucket.Look(ctx)
 	if err != nil {
-		return Identity{}, unusable(err, "the bucket "+w.cfg.Bucket, "region in the site file")
+		return Identity{}, unusable(w.vault.blame(err, w.cfg.Keys), "the bucket "+w.cfg.Bucket, "region in the site file")
 	}
 	id := Identity{Name: "s3." + w.bucket.Name(), Skew: f.Skew}
 	if w.cfg.Policy {
