@@ -117,7 +117,13 @@ func halfway(ctx context.Context, failed <-chan struct{}) bool {
 
 // greets says whether a server of HTTP answers at a URL, without telling it who we are. The answer does not matter, unless it is that the server
 // cannot: what stands before a store may say that when the store is gone.
-func greets(ctx context.Context, at string, ca []byte) bool {
+func greets(ctx context.Context, at string) bool {
+	there, _ := hello(ctx, at, nil)
+	return there
+}
+
+// hello asks as greets does, with the certificates that sign the server's; empty means the system's.
+func hello(ctx context.Context, at string, ca []byte) (bool, error) {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
 	if len(ca) > 0 {
 		pool := x509.NewCertPool()
@@ -126,11 +132,27 @@ func greets(ctx context.Context, at string, ca []byte) bool {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, at, nil)
 	if err != nil {
-		return false
+		return false, err
 	}
 	resp, err := t.RoundTrip(req)
 	if err != nil {
-		return false
+		return false, err
 	}
-	return resp.Body.Close() == nil && resp.StatusCode < http.StatusInternalServerError
+	return resp.StatusCode < http.StatusInternalServerError, resp.Body.Close()
+}
+
+// helloUnknown asks where the certificates are lost: then nobody can say whose the server's is, and one that shows any is somebody. It was sent
+// nothing.
+func helloUnknown(ctx context.Context, at string) bool {
+	there, err := hello(ctx, at, nil)
+	var foreign *tls.CertificateVerificationError
+	return there || errors.As(err, &foreign)
+}
+
+// inHalf bounds what is only the first of two things that are to be done in time.
+func inHalf(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, bounded := ctx.Deadline(); bounded {
+		return context.WithTimeout(ctx, time.Until(end)/2)
+	}
+	return context.WithCancel(ctx)
 }

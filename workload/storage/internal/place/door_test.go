@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,6 +130,14 @@ func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
 	keytab := func(name string, at ...string) Site {
 		return HDFS(HDFSConfig{Options: hdfs.Options{NameNodes: at}, Login: Login{Kerberos: &hdfs.Kerberos{Principal: "us@LAB"}, Keytab: name}, Secret: secret})
 	}
+	signed := func(url, keys, ca string) Site {
+		return S3(S3Config{URL: url, Region: "r", Bucket: "lake", Keys: keys, CA: ca, Secret: secret})
+	}
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("a server that nobody knows was sent %s %s", r.Method, r.URL)
+	}))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(secure.Close)
 	const gone, down = "http://127.0.0.1:1", http.StatusServiceUnavailable
 	wrongS3 := answers(t, http.StatusForbidden, "x-amz-request-id", "InvalidAccessKeyId")
 	wrongAzure := answers(t, http.StatusForbidden, "x-ms-error-code", "AuthenticationFailed")
@@ -137,25 +147,29 @@ func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
 		site Site
 		want bool
 	}{
-		"S3, wrong keys":               {inS3(wrongS3, "s3"), true},
-		"S3, no keys":                  {inS3(wrongS3, "lost"), true},
-		"S3, no keys, nobody there":    {inS3(gone, "lost"), false},
-		"S3, no keys, a gateway alone": {inS3(busy, "lost"), false},
-		"S3, nobody there":             {inS3(gone, "s3"), false},
-		"Blob, wrong key":              {inBlob(wrongAzure, "azure"), true},
-		"Blob, no key":                 {inBlob(wrongAzure, "lost"), true},
-		"Blob, no key, nobody there":   {inBlob(gone, "lost"), false},
-		"Blob, a gateway alone":        {inBlob(busy, "azure"), false},
-		"ADLS, wrong key":              {inADLS(wrongAzure, "azure"), true},
-		"ADLS, no key":                 {inADLS(wrongAzure, "lost"), true},
-		"ADLS, no key, nobody there":   {inADLS(gone, "lost"), false},
-		"HDFS, no Kerberos":            {inHDFS(refusing), true},
-		"HDFS, the first is silent":    {inHDFS(silent, refusing), true},
-		"HDFS, the second is silent":   {inHDFS(refusing, silent), true},
-		"HDFS, the first died":         {inHDFS("127.0.0.1:1", refusing), true},
-		"HDFS, all are silent":         {inHDFS(silent, silent), false},
-		"HDFS, nobody there":           {inHDFS("127.0.0.1:1"), false},
-		"HDFS, no keytab":              {keytab("lost", silent, refusing), true},
+		"S3, wrong keys":                    {inS3(wrongS3, "s3"), true},
+		"S3, no keys":                       {inS3(wrongS3, "lost"), true},
+		"S3, no keys, nobody there":         {inS3(gone, "lost"), false},
+		"S3, no keys, a gateway alone":      {inS3(busy, "lost"), false},
+		"S3, nobody there":                  {inS3(gone, "s3"), false},
+		"Blob, wrong key":                   {inBlob(wrongAzure, "azure"), true},
+		"Blob, no key":                      {inBlob(wrongAzure, "lost"), true},
+		"Blob, no key, nobody there":        {inBlob(gone, "lost"), false},
+		"Blob, a gateway alone":             {inBlob(busy, "azure"), false},
+		"ADLS, wrong key":                   {inADLS(wrongAzure, "azure"), true},
+		"ADLS, no key":                      {inADLS(wrongAzure, "lost"), true},
+		"ADLS, no key, nobody there":        {inADLS(gone, "lost"), false},
+		"HDFS, no Kerberos":                 {inHDFS(refusing), true},
+		"HDFS, the first is silent":         {inHDFS(silent, refusing), true},
+		"HDFS, the second is silent":        {inHDFS(refusing, silent), true},
+		"HDFS, the first died":              {inHDFS("127.0.0.1:1", refusing), true},
+		"HDFS, all are silent":              {inHDFS(silent, silent), false},
+		"HDFS, nobody there":                {inHDFS("127.0.0.1:1"), false},
+		"HDFS, no keytab":                   {keytab("lost", silent, refusing), true},
+		"S3, no certificates":               {signed(secure.URL, "s3", "lost"), true},
+		"S3, hung certificates and keys":    {signed(secure.URL, "hung", "hung"), true},
+		"S3, no certificates, nobody there": {signed("https://127.0.0.1:1", "s3", "lost"), false},
+		"S3, no certificates, no TLS":       {signed(strings.Replace(wrongS3, "http:", "https:", 1), "s3", "lost"), false},
 		// What keeps the secret says nothing until the time is over.
 		"S3, hung keys":                  {inS3(wrongS3, "hung"), true},
 		"S3, hung keys, nobody there":    {inS3(gone, "hung"), false},

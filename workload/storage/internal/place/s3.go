@@ -34,14 +34,18 @@ func S3(cfg S3Config) Site {
 	cfg.Secret = v.secret
 	s := &objectSite{prefix: strings.Trim(cfg.Prefix, "/"), late: "a copy or a completion that is still in flight finds nothing to show"}
 	s.greets = func(ctx context.Context) bool {
-		var ca []byte
-		if cfg.CA != "" {
-			var err error
-			if ca, err = cfg.Secret(ctx, cfg.CA); err != nil {
-				return false
-			}
+		at := strings.TrimSuffix(cfg.URL, "/") + "/" + cfg.Bucket
+		if cfg.CA == "" {
+			return greets(ctx, at)
 		}
-		return greets(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Bucket, ca)
+		half, cancel := inHalf(ctx)
+		ca, err := cfg.Secret(half, cfg.CA)
+		cancel()
+		if err != nil {
+			return helloUnknown(ctx, at)
+		}
+		there, _ := hello(ctx, at, ca)
+		return there
 	}
 	s.connect = func(ctx context.Context) (shelf, warden, error) {
 		e := s3.Endpoint{URL: cfg.URL, Region: cfg.Region, Keys: cfg.keys(cfg.Keys)}
