@@ -1,16 +1,21 @@
 package place
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/s3"
 	"github.com/understudy-dr/understudy/wire/hdfs"
 )
@@ -22,7 +27,7 @@ func TurnedAway(err error) bool {
 	switch {
 	case errors.Is(err, ErrTurnedAway):
 		return true
-	case unasked(err):
+	case unasked(err), strange(err):
 		return false
 	case errors.As(err, &login):
 		return true
@@ -41,6 +46,11 @@ func unasked(err error) bool {
 	var u *unread
 	var login *hdfs.LoginError
 	return errors.As(err, &u) || errors.As(err, &login) && login.Server == ""
+}
+
+// strange says whether we were refused by somebody who may not be the store: a proxy has the same numbers for what it refuses itself.
+func strange(err error) bool {
+	return errors.Is(err, filecopy.ErrStranger) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, s3.ErrElsewhere))
 }
 
 // secrets marks what cannot be read as such.
@@ -78,8 +88,8 @@ func (v *vault) blame(err error, name string) error {
 	return err
 }
 
-// meet looks, and gives what the look met the meaning that it has here. Where we have nothing to log in with, greets is asked whether somebody is
-// there at all. That begins when half of the time is over: what keeps a secret may take all of it, and then says nothing about the store.
+// meet looks, and gives what the look met the meaning that it has here. Where we have nothing to log in with, or it was not the store that
+// refused us, greets is asked whether somebody is there at all. That begins when half of the time is over: what keeps a secret may take all of it, and then says nothing about the store.
 func meet(ctx context.Context, look func(context.Context) (Identity, error), greets func(context.Context) bool) (Identity, error) {
 	greeting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -88,12 +98,13 @@ func meet(ctx context.Context, look func(context.Context) (Identity, error), gre
 	var beside sync.WaitGroup
 	beside.Go(func() { there = halfway(greeting, failed) && greets(greeting) })
 	id, err := look(ctx)
-	if !unasked(err) {
+	unknown := unasked(err) || strange(err)
+	if !unknown {
 		cancel()
 	}
 	close(failed)
 	beside.Wait()
-	if TurnedAway(err) || unasked(err) && there {
+	if TurnedAway(err) || unknown && there {
 		err = fmt.Errorf("%w: %w", ErrTurnedAway, err)
 	}
 	return id, err
@@ -115,8 +126,7 @@ func halfway(ctx context.Context, failed <-chan struct{}) bool {
 	return ctx.Err() == nil
 }
 
-// greets says whether a server of HTTP answers at a URL, without telling it who we are. The answer does not matter, unless it is that the server
-// cannot: what stands before a store may say that when the store is gone.
+// greets says whether an object store answers at a URL, without telling it who we are.
 func greets(ctx context.Context, at string) bool {
 	there, _ := hello(ctx, at, nil)
 	return there
@@ -130,7 +140,7 @@ func hello(ctx context.Context, at string, ca []byte) (bool, error) {
 		pool.AppendCertsFromPEM(ca)
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, at, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return false, err
 	}
@@ -138,7 +148,33 @@ func hello(ctx context.Context, at string, ca []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return resp.StatusCode < http.StatusInternalServerError, resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, helloLimit))
+	return errors.Join(err, resp.Body.Close()) == nil && own(resp, body), nil
+}
+
+// helloLimit bounds what is read of an answer. A server of S3 that gives no header of its own has its mark at the beginning.
+const helloLimit = 4 << 10
+
+// own says whether an answer is that of an object store which is there. What stands before a store answers too when the store is gone, by a status
+// that says so, or without what only such a store says. One that names what is missing has no place to write to; but Azure tells strangers of what
+// is private that it is not found, and then another code.
+func own(resp *http.Response, body []byte) bool {
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return false
+	}
+	var said struct {
+		XMLName xml.Name
+		Code    string
+	}
+	// A list may be cut off.
+	_ = xml.Unmarshal(body, &said)
+	code := cmp.Or(resp.Header.Get("x-ms-error-code"), said.Code)
+	if slices.Contains([]string{"NoSuchBucket", "ContainerNotFound", "FilesystemNotFound"}, code) {
+		return false
+	}
+	// Not all that begins with x-amz is a store's: CloudFront has such a header too.
+	mark := cmp.Or(resp.Header.Get("x-amz-request-id"), resp.Header.Get("x-amz-id-2"), resp.Header.Get("x-ms-request-id"), resp.Header.Get("x-ms-error-code"))
+	return mark != "" || said.XMLName.Local == "ListBucketResult" || said.XMLName.Local == "Error" && code != ""
 }
 
 // helloUnknown asks where the certificates are lost: then nobody can say whose the server's is, and one that shows any is somebody. It was sent

@@ -140,13 +140,28 @@ func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
 	t.Cleanup(secure.Close)
 	const gone, down = "http://127.0.0.1:1", http.StatusServiceUnavailable
 	wrongS3 := answers(t, http.StatusForbidden, "x-amz-request-id", "InvalidAccessKeyId")
+	moved := answers(t, http.StatusMovedPermanently, "x-amz-bucket-region", "elsewhere")
+	noBucket, noContainer := answers(t, http.StatusNotFound, "x-amz-request-id", "NoSuchBucket"), answers(t, http.StatusNotFound, "x-ms-error-code", "ContainerNotFound")
+	noFileSystem, hidden := answers(t, http.StatusNotFound, "x-ms-error-code", "FilesystemNotFound"), answers(t, http.StatusNotFound, "x-ms-error-code", "ResourceNotFound")
+	// A server of S3 that has no header of its own still has an error's body, as all have.
+	plain := answers(t, http.StatusForbidden, "server", "AccessDenied")
+	proxy := map[int]string{}
+	for _, status := range []int{http.StatusOK, http.StatusMovedPermanently, http.StatusFound, http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "http://127.0.0.1:1/login")
+			w.WriteHeader(status)
+		}))
+		t.Cleanup(s.Close)
+		proxy[status] = s.URL
+	}
 	wrongAzure := answers(t, http.StatusForbidden, "x-ms-error-code", "AuthenticationFailed")
 	busy := answers(t, down, "x-ms-error-code", "ServerBusy")
 	refusing, silent := nameNode(t, unauthorized()), nameNode(t, nil)
-	for name, c := range map[string]struct {
+	type sight struct {
 		site Site
 		want bool
-	}{
+	}
+	sights := map[string]sight{
 		"S3, wrong keys":                    {inS3(wrongS3, "s3"), true},
 		"S3, no keys":                       {inS3(wrongS3, "lost"), true},
 		"S3, no keys, nobody there":         {inS3(gone, "lost"), false},
@@ -170,6 +185,16 @@ func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
 		"S3, hung certificates and keys":    {signed(secure.URL, "hung", "hung"), true},
 		"S3, no certificates, nobody there": {signed("https://127.0.0.1:1", "s3", "lost"), false},
 		"S3, no certificates, no TLS":       {signed(strings.Replace(wrongS3, "http:", "https:", 1), "s3", "lost"), false},
+		"S3, another region":                {inS3(moved, "s3"), true},
+		"S3, no keys, another region":       {inS3(moved, "lost"), true},
+		"S3, wrong keys, no header":         {inS3(plain, "s3"), true},
+		"S3, no keys, no header":            {inS3(plain, "lost"), true},
+		"S3, no bucket":                     {inS3(noBucket, "s3"), false},
+		"S3, no keys, no bucket":            {inS3(noBucket, "lost"), false},
+		"Blob, no container":                {inBlob(noContainer, "azure"), false},
+		"Blob, no key, no container":        {inBlob(noContainer, "lost"), false},
+		"Blob, no key, a container hidden":  {inBlob(hidden, "lost"), true},
+		"ADLS, no key, no file system":      {inADLS(noFileSystem, "lost"), false},
 		// What keeps the secret says nothing until the time is over.
 		"S3, hung keys":                  {inS3(wrongS3, "hung"), true},
 		"S3, hung keys, nobody there":    {inS3(gone, "hung"), false},
@@ -179,7 +204,15 @@ func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
 		"HDFS, a hung keytab, one alone": {keytab("hung", refusing), true},
 		"HDFS, a hung keytab, no answer": {keytab("hung", silent), false},
 		"a directory that is not":        {Local(filepath.Join(t.TempDir(), "none")), false},
-	} {
+	}
+	for status, url := range proxy {
+		for name, site := range map[string]func(string, string) Site{"s3": inS3, "azure": inBlob, "azure ": inADLS} {
+			key := strings.TrimSpace(name)
+			sights[fmt.Sprintf("%s, a proxy alone says %d", name, status)] = sight{site(url, key), false}
+			sights[fmt.Sprintf("%s, no key, a proxy alone says %d", name, status)] = sight{site(url, "lost"), false}
+		}
+	}
+	for name, c := range sights {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			looked(t, c.site, c.want)

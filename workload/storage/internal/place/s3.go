@@ -34,7 +34,7 @@ func S3(cfg S3Config) Site {
 	cfg.Secret = v.secret
 	s := &objectSite{prefix: strings.Trim(cfg.Prefix, "/"), late: "a copy or a completion that is still in flight finds nothing to show"}
 	s.greets = func(ctx context.Context) bool {
-		at := strings.TrimSuffix(cfg.URL, "/") + "/" + cfg.Bucket
+		at := strings.TrimSuffix(cfg.URL, "/") + "/" + cfg.Bucket + "?max-keys=1"
 		if cfg.CA == "" {
 			return greets(ctx, at)
 		}
@@ -135,6 +135,8 @@ func (w *s3Warden) Look(ctx context.Context) (Identity, error) {
 func unusable(err error, what, where string) error {
 	e := &understudy.Error{Code: "US730", Kind: understudy.KindInvalid, Op: "storage.look", Err: err}
 	switch {
+	case strange(err):
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case errors.Is(err, s3.ErrElsewhere):
 		e.Summary, e.Fix = what+" is in another region than requests are signed for", "write the bucket's "+where+", or leave it out to have the server asked"
 	case errors.Is(err, filecopy.ErrNotFound):
