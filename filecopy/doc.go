@@ -55,6 +55,8 @@ var (
 	ErrFull = errors.New("filecopy: the store is full")
 	// ErrBusy means that the store asks for fewer requests: the mover lowers its concurrency and tries again.
 	ErrBusy = errors.New("filecopy: the store asks for fewer requests")
+	// ErrStranger means that an answer bears no sign of the store itself, beside what it says: what stands between may have given it.
+	ErrStranger = errors.New("filecopy: the answer bears no sign of the store")
 	// ErrNothingReady means that there is no ready set to finish.
 	ErrNothingReady = errors.New("filecopy: no set is ready")
 )

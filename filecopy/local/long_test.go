@@ -94,3 +94,18 @@ func TestTheLongestPathsAreCopied(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(to, string(name)), nil, 0o644), s.Retire(t.Context(), name, "20260102T150405Z-1"))
 	}
 }
+
+// TestAnAreaWithoutRoomIsRefused retires where the area's own path is nearly as long as a path may be.
+func TestAnAreaWithoutRoomIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	root := filepath.Join(dir, "tree")
+	must(t, os.Mkdir(root, 0o755), os.WriteFile(filepath.Join(root, "f"), nil, 0o644))
+	s, err := local.New(local.Config{Root: root, Area: filepath.Join(dir, string(chain(longest-len(dir)-20)))})
+	must(t, err)
+	if err := s.Retire(t.Context(), "f", "20260102T150405Z-1"); !errors.Is(err, filecopy.ErrName) {
+		t.Errorf("retiring gives %v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(root, "f")); err != nil {
+		t.Error(err)
+	}
+}

@@ -169,11 +169,17 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		return err
 	}
 	defer closeFD(fd)
-	if err := os.MkdirAll(filepath.Dir(s.berth(quarantine, string(p), 0)), 0o700); err != nil {
+	free, err := s.berth(quarantine, string(p), 0)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(free), 0o700)
+	}
+	if err != nil {
 		return err
 	}
 	for twin := range maxTwins {
-		free := s.berth(quarantine, string(p), twin)
+		if free, err = s.berth(quarantine, string(p), twin); err != nil {
+			return err
+		}
 		var st unix.Stat_t
 		if unix.Lstat(free, &st) == nil {
 			continue
@@ -189,16 +195,18 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 }
 
 // berth gives the nth place for a path in a quarantine. It is longer there than in the tree, or by the number of a twin: what the kernel would not take
-// goes right into the quarantine, under a name that is made of the path.
-func (s *Store) berth(quarantine, name string, twin int) string {
-	to := s.place(quarantineDir, quarantine, name)
-	if twin > 0 {
-		to = fmt.Sprintf("%s.%d", to, twin)
+// goes right into the quarantine, under a name that is made of the path; filecopy.ErrName where the area's own path leaves no room for that either.
+func (s *Store) berth(quarantine, name string, twin int) (string, error) {
+	for _, n := range []string{name, fmt.Sprintf("long-%x", sha256.Sum256([]byte(name)))} {
+		to := s.place(quarantineDir, quarantine, n)
+		if twin > 0 {
+			to = fmt.Sprintf("%s.%d", to, twin)
+		}
+		if len(to) <= maxPath && len(filepath.Base(to)) <= maxName {
+			return to, nil
+		}
 	}
-	if len(to) <= maxPath && len(filepath.Base(to)) <= maxName {
-		return to
-	}
-	return s.berth(quarantine, fmt.Sprintf("long-%x", sha256.Sum256([]byte(name))), twin)
+	return "", fmt.Errorf("%w: the path of the mover's area %s is too long for a quarantine", filecopy.ErrName, s.area)
 }
 
 // Quarantines lists the quarantines, and removes old ones.

@@ -28,6 +28,11 @@ func (s *Store) tell(err error) error {
 	return &told{meaning(said), said}
 }
 
+// signed says whether an answer bears a mark of a server of S3: a header of its own, or its sort of body.
+func signed(said minio.ErrorResponse) bool {
+	return said.RequestID != "" || said.HostID != "" || said.Region != "" || said.XMLName.Local == "Error"
+}
+
 // meaning goes by the code where the answer had one; an answer to HEAD has only its status.
 func meaning(said minio.ErrorResponse) error {
 	for _, m := range []struct {
@@ -67,10 +72,14 @@ func (t *told) Error() string {
 }
 
 func (t *told) Unwrap() []error {
-	if t.means == nil {
-		return []error{t.said}
+	all := []error{t.said}
+	if t.means != nil {
+		all = append(all, t.means)
 	}
-	return []error{t.means, t.said}
+	if t.said.StatusCode != 0 && !signed(t.said) {
+		all = append(all, filecopy.ErrStranger)
+	}
+	return all
 }
 
 // absentIsFine takes what is not there as removed.

@@ -28,9 +28,23 @@ func refusing(t *testing.T, p *pair) map[string]any {
 		}
 		return []byte("nobody:a2V5"), nil
 	}
+	// A store that lets us look at the bucket alone, and whose answers have no mark of their own.
+	trees := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodHead:
+		case strings.HasSuffix(r.URL.Path, ".understudy/store"):
+			w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+			w.Header().Set("ETag", `"1"`)
+			_, _ = w.Write([]byte("mark"))
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	t.Cleanup(trees.Close)
 	return map[string]any{
-		"wrong keys": &storage.S3{URL: s.URL, Region: "r", Bucket: "lake", Secret: "s3"},
-		"lost keys":  &storage.Blob{URL: s.URL, Account: "a", Container: "lake", Secret: "lost"},
+		"no rights in the trees": &storage.S3{URL: trees.URL, Region: "r", Bucket: "lake", Secret: "s3"},
+		"wrong keys":             &storage.S3{URL: s.URL, Region: "r", Bucket: "lake", Secret: "s3"},
+		"lost keys":              &storage.Blob{URL: s.URL, Account: "a", Container: "lake", Secret: "lost"},
 	}
 }
 

@@ -57,6 +57,11 @@ func Refused(err error) bool {
 	return ok && t.means == nil
 }
 
+// signed says whether an answer bears a header of the service's own.
+func signed(h http.Header) bool {
+	return h.Get("x-ms-request-id") != "" || h.Get("x-ms-error-code") != ""
+}
+
 // told is what a service said, with its meaning where it has one.
 type told struct {
 	means error
@@ -73,8 +78,12 @@ func (t *told) Error() string {
 }
 
 func (t *told) Unwrap() []error {
-	if t.means == nil {
-		return []error{t.said}
+	all := []error{t.said}
+	if t.means != nil {
+		all = append(all, t.means)
 	}
-	return []error{t.means, t.said}
+	if r := t.said.RawResponse; r != nil && !signed(r.Header) {
+		all = append(all, filecopy.ErrStranger)
+	}
+	return all
 }

@@ -71,9 +71,8 @@ func anybody() []string {
 
 // Look asks who answers, and reads the mark. What the key of an account makes belongs to $superuser.
 func (s *adlsSite) Look(ctx context.Context) (Identity, error) {
-	id, err := s.look(ctx)
-	return id, door(ctx, err, func(ctx context.Context) bool {
-		return greets(ctx, strings.TrimSuffix(s.cfg.URL, "/")+"/"+s.cfg.FileSystem+"?resource=filesystem", nil)
+	return meet(ctx, s.look, func(ctx context.Context) bool {
+		return greets(ctx, strings.TrimSuffix(s.cfg.URL, "/")+"/"+s.cfg.FileSystem+"?resource=filesystem")
 	})
 }
 

@@ -31,7 +31,7 @@ func Blob(cfg BlobConfig) Site {
 		late:   "a commit that is still in flight replaces nothing but the version before the set that the halt has finished; an empty file that somebody deletes may come back by one",
 	}
 	s.greets = func(ctx context.Context) bool {
-		return greets(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Container+"?restype=container", nil)
+		return greets(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Container+"?restype=container")
 	}
 	s.connect = func(context.Context) (shelf, warden, error) {
 		c, err := blob.OpenContainer(blob.Config{URL: cfg.URL, Container: cfg.Container, Keys: func(ctx context.Context) (blob.Keys, error) {

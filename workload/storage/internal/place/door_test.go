@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,59 +102,159 @@ func unauthorized() []byte {
 	return append(append(b, byte(len(h))), h...)
 }
 
-// TestAStoreThatDoesNotLetUsInIsThere looks at stores of each kind with a login that is none, and with none at all.
-func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
-	secret := func(_ context.Context, name string) ([]byte, error) {
-		return map[string][]byte{"s3": []byte("a:b"), "azure": []byte("a2V5")}[name], map[bool]error{true: os.ErrNotExist}[name == "lost"]
-	}
-	inS3 := func(url, keys string) Site {
-		return S3(S3Config{URL: url, Region: "r", Bucket: "lake", Keys: keys, Secret: secret})
-	}
-	inBlob := func(url, key string) Site {
-		return Blob(BlobConfig{URL: url, Account: "a", Container: "lake", Key: key, Secret: secret})
-	}
-	inADLS := func(url, key string) Site {
-		return ADLS(ADLSConfig{URL: url, Account: "a", FileSystem: "lake", Key: key, Secret: secret})
-	}
-	inHDFS := func(at ...string) Site {
-		return HDFS(HDFSConfig{Options: hdfs.Options{NameNodes: at}, Login: Login{User: "us"}, Secret: secret})
-	}
-	lost := HDFS(HDFSConfig{Options: hdfs.Options{NameNodes: []string{nameNode(t, nil), nameNode(t, unauthorized())}},
-		Login: Login{Kerberos: &hdfs.Kerberos{Principal: "us@LAB"}, Keytab: "lost"}, Secret: secret})
-	const gone, down = "http://127.0.0.1:1", http.StatusServiceUnavailable
+// sight is a store, and whether it is there.
+type sight struct {
+	site Site
+	want bool
+}
+
+// kinds makes sites of each kind that read their secrets by it.
+type kinds func(context.Context, string) ([]byte, error)
+
+func (k kinds) s3(url, keys string) Site { return k.signed(url, keys, "") }
+
+func (k kinds) signed(url, keys, ca string) Site {
+	return S3(S3Config{URL: url, Region: "r", Bucket: "lake", Keys: keys, CA: ca, Secret: k})
+}
+
+func (k kinds) blob(url, key string) Site {
+	return Blob(BlobConfig{URL: url, Account: "a", Container: "lake", Key: key, Secret: k})
+}
+
+func (k kinds) adls(url, key string) Site {
+	return ADLS(ADLSConfig{URL: url, Account: "a", FileSystem: "lake", Key: key, Secret: k})
+}
+
+func (k kinds) hdfs(at ...string) Site {
+	return HDFS(HDFSConfig{Options: hdfs.Options{NameNodes: at}, Login: Login{User: "us"}, Secret: k})
+}
+
+func (k kinds) keytab(name string, at ...string) Site {
+	return HDFS(HDFSConfig{Options: hdfs.Options{NameNodes: at}, Login: Login{Kerberos: &hdfs.Kerberos{Principal: "us@LAB"}, Keytab: name}, Secret: k})
+}
+
+// gone is where nobody is.
+const gone = "http://127.0.0.1:1"
+
+// strangers are object stores with a login that is none, or none at all.
+func (k kinds) strangers(t *testing.T) map[string]sight {
 	wrongS3 := answers(t, http.StatusForbidden, "x-amz-request-id", "InvalidAccessKeyId")
 	wrongAzure := answers(t, http.StatusForbidden, "x-ms-error-code", "AuthenticationFailed")
-	busy := answers(t, down, "x-ms-error-code", "ServerBusy")
-	refusing, silent := nameNode(t, unauthorized()), nameNode(t, nil)
-	for name, c := range map[string]struct {
-		site Site
-		want bool
-	}{
-		"S3, wrong keys":               {inS3(wrongS3, "s3"), true},
-		"S3, no keys":                  {inS3(wrongS3, "lost"), true},
-		"S3, no keys, nobody there":    {inS3(gone, "lost"), false},
-		"S3, no keys, a gateway alone": {inS3(busy, "lost"), false},
-		"S3, nobody there":             {inS3(gone, "s3"), false},
-		"Blob, wrong key":              {inBlob(wrongAzure, "azure"), true},
-		"Blob, no key":                 {inBlob(wrongAzure, "lost"), true},
-		"Blob, no key, nobody there":   {inBlob(gone, "lost"), false},
-		"Blob, a gateway alone":        {inBlob(busy, "azure"), false},
-		"ADLS, wrong key":              {inADLS(wrongAzure, "azure"), true},
-		"ADLS, no key":                 {inADLS(wrongAzure, "lost"), true},
-		"ADLS, no key, nobody there":   {inADLS(gone, "lost"), false},
-		"HDFS, no Kerberos":            {inHDFS(refusing), true},
-		"HDFS, the first is silent":    {inHDFS(silent, refusing), true},
-		"HDFS, the second is silent":   {inHDFS(refusing, silent), true},
-		"HDFS, the first died":         {inHDFS("127.0.0.1:1", refusing), true},
-		"HDFS, all are silent":         {inHDFS(silent, silent), false},
-		"HDFS, nobody there":           {inHDFS("127.0.0.1:1"), false},
-		"HDFS, no keytab":              {lost, true},
+	busy := answers(t, http.StatusServiceUnavailable, "x-ms-error-code", "ServerBusy")
+	return map[string]sight{
+		"S3, wrong keys":               {k.s3(wrongS3, "s3"), true},
+		"S3, no keys":                  {k.s3(wrongS3, "lost"), true},
+		"S3, no keys, nobody there":    {k.s3(gone, "lost"), false},
+		"S3, no keys, a gateway alone": {k.s3(busy, "lost"), false},
+		"S3, nobody there":             {k.s3(gone, "s3"), false},
+		"Blob, wrong key":              {k.blob(wrongAzure, "azure"), true},
+		"Blob, no key":                 {k.blob(wrongAzure, "lost"), true},
+		"Blob, no key, nobody there":   {k.blob(gone, "lost"), false},
+		"Blob, a gateway alone":        {k.blob(busy, "azure"), false},
+		"ADLS, wrong key":              {k.adls(wrongAzure, "azure"), true},
+		"ADLS, no key":                 {k.adls(wrongAzure, "lost"), true},
+		"ADLS, no key, nobody there":   {k.adls(gone, "lost"), false},
 		"a directory that is not":      {Local(filepath.Join(t.TempDir(), "none")), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			looked(t, c.site, c.want)
-		})
+	}
+}
+
+// nameNodes are those of HDFS.
+func (k kinds) nameNodes(t *testing.T) map[string]sight {
+	refusing, silent := nameNode(t, unauthorized()), nameNode(t, nil)
+	return map[string]sight{
+		"HDFS, no Kerberos":              {k.hdfs(refusing), true},
+		"HDFS, the first is silent":      {k.hdfs(silent, refusing), true},
+		"HDFS, the second is silent":     {k.hdfs(refusing, silent), true},
+		"HDFS, the first died":           {k.hdfs("127.0.0.1:1", refusing), true},
+		"HDFS, all are silent":           {k.hdfs(silent, silent), false},
+		"HDFS, nobody there":             {k.hdfs("127.0.0.1:1"), false},
+		"HDFS, no keytab":                {k.keytab("lost", silent, refusing), true},
+		"HDFS, a hung keytab":            {k.keytab("hung", silent, refusing), true},
+		"HDFS, a hung keytab, one alone": {k.keytab("hung", refusing), true},
+		"HDFS, a hung keytab, no answer": {k.keytab("hung", silent), false},
+	}
+}
+
+// hung are stores whose secrets say nothing until the time is over, and those whose certificates are lost.
+func (k kinds) hung(t *testing.T) map[string]sight {
+	wrongS3 := answers(t, http.StatusForbidden, "x-amz-request-id", "InvalidAccessKeyId")
+	wrongAzure := answers(t, http.StatusForbidden, "x-ms-error-code", "AuthenticationFailed")
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("a server that nobody knows was sent %s %s", r.Method, r.URL)
+	}))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(secure.Close)
+	return map[string]sight{
+		"S3, no certificates":               {k.signed(secure.URL, "s3", "lost"), true},
+		"S3, hung certificates and keys":    {k.signed(secure.URL, "hung", "hung"), true},
+		"S3, no certificates, nobody there": {k.signed("https://127.0.0.1:1", "s3", "lost"), false},
+		"S3, no certificates, no TLS":       {k.signed(strings.Replace(wrongS3, "http:", "https:", 1), "s3", "lost"), false},
+		"S3, hung keys":                     {k.s3(wrongS3, "hung"), true},
+		"S3, hung keys, nobody there":       {k.s3(gone, "hung"), false},
+		"Blob, a hung key":                  {k.blob(wrongAzure, "hung"), true},
+		"ADLS, a hung key":                  {k.adls(wrongAzure, "hung"), true},
+	}
+}
+
+// marked are answers of a service itself, by what it marks them with.
+func (k kinds) marked(t *testing.T) map[string]sight {
+	moved := answers(t, http.StatusMovedPermanently, "x-amz-bucket-region", "elsewhere")
+	noBucket, noContainer := answers(t, http.StatusNotFound, "x-amz-request-id", "NoSuchBucket"), answers(t, http.StatusNotFound, "x-ms-error-code", "ContainerNotFound")
+	noFileSystem, hidden := answers(t, http.StatusNotFound, "x-ms-error-code", "FilesystemNotFound"), answers(t, http.StatusNotFound, "x-ms-error-code", "ResourceNotFound")
+	// A server of S3 that has no header of its own still has an error's body, as all have.
+	plain := answers(t, http.StatusForbidden, "server", "AccessDenied")
+	return map[string]sight{
+		"S3, another region":               {k.s3(moved, "s3"), true},
+		"S3, no keys, another region":      {k.s3(moved, "lost"), true},
+		"S3, wrong keys, no header":        {k.s3(plain, "s3"), true},
+		"S3, no keys, no header":           {k.s3(plain, "lost"), true},
+		"S3, no bucket":                    {k.s3(noBucket, "s3"), false},
+		"S3, no keys, no bucket":           {k.s3(noBucket, "lost"), false},
+		"Blob, no container":               {k.blob(noContainer, "azure"), false},
+		"Blob, no key, no container":       {k.blob(noContainer, "lost"), false},
+		"Blob, no key, a container hidden": {k.blob(hidden, "lost"), true},
+		"ADLS, no key, no file system":     {k.adls(noFileSystem, "lost"), false},
+	}
+}
+
+// proxies answer in the place of stores that are gone.
+func (k kinds) proxies(t *testing.T) map[string]sight {
+	all := map[string]sight{}
+	for _, status := range []int{http.StatusOK, http.StatusMovedPermanently, http.StatusFound, http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "http://127.0.0.1:1/login")
+			w.WriteHeader(status)
+		}))
+		t.Cleanup(s.Close)
+		for name, site := range map[string]func(string, string) Site{"s3": k.s3, "azure": k.blob, "azure ": k.adls} {
+			key := strings.TrimSpace(name)
+			all[fmt.Sprintf("%s, a proxy alone says %d", name, status)] = sight{site(s.URL, key), false}
+			all[fmt.Sprintf("%s, no key, a proxy alone says %d", name, status)] = sight{site(s.URL, "lost"), false}
+		}
+	}
+	return all
+}
+
+// TestAStoreThatDoesNotLetUsInIsThere looks at stores of each kind with a login that is none, and with none at all.
+func TestAStoreThatDoesNotLetUsInIsThere(t *testing.T) {
+	k := kinds(func(ctx context.Context, name string) ([]byte, error) {
+		if name == "hung" {
+			// MinIO's client asks without an end.
+			select {
+			case <-ctx.Done():
+			case <-t.Context().Done():
+			}
+			return nil, os.ErrDeadlineExceeded
+		}
+		return map[string][]byte{"s3": []byte("a:b"), "azure": []byte("a2V5")}[name], map[bool]error{true: os.ErrNotExist}[name == "lost"]
+	})
+	for _, sights := range []map[string]sight{k.strangers(t), k.nameNodes(t), k.hung(t), k.marked(t), k.proxies(t)} {
+		for name, c := range sights {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				looked(t, c.site, c.want)
+			})
+		}
 	}
 }
 

@@ -145,6 +145,11 @@ func (s *hdfsSite) Close() error {
 
 // Look asks the NameNode who it is. A NameNode that starts answers when it has left its safe mode.
 func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
+	return meet(ctx, s.lookEach, func(ctx context.Context) bool { return hdfs.Greets(ctx, s.cfg.Options) })
+}
+
+// lookEach asks the NameNode that answers, and all of them where none lets us in.
+func (s *hdfsSite) lookEach(ctx context.Context) (Identity, error) {
 	each, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan struct{})
@@ -160,24 +165,13 @@ func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
 	if err != nil && !TurnedAway(err) && refused != nil {
 		err = refused
 	}
-	return id, door(ctx, err, func(ctx context.Context) bool { return hdfs.Greets(ctx, s.cfg.Options) })
+	return id, err
 }
 
 // askEach logs in at each of several NameNodes by itself, once half of the time is over or failed is closed: one that says nothing must not hide
 // that another one refuses us. It gives the refusal, if any.
 func (s *hdfsSite) askEach(ctx context.Context, failed <-chan struct{}) error {
-	end, bounded := ctx.Deadline()
-	if !bounded || len(s.cfg.Options.NameNodes) < 2 {
-		return nil
-	}
-	half := time.NewTimer(time.Until(end) / 2)
-	defer half.Stop()
-	select {
-	case <-failed:
-	case <-half.C:
-	case <-ctx.Done():
-	}
-	if ctx.Err() != nil {
+	if _, bounded := ctx.Deadline(); !bounded || len(s.cfg.Options.NameNodes) < 2 || !halfway(ctx, failed) {
 		return nil
 	}
 	came := make(chan error, len(s.cfg.Options.NameNodes))

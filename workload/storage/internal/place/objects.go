@@ -95,8 +95,7 @@ func (s *objectSite) own(name string) string { return path.Join(s.prefix, ownDir
 
 // Look asks who answers, and reads the mark.
 func (s *objectSite) Look(ctx context.Context) (Identity, error) {
-	id, err := s.look(ctx)
-	return id, door(ctx, err, s.greets)
+	return meet(ctx, s.look, s.greets)
 }
 
 func (s *objectSite) look(ctx context.Context) (Identity, error) {

@@ -30,17 +30,22 @@ type S3Config struct {
 
 // S3 gives the site of trees in a bucket.
 func S3(cfg S3Config) Site {
-	cfg.Secret = secrets(cfg.Secret)
+	v := &vault{read: secrets(cfg.Secret)}
+	cfg.Secret = v.secret
 	s := &objectSite{prefix: strings.Trim(cfg.Prefix, "/"), late: "a copy or a completion that is still in flight finds nothing to show"}
 	s.greets = func(ctx context.Context) bool {
-		var ca []byte
-		if cfg.CA != "" {
-			var err error
-			if ca, err = cfg.Secret(ctx, cfg.CA); err != nil {
-				return false
-			}
+		at := strings.TrimSuffix(cfg.URL, "/") + "/" + cfg.Bucket + "?max-keys=1"
+		if cfg.CA == "" {
+			return greets(ctx, at)
 		}
-		return greets(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Bucket, ca)
+		half, cancel := inHalf(ctx)
+		ca, err := cfg.Secret(half, cfg.CA)
+		cancel()
+		if err != nil {
+			return helloUnknown(ctx, at)
+		}
+		there, _ := hello(ctx, at, ca)
+		return there
 	}
 	s.connect = func(ctx context.Context) (shelf, warden, error) {
 		e := s3.Endpoint{URL: cfg.URL, Region: cfg.Region, Keys: cfg.keys(cfg.Keys)}
@@ -54,7 +59,7 @@ func S3(cfg S3Config) Site {
 		if err != nil {
 			return nil, nil, err
 		}
-		w := &s3Warden{cfg: cfg, bucket: b, site: s}
+		w := &s3Warden{cfg: cfg, bucket: b, site: s, vault: v}
 		if cfg.Writer != "" {
 			e.Keys = cfg.keys(cfg.Writer)
 			if w.writer, err = s3.OpenBucket(e, cfg.Bucket); err != nil {
@@ -107,13 +112,14 @@ type s3Warden struct {
 	// writer is the bucket as an ordinary writer has it; nil where none is named.
 	writer *s3.Bucket
 	site   *objectSite
+	vault  *vault
 }
 
 // Look says which bucket answers.
 func (w *s3Warden) Look(ctx context.Context) (Identity, error) {
 	f, err := w.bucket.Look(ctx)
 	if err != nil {
-		return Identity{}, unusable(err, "the bucket "+w.cfg.Bucket, "region in the site file")
+		return Identity{}, unusable(w.vault.blame(err, w.cfg.Keys), "the bucket "+w.cfg.Bucket, "region in the site file")
 	}
 	id := Identity{Name: "s3." + w.bucket.Name(), Skew: f.Skew}
 	if w.cfg.Policy {
@@ -129,6 +135,8 @@ func (w *s3Warden) Look(ctx context.Context) (Identity, error) {
 func unusable(err error, what, where string) error {
 	e := &understudy.Error{Code: "US730", Kind: understudy.KindInvalid, Op: "storage.look", Err: err}
 	switch {
+	case strange(err):
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case errors.Is(err, s3.ErrElsewhere):
 		e.Summary, e.Fix = what+" is in another region than requests are signed for", "write the bucket's "+where+", or leave it out to have the server asked"
 	case errors.Is(err, filecopy.ErrNotFound):
