@@ -51,17 +51,17 @@ func lakes(p *objectPair) *objectPair {
 	return p
 }
 
-// barrier answers as the firewall of an account does.
+// barrier answers as a service does whose file system is gone: that counts as silence, unlike a refusal.
 func barrier(t *testing.T) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("x-ms-error-code", "AuthorizationFailure")
-		w.WriteHeader(http.StatusForbidden)
+		w.Header().Set("x-ms-error-code", "FilesystemNotFound")
+		w.WriteHeader(http.StatusNotFound)
 	}))
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
 
-// loser gives what loses a site by its firewall, at once and without second tries.
+// loser gives what loses a site at once and without second tries.
 func (p *objectPair) loser(server, barrier string) func(context.Context, understudy.Site) (func() error, error) {
 	return func(_ context.Context, site understudy.Site) (func() error, error) {
 		lead := func(to string) error {
