@@ -91,7 +91,7 @@ func (r *trial) loses(staging string) (target *mortal, first map[string]int64, l
 			placed = at
 		}
 	}
-	if len(first) != 42 || large == "" || placed == "" {
+	if len(first) != 84 || large == "" || placed == "" {
 		r.Fatalf("staged are %v", first)
 	}
 	target.lost = false
@@ -118,7 +118,7 @@ func TestALostMembersFilesAreTakenOver(t *testing.T) {
 	var last filecopy.Progress
 	set, err := native.New(t.TempDir()).Stage(ctx, r.job, filecopy.PhaseReady, func(p filecopy.Progress) { last = p })
 	r.must(err)
-	if got, want := target.bytes.Load(), 12<<20+first[placed]+777; got != want || set.Files != 42 || last.Files != 42 {
+	if got, want := target.bytes.Load(), 12<<20+first[placed]+777; got != want || set.Files != 84 || last.Files != 84 {
 		t.Errorf("%d bytes were copied, want %d: %+v", got, want, last)
 	}
 	there := 0
@@ -131,7 +131,7 @@ func TestALostMembersFilesAreTakenOver(t *testing.T) {
 		}
 	}
 	// The small files are where the new directories will have them, one of them something else.
-	if there != 40 {
+	if there != 81 {
 		t.Errorf("%d files are in their places", there)
 	}
 	for at, size := range first {
