@@ -24,6 +24,10 @@ func TestTheDiskIsFull(t *testing.T) {
 	}
 	expect(t, p, "ended: US308: .*no space left on device.*")
 	<-p.Done()
+	// What it had open and removed is room again.
+	if err := disk.Fill(0); err != nil {
+		t.Fatal(err)
+	}
 	again := play(t, "damaged", dir)
 	expect(t, again, "refused US308")
 	<-again.Done()
