@@ -50,20 +50,15 @@ func TestOrderEndsForGood(t *testing.T) {
 func TestWhatIsShownStays(t *testing.T) {
 	lineages(t, func(l *lineage) {
 		l.populate()
-		w := &withheld{heirloom: l.target.heirloom}
-		l.target.heirloom = w
-		if !l.isLost(l.member(0, "")) || len(w.document) == 0 {
-			l.Fatal("the member was not lost")
-		}
-		l.target.heirloom = w.heirloom
+		late := l.withholds()
 		if !l.isLost(l.member(1, "show")) {
 			l.Fatal("the second was not lost")
 		}
 		want := l.kept("job/" + readyName)
-		l.must(l.target.Keep(l.Context(), "job/"+readyName, strings.NewReader(string(w.document))))
+		l.must(l.target.Keep(l.Context(), "job/"+readyName, strings.NewReader(late)))
 		next := l.member(0, "")
 		standing, err := next.Standing(l.Context(), l.job)
-		if err != nil || standing.Ready == nil || !standing.Shown || want == string(w.document) {
+		if err != nil || standing.Ready == nil || !standing.Shown || want == late {
 			l.Fatalf("standing = %+v, %v", standing, err)
 		}
 		if err := next.Drop(l.Context(), l.job); err == nil {

@@ -443,17 +443,24 @@ func (w *withheld) Keep(ctx context.Context, name string, r io.Reader) error {
 	return err
 }
 
+// withholds loses a member that has the word that its set is ready still on its way, and gives that.
+func (l *lineage) withholds() string {
+	l.Helper()
+	w := &withheld{heirloom: l.target.heirloom}
+	l.target.heirloom = w
+	if !l.isLost(l.member(0, "")) || len(w.document) == 0 {
+		l.Fatal("the member was not lost")
+	}
+	l.target.heirloom = w.heirloom
+	return string(w.document)
+}
+
 // TestAReadySetThatComesLateIsNone has the word that a set is ready come after another member took some of its files over, and was lost too, and the claim
 // to it once more. Nobody shows that set: the next member makes its own.
 func TestAReadySetThatComesLateIsNone(t *testing.T) {
 	lineages(t, func(l *lineage) {
 		l.populate()
-		w := &withheld{heirloom: l.target.heirloom}
-		l.target.heirloom = w
-		if !l.isLost(l.member(0, "")) || len(w.document) == 0 {
-			l.Fatal("the member was not lost")
-		}
-		l.target.heirloom = w.heirloom
+		late := l.withholds()
 		claims, err := l.target.KeptNames(l.Context(), "job/"+setName(1, claimsName))
 		if err != nil || len(claims) != 1 {
 			l.Fatalf("claims are %q, %v", claims, err)
@@ -463,7 +470,7 @@ func TestAReadySetThatComesLateIsNone(t *testing.T) {
 			l.Fatal("the second was not lost")
 		}
 		l.must(l.target.Keep(l.Context(), claims[0], strings.NewReader(claimed)))
-		l.must(l.target.Keep(l.Context(), "job/"+readyName, strings.NewReader(string(w.document))))
+		l.must(l.target.Keep(l.Context(), "job/"+readyName, strings.NewReader(late)))
 		next := l.member(0, "")
 		standing, err := next.Standing(l.Context(), l.job)
 		if err != nil || standing.Ready != nil {
