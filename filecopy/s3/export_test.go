@@ -1,6 +1,11 @@
 package s3
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/understudy-dr/understudy/filecopy"
+)
 
 // InParts lets the store stage all files by multipart uploads, also those of one part, and copy in pieces what is larger than the
 // given size.
@@ -15,4 +20,13 @@ func (s *Store) InParts(copyPart int64) {
 func (e Endpoint) At(now func() time.Time) Endpoint {
 	e.now = now
 	return e
+}
+
+// RemoveAsSeen removes an object in the version that is there when it begins.
+func (s *Store) RemoveAsSeen(ctx context.Context, p filecopy.Path) error {
+	o, err := s.head(ctx, s.key(p), "")
+	if err != nil {
+		return s.absentIsFine(err)
+	}
+	return s.removeVersion(ctx, s.key(p), o.ETag, s.place(filecopy.ProbeName))
 }
