@@ -206,7 +206,7 @@ func (c *Container) SetPermissions(ctx context.Context, read Policies, permissio
 // right to. Other refusals are errors: one that is not accepted at all was never a writer's.
 func (c *Container) Denied(ctx context.Context, signature, name string) (bool, error) {
 	at := c.all.url() + "?" + strings.TrimPrefix(signature, "?")
-	as, err := container.NewClientWithNoCredential(at, &container.ClientOptions{ClientOptions: azure.Patience()})
+	as, err := container.NewClientWithNoCredential(at, &container.ClientOptions{ClientOptions: c.all.clients.Stranger()})
 	if err != nil {
 		return false, err
 	}

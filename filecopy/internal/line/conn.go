@@ -1,0 +1,170 @@
+package line
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrSilent means that no byte moved on a connection for as long as that may be. It comes as a net.Error that is a timeout.
+var ErrSilent = errors.New("nothing moves on the connection")
+
+// silent says where, and for how long.
+type silent struct {
+	to     net.Addr
+	within time.Duration
+}
+
+func (s *silent) Error() string   { return fmt.Sprintf("%v to %v for %v", ErrSilent, s.to, s.within) }
+func (s *silent) Unwrap() error   { return ErrSilent }
+func (s *silent) Timeout() bool   { return true }
+func (s *silent) Temporary() bool { return false }
+
+// conn is one connection. While a request is being sent each write is bounded, and reads are not: an answer is due when all was sent. One that waits
+// for its next request may be silent for ever.
+type conn struct {
+	net.Conn
+	watch *watch
+	// lost is set once it was found silent.
+	lost atomic.Bool
+
+	mu sync.Mutex
+	// by is the request that it carries.
+	by *ride
+	// due is how long a read may take; 0 has no limit.
+	due time.Duration
+}
+
+// NetConn gives the connection that is watched.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
+// Read gives the next bytes. The deadline of one that is blocked already is moved from where the request is known.
+func (c *conn) Read(p []byte) (int, error) {
+	c.put()
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.watch.heard()
+	}
+	c.mu.Lock()
+	due := c.due
+	if n > 0 {
+		// What comes after the first bytes of an answer is bounded as usual.
+		c.due = min(due, c.watch.limits.Silence)
+	}
+	c.mu.Unlock()
+	return n, c.ended(err, due)
+}
+
+// put gives an answer that is due its whole time, from now on.
+func (c *conn) put() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.due > 0 {
+		c.bound(c.due)
+	}
+}
+
+// looks is how often a write that is blocked is looked after until it is lost.
+const looks = 5
+
+// Write sends bytes. It is lost only when none of them moved for a while: what is slow moves on. The end of a request is still being sent when its
+// answer is due.
+func (c *conn) Write(p []byte) (int, error) {
+	within := c.watch.within(c.watch.limits.Silence)
+	for sent, quiet := 0, 0; ; {
+		if c.lost.Load() {
+			return sent, &silent{c.RemoteAddr(), within}
+		}
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(within / looks))
+		n, err := c.Conn.Write(p[sent:])
+		quiet++
+		if sent += n; n > 0 {
+			quiet = 0
+			c.put()
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || quiet >= looks {
+			return sent, c.ended(err, within)
+		}
+	}
+}
+
+// ended gives the end of a deadline its meaning; the kernel may have found the same before us. What was not sent yet is dropped then: the kernel would
+// send it when the way is there again, after others have done what was asked for here.
+func (c *conn) ended(err error, within time.Duration) error {
+	if within <= 0 || !late(err) {
+		return err
+	}
+	c.lost.Store(true)
+	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = l.SetLinger(0)
+	}
+	c.watch.doubt()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &silent{c.RemoteAddr(), within}
+	}
+	return err
+}
+
+// bound sets how long reads may take from now on; 0 has no limit. The lock is held.
+func (c *conn) bound(due time.Duration) {
+	c.due = due
+	var until time.Time
+	if due > 0 {
+		until = time.Now().Add(due)
+	}
+	_ = c.Conn.SetReadDeadline(until)
+}
+
+// ride is one request on its way.
+type ride struct {
+	watch *watch
+	// work is how much longer than usual its answer may take.
+	work time.Duration
+	on   atomic.Pointer[conn]
+}
+
+// begin has a connection carry it.
+func (r *ride) begin(on net.Conn) {
+	for {
+		if c, ours := on.(*conn); ours {
+			r.on.Store(c)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.by = r
+			c.bound(0)
+			return
+		}
+		under, wrapped := on.(interface{ NetConn() net.Conn })
+		if !wrapped {
+			return
+		}
+		on = under.NetConn()
+	}
+}
+
+// sent has its answer be due.
+func (r *ride) sent(err error) {
+	if err == nil {
+		r.set(min(r.watch.within(r.watch.limits.Silence)+r.work, r.watch.limits.Answer))
+	}
+}
+
+// end has its connection wait for the next one.
+func (r *ride) end() { r.set(0) }
+
+// set bounds the reads of the connection that carries it, unless that carries another by now.
+func (r *ride) set(due time.Duration) {
+	c := r.on.Load()
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == r {
+		c.bound(due)
+	}
+}

@@ -1,0 +1,13 @@
+package line
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// WatchOver watches connections that a test opens.
+func (l Limits) WatchOver(t *http.Transport, dial func(ctx context.Context, network, address string, within time.Duration) (net.Conn, error)) http.RoundTripper {
+	return (&watch{limits: l, next: t, dial: dial}).over(t)
+}
