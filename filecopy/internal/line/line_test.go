@@ -264,35 +264,37 @@ func TestAStoreIsDoubted(t *testing.T) {
 			}
 		})
 	})
-	t.Run("OthersWereIdle", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			frozen := atomic.Bool{}
-			both := make(chan struct{})
-			s := over(t, func(s *store, c *bufio.ReadWriter) {
-				for s.whole(c) && !frozen.Load() {
-					<-both
-					s.say(c, answer)
-				}
-			})
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				s.works(t.Context(), 0, 0)
-			}()
-			go func() {
-				synctest.Wait()
-				close(both)
-			}()
-			s.works(t.Context(), 0, 0)
-			<-done
-			frozen.Store(true)
-			s.ends(t.Context(), 0, usual)
-			frozen.Store(false)
-			// The other one is lost too.
-			s.works(t.Context(), 0, 0)
-			if n := s.opened.Load(); n != 3 {
-				t.Errorf("%d connections were opened", n)
+}
+
+// TestOthersWereLostToo finds one of two connections silent: the other, which waits for its next request, is not used again.
+func TestOthersWereLostToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		frozen := atomic.Bool{}
+		both := make(chan struct{})
+		s := over(t, func(s *store, c *bufio.ReadWriter) {
+			for s.whole(c) && !frozen.Load() {
+				<-both
+				s.say(c, answer)
 			}
 		})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.works(t.Context(), 0, 0)
+		}()
+		go func() {
+			synctest.Wait()
+			close(both)
+		}()
+		s.works(t.Context(), 0, 0)
+		<-done
+		frozen.Store(true)
+		s.ends(t.Context(), 0, 75*time.Second)
+		frozen.Store(false)
+		// The other one is lost too.
+		s.works(t.Context(), 0, 0)
+		if n := s.opened.Load(); n != 3 {
+			t.Errorf("%d connections were opened", n)
+		}
 	})
 }

@@ -52,8 +52,7 @@ type objectSite struct {
 	// late says what the halt cannot prevent there.
 	late    string
 	connect func(ctx context.Context) (shelf, warden, error)
-	// greets says whether anybody is there, without a login.
-	greets func(ctx context.Context) bool
+	greets  greeting
 
 	mu      sync.Mutex
 	shelf   shelf
@@ -104,6 +103,12 @@ func (s *objectSite) look(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	id, err := w.Look(ctx)
+	if Untrusted(err) {
+		// Other certificates may be known by the next look.
+		s.mu.Lock()
+		s.shelf, s.warden = nil, nil
+		s.mu.Unlock()
+	}
 	if err != nil {
 		return id, err
 	}
