@@ -1,8 +1,10 @@
 package s3
 
 import (
+	"context"
 	"time"
 
+	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/internal/line"
 )
 
@@ -25,4 +27,13 @@ func (e Endpoint) At(now func() time.Time) Endpoint {
 func (e Endpoint) Within(limits line.Limits) Endpoint {
 	e.limits = &limits
 	return e
+}
+
+// RemoveAsSeen removes an object in the version that is there when it begins.
+func (s *Store) RemoveAsSeen(ctx context.Context, p filecopy.Path) error {
+	o, err := s.head(ctx, s.key(p), "")
+	if err != nil {
+		return s.absentIsFine(err)
+	}
+	return s.removeVersion(ctx, s.key(p), o.ETag, s.place(filecopy.ProbeName))
 }

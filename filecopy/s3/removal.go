@@ -103,10 +103,31 @@ func (s *Store) removeVersion(ctx context.Context, key, etag, probe string) erro
 		return err
 	}
 	if held {
-		return s.removeIf(ctx, key, etag)
+		return s.removeHeld(ctx, key, etag)
 	}
 	if _, err := s.head(ctx, key, etag); err != nil {
 		return s.absentIsFine(err)
 	}
 	return s.remove(ctx, key)
+}
+
+// heldTries is how often a removal is tried that the server refuses although the version is there.
+const heldTries = 3
+
+// removeHeld has the server remove one version. A refusal is looked into: who removed the object meanwhile did what was asked, and a server that is
+// asked twice at once may refuse one of the two for that alone, as versitygw does, or for the other's being under way.
+func (s *Store) removeHeld(ctx context.Context, key, etag string) error {
+	for try := 1; ; try++ {
+		refused := s.removeIf(ctx, key, etag)
+		if !errors.Is(refused, filecopy.ErrChanged) {
+			return refused
+		}
+		o, err := s.head(ctx, key, "")
+		if err != nil {
+			return s.absentIsFine(err)
+		}
+		if o.ETag != etag || try == heldTries {
+			return refused
+		}
+	}
 }

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/s3"
@@ -115,13 +118,20 @@ func newRetiring(t *testing.T, site *site, when moment, removal func(http.Respon
 	return r
 }
 
-// holds wants these objects, with their contents, and no others: below the root, and in the quarantine.
-func (r retiring) holds(tree, quarantine map[string]string) {
+// client is the server's own, past the way.
+func (r retiring) client() *versitygw.Client {
 	r.Helper()
 	c, err := r.site.server.Client(versitygw.AccessKey, versitygw.SecretKey)
 	if err != nil {
 		r.Fatal(err)
 	}
+	return c
+}
+
+// holds wants these objects, with their contents, and no others: below the root, and in the quarantine.
+func (r retiring) holds(tree, quarantine map[string]string) {
+	r.Helper()
+	c := r.client()
 	for prefix, want := range map[string]map[string]string{
 		r.root + "/": tree, strings.TrimSuffix(r.root, "tree") + ".tree.understudy/quarantine/" + quarantined + "/": quarantine,
 	} {
@@ -175,6 +185,29 @@ func TestAWriteWhileAnObjectIsRetired(t *testing.T) {
 			t.Errorf("retired: %v", err)
 		}
 	})
+	// Two calls retire one object when a directory is retired while files within it still are; versitygw refuses a removal for which there is
+	// nothing left when it looks for the version.
+	t.Run("Gone", func(t *testing.T) {
+		r := newRetiring(t, site, beforeRemoval, func(w http.ResponseWriter, r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, "/d/f") && says(http.StatusPreconditionFailed, "PreconditionFailed")(w, r)
+		})
+		r.way.write = func() error { return r.client().Remove(t.Context(), bucket, r.way.key) }
+		if err := r.by.Retire(t.Context(), "d", quarantined); err != nil {
+			t.Error(err)
+		}
+		r.holds(nil, contents{"d/f": "listed"})
+	})
+	t.Run("OneConflict", func(t *testing.T) {
+		var refused atomic.Bool
+		r := newRetiring(t, site, never, func(w http.ResponseWriter, r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, "/d/f") && refused.CompareAndSwap(false, true) &&
+				says(http.StatusConflict, "ConditionalRequestConflict")(w, r)
+		})
+		if err := r.by.Retire(t.Context(), "d", quarantined); err != nil {
+			t.Error(err)
+		}
+		r.holds(nil, contents{"d/f": "listed"})
+	})
 	// The negative control, and what is left without conditions: what is written after the last look is gone.
 	t.Run("Lost", func(t *testing.T) {
 		r := newRetiring(t, site, beforeRemoval, unread)
@@ -183,6 +216,27 @@ func TestAWriteWhileAnObjectIsRetired(t *testing.T) {
 		}
 		r.holds(nil, contents{"d/f": "listed"})
 	})
+}
+
+// TestRemovedByTwoAtOnce has two calls remove each object in its version at once, on a real server, as happens when the directory that it is in is
+// retired too: none of the calls fails.
+func TestRemovedByTwoAtOnce(t *testing.T) {
+	const rounds, objects = 8, 32
+	r := newRetiring(t, boot(t), never, nil)
+	for round := range rounds {
+		path := func(i int) filecopy.Path { return filecopy.Path(fmt.Sprintf("d/%d-%d", round, i)) }
+		for i := range objects {
+			plant(t, r.by, path(i), "twice removed")
+		}
+		var all errgroup.Group
+		for i := range 2 * objects {
+			all.Go(func() error { return r.by.RemoveAsSeen(t.Context(), path(i/2)) })
+		}
+		if err := all.Wait(); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+	r.holds(contents{"d/f": "listed"}, nil)
 }
 
 // askedOnce has nobody write: the server is asked once what it does, and what it was asked with is gone.
