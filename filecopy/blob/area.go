@@ -16,7 +16,6 @@ import (
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/internal/azure"
-	"github.com/understudy-dr/understudy/filecopy/internal/line"
 )
 
 const (
@@ -107,7 +106,7 @@ func (s *Store) copy(ctx context.Context, from held, to string, on *blob.AccessC
 	if from.etag != "" {
 		options.SourceModifiedAccessConditions = &blob.SourceModifiedAccessConditions{SourceIfMatch: azure.Quoted(from.etag)}
 	}
-	begun, err := target.StartCopyFromURL(line.Bytes(ctx, from.size), source.URL(), options)
+	begun, err := target.StartCopyFromURL(ctx, source.URL(), options)
 	if err != nil {
 		return "", tell(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/understudy-dr/understudy/filecopy"
-	"github.com/understudy-dr/understudy/filecopy/internal/line"
 )
 
 const (
@@ -22,8 +21,6 @@ const (
 	retireParallel = 16
 	// removeBatch is how many objects one request removes.
 	removeBatch = 1000
-	// removeWork is what the removal of one object weighs, in bytes that a server moves: it answers when all of a batch are removed.
-	removeWork = 64 << 10
 )
 
 // MakeDirectory does nothing: the manifest keeps directories.
@@ -112,7 +109,7 @@ func (s *Store) copy(ctx context.Context, from object, to, id string) (string, e
 	if !s.readBack {
 		dst.ChecksumType = minio.ChecksumCRC32C
 	}
-	info, err := s.other.Client.CopyObject(line.Bytes(ctx, from.size), dst, minio.CopySrcOptions{Bucket: s.bucket, Object: from.key, MatchETag: from.etag})
+	info, err := s.other.Client.CopyObject(ctx, dst, minio.CopySrcOptions{Bucket: s.bucket, Object: from.key, MatchETag: from.etag})
 	if err != nil {
 		return "", s.tell(err)
 	}
@@ -135,12 +132,11 @@ func (s *Store) copyParts(ctx context.Context, from object, to, id string) (etag
 	pinned := map[string]string{"x-amz-copy-source-if-match": from.etag}
 	for at := int64(0); err == nil && at < from.size; at += s.copyPart {
 		var p minio.CompletePart
-		length := min(s.copyPart, from.size-at)
-		p, err = s.other.CopyObjectPart(line.Bytes(ctx, length), s.bucket, from.key, s.bucket, to, upload, len(parts)+1, at, length, pinned)
+		p, err = s.other.CopyObjectPart(ctx, s.bucket, from.key, s.bucket, to, upload, len(parts)+1, at, min(s.copyPart, from.size-at), pinned)
 		parts = append(parts, p)
 	}
 	if err == nil {
-		etag, err = s.finish(line.Bytes(ctx, from.size), to, upload, parts, from.sum)
+		etag, err = s.finish(ctx, to, upload, parts, from.sum)
 	}
 	if err != nil {
 		return "", errors.Join(s.tell(err), s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, to, upload)))
@@ -185,7 +181,7 @@ func (s *Store) abortNoted(ctx context.Context, note string) error {
 func (s *Store) removeAll(ctx context.Context, prefix string, before func(minio.ObjectInfo) error) error {
 	var batch []minio.ObjectInfo
 	remove := func() error {
-		results, err := s.other.RemoveObjectsWithIter(line.Bytes(ctx, int64(len(batch))*removeWork), s.bucket, slices.Values(batch), minio.RemoveObjectsOptions{})
+		results, err := s.other.RemoveObjectsWithIter(ctx, s.bucket, slices.Values(batch), minio.RemoveObjectsOptions{})
 		if err != nil {
 			return err
 		}
@@ -251,14 +247,13 @@ func (s *Store) keepParts(ctx context.Context, key string, b []byte, r io.Reader
 		return s.tell(err)
 	}
 	var parts []minio.CompletePart
-	sum, size := filecopy.SumOf(0), int64(0)
+	sum := filecopy.SumOf(0)
 	for last := false; err == nil && len(b) > 0; {
 		var p minio.ObjectPart
 		if p, err = s.putPart(ctx, s.other, key, upload, len(parts)+1, b); err != nil {
 			break
 		}
 		parts = append(parts, minio.CompletePart{PartNumber: p.PartNumber, ETag: p.ETag, ChecksumCRC32C: p.ChecksumCRC32C})
-		size += int64(len(b))
 		if sum = sum.Extend(b); last {
 			break
 		}
@@ -270,7 +265,7 @@ func (s *Store) keepParts(ctx context.Context, key string, b []byte, r io.Reader
 		b = b[:n]
 	}
 	if err == nil {
-		_, err = s.finish(line.Bytes(ctx, size), key, upload, parts, sum)
+		_, err = s.finish(ctx, key, upload, parts, sum)
 	}
 	if err != nil {
 		return errors.Join(s.tell(err), s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, key, upload)))

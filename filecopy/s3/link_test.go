@@ -94,5 +94,5 @@ func TestTheWayIsFrozen(t *testing.T) {
 
 // frozen are limits for a way on this machine.
 func frozen() line.Limits {
-	return line.Limits{Open: 10 * time.Second, Silence: 2 * time.Second, Brief: 200 * time.Millisecond, Rate: 16 << 20, Answer: 10 * time.Second}
+	return line.Limits{Open: 10 * time.Second, Brief: 10 * time.Second, Silence: time.Second, Answer: time.Second}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/understudy-dr/understudy/filecopy"
-	"github.com/understudy-dr/understudy/filecopy/internal/line"
 )
 
 // The area has three places.
@@ -261,7 +260,7 @@ func (s *Store) sealParts(ctx context.Context, st staged, e filecopy.Entry) (wri
 		return w, nil
 	}
 	if err == nil {
-		_, err = s.finish(line.Bytes(ctx, e.Size), st.key, st.upload, parts, w.sum)
+		_, err = s.finish(ctx, st.key, st.upload, parts, w.sum)
 	}
 	if err != nil && !errors.Is(err, filecopy.ErrNotFound) {
 		return written{}, err
@@ -349,7 +348,7 @@ func (s *Store) complete(ctx context.Context, st staged, sealed filecopy.Sealed,
 		return "", err
 	}
 	s.uploads.Delete(st.handle)
-	return s.finish(line.Bytes(ctx, e.Size), s.key(e.Path), st.upload, parts, sealed.Sum)
+	return s.finish(ctx, s.key(e.Path), st.upload, parts, sealed.Sum)
 }
 
 // finish completes an upload whose whole has the given sum, where one is known.

@@ -38,7 +38,7 @@ const (
 	idlePerHost = 256
 	idleFor     = 90 * time.Second
 	// greetLimit is how long it may take to greet each other by TLS.
-	greetLimit = 10 * time.Second
+	greetLimit = 30 * time.Second
 
 	defaultPart = 16 << 20
 	largestPart = 100 << 20

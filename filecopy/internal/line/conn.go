@@ -42,24 +42,18 @@ type conn struct {
 // NetConn gives the connection that is watched.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
-// Read gives the next bytes. The deadline of one that is blocked already is moved from where the request is known.
+// Read gives the next bytes, which need not be an answer's: a greeting goes on after it. The deadline of one that is blocked already is moved from where
+// the request is known.
 func (c *conn) Read(p []byte) (int, error) {
 	c.put()
 	n, err := c.Conn.Read(p)
-	if n > 0 {
-		c.watch.heard()
-	}
 	c.mu.Lock()
 	due := c.due
-	if n > 0 {
-		// What comes after the first bytes of an answer is bounded as usual.
-		c.due = min(due, c.watch.limits.Silence)
-	}
 	c.mu.Unlock()
 	return n, c.ended(err, due)
 }
 
-// put gives an answer that is due its whole time, from now on.
+// put gives what is due its whole time, from now on.
 func (c *conn) put() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +68,7 @@ const looks = 5
 // Write sends bytes. It is lost only when none of them moved for a while: what is slow moves on. The end of a request is still being sent when its
 // answer is due.
 func (c *conn) Write(p []byte) (int, error) {
-	within := c.watch.within(c.watch.limits.Silence)
+	within := c.watch.limits.Silence
 	for sent, quiet := 0, 0; ; {
 		if c.lost.Load() {
 			return sent, &silent{c.RemoteAddr(), within}
@@ -121,10 +115,8 @@ func (c *conn) bound(due time.Duration) {
 
 // ride is one request on its way.
 type ride struct {
-	watch *watch
-	// work is how much longer than usual its answer may take.
-	work time.Duration
-	on   atomic.Pointer[conn]
+	limits Limits
+	on     atomic.Pointer[conn]
 }
 
 // begin has a connection carry it.
@@ -146,18 +138,33 @@ func (r *ride) begin(on net.Conn) {
 	}
 }
 
-// sent has its answer be due.
+// sent has its answer be due, unless that has begun already.
 func (r *ride) sent(err error) {
-	if err == nil {
-		r.set(min(r.watch.within(r.watch.limits.Silence)+r.work, r.watch.limits.Answer))
+	if err != nil {
+		return
 	}
+	r.carried(func(c *conn) {
+		if c.due == 0 {
+			c.bound(r.limits.Answer)
+		}
+	})
+}
+
+// answered has the rest of its answer be due. Without one the connection waits for its next request already.
+func (r *ride) answered() {
+	r.carried(func(c *conn) { c.bound(r.limits.Silence) })
 }
 
 // end has its connection wait for the next one.
-func (r *ride) end() { r.set(0) }
+func (r *ride) end() {
+	r.carried(func(c *conn) {
+		c.bound(0)
+		c.by = nil
+	})
+}
 
-// set bounds the reads of the connection that carries it, unless that carries another by now.
-func (r *ride) set(due time.Duration) {
+// carried does something with the connection that carries it, unless that carries another by now, or none.
+func (r *ride) carried(do func(*conn)) {
 	c := r.on.Load()
 	if c == nil {
 		return
@@ -165,6 +172,6 @@ func (r *ride) set(due time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == r {
-		c.bound(due)
+		do(c)
 	}
 }

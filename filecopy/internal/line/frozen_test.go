@@ -14,8 +14,8 @@ import (
 )
 
 // short are limits for a way on this machine.
-func short() line.Limits {
-	return line.Limits{Open: 10 * time.Second, Silence: 300 * time.Millisecond, Brief: 300 * time.Millisecond, Rate: 1 << 19, Answer: 10 * time.Second}
+func short(answer time.Duration) line.Limits {
+	return line.Limits{Open: 10 * time.Second, Brief: 10 * time.Second, Silence: 300 * time.Millisecond, Answer: answer}
 }
 
 // endless is a body, or an answer.
@@ -45,16 +45,16 @@ func TestAFrozenWay(t *testing.T) {
 
 // frozen freezes the way once the server says that it is amid a request.
 func frozen(t *testing.T, secure bool, path string, body io.Reader, amid int64) {
-	begun := make(chan struct{})
+	begun, frozen := make(chan struct{}), make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/take", func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.CopyN(io.Discard, r.Body, amid)
 		close(begun)
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
-	mux.HandleFunc("/wait", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/wait", func(http.ResponseWriter, *http.Request) {
 		close(begun)
-		<-r.Context().Done()
+		<-frozen
 	})
 	mux.HandleFunc("/give", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.CopyN(w, endless{}, amid)
@@ -77,10 +77,11 @@ func frozen(t *testing.T, secure bool, path string, body io.Reader, amid int64) 
 	}
 	defer func() { _ = way.Close() }()
 	way.Forward(server.Listener.Addr().String())
-	client := http.Client{Transport: short().Watch(transport)}
+	client := http.Client{Transport: short(time.Second).Watch(transport)}
 	go func() {
 		<-begun
 		way.Freeze()
+		close(frozen)
 	}()
 	if err := ask(t.Context(), &client, scheme+way.Addr()+path, body); !errors.Is(err, line.ErrSilent) {
 		t.Errorf("the request ended with %v", err)
@@ -126,7 +127,8 @@ func TestANarrowWayIsNotSilent(t *testing.T) {
 	defer func() { _ = way.Close() }()
 	way.Forward(server.Listener.Addr().String())
 	way.Set(proxy.Shape{Rate: rate})
-	client := http.Client{Transport: short().Watch(&http.Transport{})}
+	limits := short(10 * time.Second)
+	client := http.Client{Transport: limits.Watch(&http.Transport{})}
 	from := time.Now()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+way.Addr(), io.LimitReader(endless{}, size))
 	if err != nil {
@@ -138,7 +140,7 @@ func TestANarrowWayIsNotSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := io.Copy(io.Discard, resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil || n != size || time.Since(from) < 4*short().Silence {
+	if err = errors.Join(err, resp.Body.Close()); err != nil || n != size || time.Since(from) < 4*limits.Silence {
 		t.Errorf("%d bytes came back within %v: %v", n, time.Since(from), err)
 	}
 }

@@ -4,9 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -27,25 +33,61 @@ type store struct {
 	// serve is what it does with a connection, until it ends; nil never lets one be opened.
 	serve  func(s *store, c *bufio.ReadWriter)
 	opened atomic.Int64
-	client http.Client
+	// within is how long the last connection had to be opened.
+	within    atomic.Int64
+	url       string
+	transport *http.Transport
+	client    http.Client
+	// greet has it speak TLS.
+	greet func(net.Conn) net.Conn
 }
 
 // over gives a store behind a line of the usual limits.
 func over(t *testing.T, serve func(s *store, c *bufio.ReadWriter)) *store {
-	s := &store{T: t, serve: serve}
-	transport := &http.Transport{}
-	s.client.Transport = line.Usual().WatchOver(transport, s.dial)
-	t.Cleanup(transport.CloseIdleConnections)
+	s := &store{T: t, serve: serve, url: "http://store/", transport: &http.Transport{}, greet: func(c net.Conn) net.Conn { return c }}
+	s.client.Transport = line.Usual().WatchOver(s.transport, s.dial)
+	t.Cleanup(s.transport.CloseIdleConnections)
 	return s
+}
+
+// secure has the store speak TLS, and what it sends take a time, beginning by its first bytes.
+func (s *store) secure(lag time.Duration) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.Fatal(err)
+	}
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour)}
+	raw, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.url, s.transport.TLSClientConfig = "https://store/", &tls.Config{InsecureSkipVerify: true}
+	s.greet = func(c net.Conn) net.Conn {
+		return tls.Server(lagging{c, s.Context(), lag}, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}})
+	}
+}
+
+// lagging is a connection that sends late.
+type lagging struct {
+	net.Conn
+	ctx context.Context
+	lag time.Duration
+}
+
+func (l lagging) Write(p []byte) (int, error) {
+	wait(l.ctx, l.lag)
+	return l.Conn.Write(p)
 }
 
 func (s *store) dial(ctx context.Context, _, _ string, within time.Duration) (net.Conn, error) {
 	s.opened.Add(1)
+	s.within.Store(int64(within))
 	if s.serve == nil {
 		wait(ctx, within)
 		return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
 	}
-	near, far := net.Pipe()
+	near, under := net.Pipe()
+	far := s.greet(under)
 	go func() {
 		s.serve(s, bufio.NewReadWriter(bufio.NewReaderSize(far, window), bufio.NewWriter(far)))
 		_, _ = io.Copy(io.Discard, far)
@@ -93,9 +135,9 @@ func (s *store) say(c *bufio.ReadWriter, text string) {
 const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 // ask sends a body of a size and reads the answer; it says how long that took.
-func (s *store) ask(ctx context.Context, size int) (time.Duration, error) {
+func (s *store) ask(size int) (time.Duration, error) {
 	from := time.Now()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://store/", bytes.NewReader(make([]byte, size)))
+	req, err := http.NewRequestWithContext(s.Context(), http.MethodPut, s.url, bytes.NewReader(make([]byte, size)))
 	if err != nil {
 		return 0, err
 	}
@@ -108,9 +150,9 @@ func (s *store) ask(ctx context.Context, size int) (time.Duration, error) {
 }
 
 // ends wants a request to end for silence after a time.
-func (s *store) ends(ctx context.Context, size int, after time.Duration) {
+func (s *store) ends(size int, after time.Duration) {
 	s.Helper()
-	took, err := s.ask(ctx, size)
+	took, err := s.ask(size)
 	var late net.Error
 	if !errors.Is(err, line.ErrSilent) || !errors.As(err, &late) || !late.Timeout() || errors.Is(err, context.DeadlineExceeded) || took != after {
 		s.Errorf("after %v: %v, want a silence after %v", took, err, after)
@@ -118,9 +160,9 @@ func (s *store) ends(ctx context.Context, size int, after time.Duration) {
 }
 
 // works wants a request to be answered after a time.
-func (s *store) works(ctx context.Context, size int, after time.Duration) {
+func (s *store) works(size int, after time.Duration) {
 	s.Helper()
-	if took, err := s.ask(ctx, size); err != nil || took != after {
+	if took, err := s.ask(size); err != nil || took != after {
 		s.Errorf("after %v: %v, want an answer after %v", took, err, after)
 	}
 }
@@ -131,7 +173,6 @@ func TestSilenceEndsARequest(t *testing.T) {
 	for name, c := range map[string]struct {
 		serve func(s *store, c *bufio.ReadWriter)
 		size  int
-		moves int64
 		after time.Duration
 	}{
 		"while it takes the body": {func(s *store, c *bufio.ReadWriter) {
@@ -139,32 +180,43 @@ func TestSilenceEndsARequest(t *testing.T) {
 			wait(s.Context(), 10*time.Second)
 			_, _ = io.CopyN(io.Discard, req.Body, 1000)
 			wait(s.Context(), time.Hour)
-		}, mebibyte, 0, (15 + 75) * time.Second},
-		"before it answers":                 {func(s *store, c *bufio.ReadWriter) { s.whole(c) }, 0, 0, 75 * time.Second},
-		"before it answers to a body":       {func(s *store, c *bufio.ReadWriter) { s.whole(c) }, mebibyte, 0, 79 * time.Second},
-		"before it answers to a copy":       {func(s *store, c *bufio.ReadWriter) { s.whole(c) }, 0, mebibyte, 79 * time.Second},
-		"before it answers to a large copy": {func(s *store, c *bufio.ReadWriter) { s.whole(c) }, 0, 5 << 40, 10 * time.Minute},
+		}, mebibyte, 144 * time.Second},
+		"before it answers":           {func(s *store, c *bufio.ReadWriter) { s.whole(c) }, 0, 10 * time.Minute},
+		"before it answers to a body": {func(s *store, c *bufio.ReadWriter) { s.whole(c) }, mebibyte, 10 * time.Minute},
+		"amid the head of its answer": {func(s *store, c *bufio.ReadWriter) {
+			s.whole(c)
+			s.say(c, answer[:10])
+		}, 0, 10 * time.Minute},
 		"amid its answer": {func(s *store, c *bufio.ReadWriter) {
 			s.whole(c)
 			s.say(c, answer[:len(answer)-1])
-		}, 0, 5 << 40, 75 * time.Second},
+		}, 0, 2 * time.Minute},
+		"amid an answer that came early": {func(s *store, c *bufio.ReadWriter) {
+			req := s.head(c)
+			s.say(c, answer[:len(answer)-1])
+			_, _ = io.Copy(io.Discard, req.Body)
+		}, mebibyte, 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := over(t, c.serve)
-				s.ends(line.Bytes(t.Context(), c.moves), c.size, c.after)
-			})
+			synctest.Test(t, func(t *testing.T) { over(t, c.serve).ends(c.size, c.after) })
 		})
 	}
 }
 
-// TestSlowIsNotSilent has a store take or give some bytes a minute, for hours, and answer to a copy when that is done.
+// TestSlowIsNotSilent has a store take or give some bytes a minute, for hours, and take long until it answers.
 func TestSlowIsNotSilent(t *testing.T) {
 	const pieces, minute = 200, time.Minute
+	late := func(before string) func(s *store, c *bufio.ReadWriter) {
+		return func(s *store, c *bufio.ReadWriter) {
+			s.whole(c)
+			s.say(c, before)
+			wait(s.Context(), 9*minute)
+			s.say(c, answer)
+		}
+	}
 	for name, c := range map[string]struct {
 		serve func(s *store, c *bufio.ReadWriter)
 		size  int
-		moves int64
 		after time.Duration
 	}{
 		"sending": {func(s *store, c *bufio.ReadWriter) {
@@ -174,7 +226,7 @@ func TestSlowIsNotSilent(t *testing.T) {
 				_, _ = io.CopyN(io.Discard, req.Body, window)
 			}
 			s.say(c, answer)
-		}, pieces * window, 0, pieces * minute},
+		}, pieces * window, pieces * minute},
 		"answering": {func(s *store, c *bufio.ReadWriter) {
 			s.whole(c)
 			s.say(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", pieces))
@@ -182,28 +234,29 @@ func TestSlowIsNotSilent(t *testing.T) {
 				wait(s.Context(), minute)
 				s.say(c, ".")
 			}
-		}, 0, 0, pieces * minute},
-		"copying": {func(s *store, c *bufio.ReadWriter) {
-			s.whole(c)
-			wait(s.Context(), 9*minute)
-			s.say(c, answer)
-		}, 0, 1 << 30, 9 * minute},
-		"copying with spaces": {func(s *store, c *bufio.ReadWriter) {
-			s.whole(c)
-			s.say(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", pieces))
-			for range pieces {
-				s.say(c, " ")
-				wait(s.Context(), minute)
-			}
-		}, 0, 0, (pieces - 1) * minute},
+		}, 0, pieces * minute},
+		"working":                {late(""), 0, 9 * minute},
+		"working on a body":      {late(""), 1 << 20, 9 * minute},
+		"working, and saying so": {late("HTTP/1.1 102 Processing\r\n\r\n"), 0, 9 * minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := over(t, c.serve)
-				s.works(line.Bytes(t.Context(), c.moves), c.size, c.after)
-			})
+			synctest.Test(t, func(t *testing.T) { over(t, c.serve).works(c.size, c.after) })
 		})
 	}
+}
+
+// TestAGreetingIsNoAnswer has a server's tickets of TLS, which come a round trip after its greeting, arrive when the request was sent.
+func TestAGreetingIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := over(t, func(s *store, c *bufio.ReadWriter) {
+			s.whole(c)
+			wait(s.Context(), 9*time.Minute)
+			s.say(c, answer)
+		})
+		const lag = time.Second
+		s.secure(lag)
+		s.works(0, lag+9*time.Minute+lag)
+	})
 }
 
 // TestIdleIsNotSilent has a connection wait for its next request for an hour.
@@ -215,7 +268,7 @@ func TestIdleIsNotSilent(t *testing.T) {
 			}
 		})
 		for range 3 {
-			s.works(t.Context(), 10, 0)
+			s.works(10, 0)
 			wait(t.Context(), time.Hour)
 		}
 		if n := s.opened.Load(); n != 1 {
@@ -224,43 +277,47 @@ func TestIdleIsNotSilent(t *testing.T) {
 	})
 }
 
-// TestAStoreIsDoubted asks a store that was found silent again: it has little time, until it says something, or for a while.
-func TestAStoreIsDoubted(t *testing.T) {
-	const usual, brief = 75 * time.Second, 10 * time.Second
-	t.Run("SaysNothing", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := over(t, func(s *store, c *bufio.ReadWriter) { s.whole(c) })
-			s.ends(t.Context(), 0, usual)
-			for range 11 {
-				s.ends(t.Context(), 0, brief)
-			}
-			if n := s.opened.Load(); n != 12 {
-				t.Errorf("%d connections were opened", n)
-			}
-			wait(t.Context(), time.Minute)
-			s.ends(t.Context(), 0, usual)
-		})
-	})
-	t.Run("SaysSomething", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			asked := atomic.Int64{}
-			s := over(t, func(s *store, c *bufio.ReadWriter) {
-				for s.whole(c) && asked.Add(1) == 2 {
-					s.say(c, answer)
-				}
-			})
-			s.ends(t.Context(), 0, usual)
-			s.works(t.Context(), 0, 0)
-			s.ends(t.Context(), 0, usual)
-		})
-	})
+// TestAWayIsDoubted tries a way again that was found lost: it has little time to be opened, until it is, or for a while. Where it can be opened, a
+// request has all of its time.
+func TestAWayIsDoubted(t *testing.T) {
+	const usual, brief, silence, answers = 30 * time.Second, 10 * time.Second, 2 * time.Minute, 10 * time.Minute
+	opened := func(s *store, want time.Duration) {
+		t.Helper()
+		if got := time.Duration(s.within.Load()); got != want {
+			s.Errorf("there were %v to open a connection, want %v", got, want)
+		}
+	}
 	t.Run("CannotBeOpened", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := over(t, nil)
-			for i, want := range []time.Duration{30 * time.Second, brief, brief} {
-				if took, err := s.ask(t.Context(), 0); err == nil || took != want {
+			for i, want := range []time.Duration{usual, brief, brief} {
+				if took, err := s.ask(0); err == nil || took != want {
 					t.Errorf("try %d took %v: %v", i, took, err)
 				}
+			}
+			wait(t.Context(), 2*silence)
+			if took, err := s.ask(0); err == nil || took != usual {
+				t.Errorf("a later try took %v: %v", took, err)
+			}
+		})
+	})
+	t.Run("SaysNothing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			asked := atomic.Int64{}
+			s := over(t, func(s *store, c *bufio.ReadWriter) {
+				for s.whole(c) && asked.Add(1) > 2 {
+					wait(s.Context(), answers-time.Second)
+					s.say(c, answer)
+				}
+			})
+			s.ends(0, answers)
+			opened(s, usual)
+			s.ends(0, answers)
+			opened(s, brief)
+			s.works(0, answers-time.Second)
+			s.works(0, answers-time.Second)
+			if n := s.opened.Load(); n != 3 {
+				t.Errorf("%d connections were opened", n)
 			}
 		})
 	})
@@ -280,19 +337,19 @@ func TestOthersWereLostToo(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.works(t.Context(), 0, 0)
+			s.works(0, 0)
 		}()
 		go func() {
 			synctest.Wait()
 			close(both)
 		}()
-		s.works(t.Context(), 0, 0)
+		s.works(0, 0)
 		<-done
 		frozen.Store(true)
-		s.ends(t.Context(), 0, 75*time.Second)
+		s.ends(0, 10*time.Minute)
 		frozen.Store(false)
 		// The other one is lost too.
-		s.works(t.Context(), 0, 0)
+		s.works(0, 0)
 		if n := s.opened.Load(); n != 3 {
 			t.Errorf("%d connections were opened", n)
 		}

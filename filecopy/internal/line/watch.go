@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Keepalive probes are acknowledged by the system at the other end, whatever the store does. So they find a way that swallows everything also while a
-// long answer is waited for, where the request had arrived; on Linux at the end of the silence that we bound, elsewhere after a minute.
+// Keepalive probes are acknowledged by the system at the other end, whatever the store does. So they find a way that swallows everything also while an
+// answer is waited for, where the request had arrived; on Linux at the end of the silence that we bound, elsewhere after a minute.
 const (
 	keepAliveIdle     = 15 * time.Second
 	keepAliveInterval = 15 * time.Second
@@ -35,7 +35,7 @@ type watch struct {
 	limits Limits
 	next   *http.Transport
 	dial   func(ctx context.Context, network, address string, within time.Duration) (net.Conn, error)
-	// doubted is when the store was last found silent and had not been heard since, in nanoseconds; 0 is never.
+	// doubted is when the way was last found lost and nothing had been opened since, in nanoseconds; 0 is never.
 	doubted atomic.Int64
 }
 
@@ -47,8 +47,13 @@ func (w *watch) over(t *http.Transport) http.RoundTripper {
 
 // open opens a connection.
 func (w *watch) open(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := w.dial(ctx, network, address, w.within(w.limits.Open))
+	within := w.limits.Open
+	if w.doubts() {
+		within = min(within, w.limits.Brief)
+	}
+	c, err := w.dial(ctx, network, address, within)
 	if err == nil {
+		w.doubted.Store(0)
 		return &conn{Conn: c, watch: w}, nil
 	}
 	if ctx.Err() == nil && late(err) {
@@ -65,26 +70,23 @@ func late(err error) bool {
 
 // RoundTrip has the connection that carries a request know of it.
 func (w *watch) RoundTrip(req *http.Request) (*http.Response, error) {
-	r := &ride{watch: w, work: w.limits.work(req.Context(), req.ContentLength)}
+	r := &ride{limits: w.limits}
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GotConn:      func(got httptrace.GotConnInfo) { r.begin(got.Conn) },
 		WroteRequest: func(done httptrace.WroteRequestInfo) { r.sent(done.Err) },
 		PutIdleConn:  func(error) { r.end() },
 	})
-	return w.next.RoundTrip(req.WithContext(ctx))
+	resp, err := w.next.RoundTrip(req.WithContext(ctx))
+	if err == nil {
+		r.answered()
+	}
+	return resp, err
 }
 
 // CloseIdleConnections closes them.
 func (w *watch) CloseIdleConnections() { w.next.CloseIdleConnections() }
 
-// heard takes the doubt away.
-func (w *watch) heard() {
-	if w.doubted.Load() != 0 {
-		w.doubted.Store(0)
-	}
-}
-
-// doubt notes that the store was silent. Connections that wait for their next request may have been lost with the one that was found so. A doubt that
+// doubt notes that the way was found lost. Connections that wait for their next request may have been lost with the one that was found so. A doubt that
 // is there does not grow: to be opened by way of a slow resolver may take longer than it grants.
 func (w *watch) doubt() {
 	if !w.doubts() {
@@ -93,16 +95,8 @@ func (w *watch) doubt() {
 	w.next.CloseIdleConnections()
 }
 
-// doubts says whether the store is doubted.
+// doubts says whether the way is doubted.
 func (w *watch) doubts() bool {
 	at := w.doubted.Load()
 	return at != 0 && time.Since(time.Unix(0, at)) < 2*w.limits.Silence
-}
-
-// within gives a limit, or the brief one.
-func (w *watch) within(usual time.Duration) time.Duration {
-	if w.doubts() {
-		return min(usual, w.limits.Brief)
-	}
-	return usual
 }
