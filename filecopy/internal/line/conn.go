@@ -37,6 +37,8 @@ type conn struct {
 	by *ride
 	// due is how long a read may take; 0 has no limit.
 	due time.Duration
+	// until is where its user ends writes, as TLS does with its farewell; zero does not.
+	until time.Time
 }
 
 // NetConn gives the connection that is watched.
@@ -73,17 +75,46 @@ func (c *conn) Write(p []byte) (int, error) {
 		if c.lost.Load() {
 			return sent, &silent{c.RemoteAddr(), within}
 		}
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(within / looks))
+		c.look(within / looks)
 		n, err := c.Conn.Write(p[sent:])
 		quiet++
 		if sent += n; n > 0 {
 			quiet = 0
 			c.put()
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && c.over() {
+			return sent, err
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || quiet >= looks {
 			return sent, c.ended(err, within)
 		}
 	}
+}
+
+// SetWriteDeadline ends writes at a time of the user's.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = t
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// look has a write be looked after in a while, or when the user wants it to end.
+func (c *conn) look(after time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := time.Now().Add(after)
+	if !c.until.IsZero() && c.until.Before(at) {
+		at = c.until
+	}
+	_ = c.Conn.SetWriteDeadline(at)
+}
+
+// over says whether the user wants writes to have ended.
+func (c *conn) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.until.IsZero() && !time.Now().Before(c.until)
 }
 
 // ended gives the end of a deadline its meaning; the kernel may have found the same before us. What was not sent yet is dropped then: the kernel would

@@ -355,3 +355,25 @@ func TestOthersWereLostToo(t *testing.T) {
 		}
 	})
 }
+
+// TestAFarewellIsShort closes a connection to a store that takes nothing any more: TLS gives its farewell five seconds.
+func TestAFarewellIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := over(t, func(s *store, c *bufio.ReadWriter) {
+			s.whole(c)
+			s.say(c, answer)
+			wait(s.Context(), time.Hour)
+		})
+		s.secure(0)
+		s.works(0, 0)
+		from := time.Now()
+		s.transport.CloseIdleConnections()
+		if took := time.Since(from); took != 5*time.Second {
+			t.Errorf("to close it took %v", took)
+		}
+		s.works(0, 0)
+		if got := time.Duration(s.within.Load()); got != line.Usual().Open {
+			t.Errorf("the way is doubted: there were %v to open a connection", got)
+		}
+	})
+}
