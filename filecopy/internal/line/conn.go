@@ -117,10 +117,10 @@ func (c *conn) over() bool {
 	return !c.until.IsZero() && !time.Now().Before(c.until)
 }
 
-// ended gives the end of a deadline its meaning; the kernel may have found the same before us. What was not sent yet is dropped then: the kernel would
-// send it when the way is there again, after others have done what was asked for here.
+// ended gives the end of a deadline its meaning; the kernel may have found the same before us, also while nothing is due. What was not sent yet is
+// dropped then: the kernel would send it when the way is there again, after others have done what was asked for here.
 func (c *conn) ended(err error, within time.Duration) error {
-	if within <= 0 || !late(err) {
+	if !late(err) {
 		return err
 	}
 	c.lost.Store(true)

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,8 @@ type store struct {
 	client    http.Client
 	// greet has it speak TLS.
 	greet func(net.Conn) net.Conn
+	// after is when the kernel gives each connection up; 0 is never.
+	after time.Duration
 }
 
 // over gives a store behind a line of the usual limits.
@@ -93,7 +96,23 @@ func (s *store) dial(ctx context.Context, _, _ string, within time.Duration) (ne
 		_, _ = io.Copy(io.Discard, far)
 		_ = far.Close()
 	}()
+	if s.after > 0 {
+		return givenUp{near, s.Context(), s.after}, nil
+	}
 	return near, nil
+}
+
+// givenUp is a connection that the kernel gives up.
+type givenUp struct {
+	net.Conn
+	ctx   context.Context
+	after time.Duration
+}
+
+func (g givenUp) Read([]byte) (int, error) {
+	wait(g.ctx, g.after)
+	_ = g.Close()
+	return 0, &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}
 }
 
 // wait lets time pass.
@@ -318,6 +337,21 @@ func TestAWayIsDoubted(t *testing.T) {
 			s.works(0, answers-time.Second)
 			if n := s.opened.Load(); n != 3 {
 				t.Errorf("%d connections were opened", n)
+			}
+		})
+	})
+	t.Run("TheKernelGaveItUp", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := over(t, func(s *store, c *bufio.ReadWriter) {
+				s.head(c)
+				wait(s.Context(), time.Hour)
+			})
+			s.after = time.Minute
+			for _, want := range []time.Duration{usual, brief} {
+				if took, err := s.ask(1 << 20); took != time.Minute || !errors.Is(err, syscall.ETIMEDOUT) {
+					t.Errorf("after %v: %v", took, err)
+				}
+				opened(s, want)
 			}
 		})
 	})
