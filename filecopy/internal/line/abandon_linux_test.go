@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -34,5 +35,22 @@ func TestTheKernelGivesUp(t *testing.T) {
 	}
 	if want := line.Usual().Silence; time.Duration(got)*time.Millisecond != want {
 		t.Errorf("TCP_USER_TIMEOUT is %d ms, want %v", got, want)
+	}
+}
+
+// TestAKernelThatKnowsNoLimit opens a connection of a kind that has no such option.
+func TestAKernelThatKnowsNoLimit(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "at")
+	l, err := net.Listen("unix", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	c, err := (&net.Dialer{Control: line.AbandonAfter(time.Minute)}).Dial("unix", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
 	}
 }
