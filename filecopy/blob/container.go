@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -212,5 +213,14 @@ func (c *Container) Denied(ctx context.Context, signature, name string) (bool, e
 	}
 	_, err = as.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(bytes.NewReader(nil)), nil)
 	var said *azcore.ResponseError
-	return errors.As(err, &said) && said.ErrorCode == "AuthorizationPermissionMismatch", tell(err)
+	return errors.As(err, &said) && said.ErrorCode == "AuthorizationPermissionMismatch", tell(unsigned(err))
+}
+
+// unsigned takes the signature out of the URL that an error of the way there names.
+func unsigned(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		at.URL, _, _ = strings.Cut(at.URL, "?")
+	}
+	return err
 }
