@@ -43,7 +43,11 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 	case doubtful:
 		e.Code, e.Kind, e.Summary = "US744", understudy.KindInvalid, "the server that answers shows a certificate which does not stand up to those that understudy knows"
 		e.Why = err.Error()
-		e.Fix = "find out whose it is; if it is the store's, correct the certificates that the site file names, or let the server have one in its own name that is still good"
+		e.Fix = "find out whose it is; if it is the store's, correct the certificates that the site file names, or those of this machine and start serve again, or let the server have one in its own name that is still good"
+		if !place.Untrusted(err) {
+			e.Summary = "somebody answers at the URL of the store, with whom no secure connection comes about"
+			e.Fix = "find out who it is; if it is the store, correct its URL in the site file, or have it speak TLS 1.2 or 1.3 and ask for no certificate of its clients"
+		}
 	case unreachable:
 		e.Code, e.Kind = "US702", understudy.KindUnreachable
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, place.ErrRefused):

@@ -101,12 +101,14 @@ func TestARefusedLoginIsNoSilence(t *testing.T) {
 }
 
 // TestADoubtIsNoSilence looks at an old primary of which nothing shows whether it is there: we were given a secret that is none, or whoever answers has a
-// certificate that fails. A failover's fence wants that mended first, whoever gives their word.
+// certificate that fails, or speaks no TLS. A failover's fence wants that mended first, whoever gives their word.
 func TestADoubtIsNoSilence(t *testing.T) {
 	p := newPair(t)
 	secure := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("it was sent %s %s", r.Method, r.URL) }))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(secure.Close)
+	plain := httptest.NewServer(secure.Config.Handler)
+	t.Cleanup(plain.Close)
 	p.open.Secret = func(_ context.Context, name string) ([]byte, error) {
 		return []byte(map[string]string{"keys": "a:b", "azure": "a2V5", "none": "."}[name]), nil
 	}
@@ -118,6 +120,7 @@ func TestADoubtIsNoSilence(t *testing.T) {
 		"certificates that are none":  {&storage.S3{URL: secure.URL, Region: "r", Bucket: "lake", Secret: "keys", CA: "none"}, "US743"},
 		"a key that is none":          {&storage.Blob{URL: secure.URL, Account: "a", Container: "lake", Secret: "none"}, "US743"},
 		"a server's certificate":      {&storage.S3{URL: secure.URL, Region: "r", Bucket: "lake", Secret: "keys"}, "US744"},
+		"a server without TLS":        {&storage.S3{URL: strings.Replace(plain.URL, "http:", "https:", 1), Region: "r", Bucket: "lake", Secret: "keys"}, "US744"},
 		"a file system's certificate": {&storage.ADLS{URL: secure.URL, Account: "a", FileSystem: "lake", Secret: "azure"}, "US744"},
 	} {
 		p.spec.Clusters[east] = c.endpoint

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,10 +42,20 @@ func TurnedAway(err error) bool {
 
 // Doubtful says whether an error leaves open if the store is there, so that neither a silence nor a refusal may be read into it. A secret that holds
 // no credential is an error of our own configuration, and kept us from asking. A certificate that fails is somebody's: the store's, of which we were
-// given the wrong certificates or which has a new one, or that of one who stands in its place, and who may pass on what others write.
+// given the wrong certificates or which has a new one, or that of one who stands in its place, and who may pass on what others write. So is any other
+// word by which somebody lets no secure connection come about.
 func Doubtful(err error) bool {
 	var m *malformed
-	return errors.Is(err, ErrDoubtful) || errors.As(err, &m) || Untrusted(err)
+	return errors.Is(err, ErrDoubtful) || errors.As(err, &m) || insecure(err)
+}
+
+// insecure says whether somebody answered with whom no secure connection comes about: his certificate fails, he refuses ours or our versions of TLS by an
+// alert, or speaks something else, such as plain HTTP.
+func insecure(err error) bool {
+	var record tls.RecordHeaderError
+	var said *net.OpError
+	alert := errors.As(err, &said) && said.Op == "remote error"
+	return Untrusted(err) || alert || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // Untrusted says whether an error is that of a server whose certificate does not stand up to those that we know.
@@ -184,7 +195,7 @@ func meet(ctx context.Context, look func(context.Context) (Identity, error), gre
 		err = fmt.Errorf("%w: %w", ErrTurnedAway, err)
 	case Doubtful(err):
 		err = fmt.Errorf("%w: %w", ErrDoubtful, err)
-	case Untrusted(foreign):
+	case insecure(foreign):
 		// A client that tries again until the time is over says only that it is.
 		err = fmt.Errorf("%w: %w: %w", ErrDoubtful, foreign, err)
 	}
@@ -254,9 +265,9 @@ func own(resp *http.Response, body []byte) bool {
 
 // helloUnknown asks where the certificates are lost: then nobody can say whose the server's is, and one that shows any is somebody. It was sent
 // nothing.
-func helloUnknown(ctx context.Context, at string) bool {
+func helloUnknown(ctx context.Context, at string) (bool, error) {
 	there, err := hello(ctx, at, nil)
-	return there || Untrusted(err)
+	return there || Untrusted(err), err
 }
 
 // inHalf bounds what is only the first of two things that are to be done in time.

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -144,6 +145,40 @@ func TestACertificateThatFailsLeavesADoubt(t *testing.T) {
 			t.Parallel()
 			if err := doubts(t, site); !Untrusted(err) {
 				t.Errorf("the certificate is not named in %v", err)
+			}
+		})
+	}
+}
+
+// TestNoSecureConnectionLeavesADoubt looks at servers that speak plain HTTP where TLS is asked for, that know old versions of it only, or want a certificate
+// of ours.
+func TestNoSecureConnectionLeavesADoubt(t *testing.T) {
+	plain := strings.Replace(answers(t, http.StatusForbidden, "x-amz-request-id", "InvalidAccessKeyId"), "http:", "https:", 1)
+	serve := func(c *tls.Config) *httptest.Server {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("it was sent %s %s", r.Method, r.URL) }))
+		s.Config.ErrorLog, s.TLS = log.New(io.Discard, "", 0), c
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s
+	}
+	old, wants := serve(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), serve(&tls.Config{MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert})
+	k := vaultOf(t, map[string]string{"keys": "a:b", "azure": "a2V5", "ours": inPEM(wants.Certificate().Raw)})
+	for name, site := range map[string]Site{
+		"S3, plain HTTP":            k.s3(plain, "keys"),
+		"S3, plain HTTP, lost keys": k.s3(plain, "lost"),
+		"S3, plain HTTP, lost CA":   k.signed(plain, "keys", "lost"),
+		"S3, old versions":          k.s3(old.URL, "keys"),
+		"S3, hung keys":             k.s3(old.URL, "hung"),
+		"S3, a certificate of ours": k.signed(wants.URL, "keys", "ours"),
+		"Blob, plain HTTP":          k.blob(plain, "azure"),
+		"Blob, old versions":        k.blob(old.URL, "azure"),
+		"ADLS, plain HTTP":          k.adls(plain, "azure"),
+		"ADLS, old versions":        k.adls(old.URL, "lost"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := doubts(t, site); Untrusted(err) {
+				t.Errorf("a certificate is named in %v", err)
 			}
 		})
 	}

@@ -42,7 +42,7 @@ func S3(cfg S3Config) Site {
 		ca, err := cfg.Secret(half, cfg.CA)
 		cancel()
 		if err != nil {
-			return helloUnknown(ctx, at), nil
+			return helloUnknown(ctx, at)
 		}
 		return hello(ctx, at, ca)
 	}
