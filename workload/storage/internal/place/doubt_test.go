@@ -184,19 +184,35 @@ func TestNoSecureConnectionLeavesADoubt(t *testing.T) {
 	}
 }
 
-// TestOtherCertificatesAreTaken corrects the secret with the certificates: the next look goes by it.
-func TestOtherCertificatesAreTaken(t *testing.T) {
+// turning is a server of S3 with a certificate of its own, which turns everybody away.
+func turning(t *testing.T) *httptest.Server {
 	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("x-amz-request-id", "1")
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(secure.Close)
+	return secure
+}
+
+// TestOtherCertificatesAreTaken corrects the secret with the certificates: the next look goes by it.
+func TestOtherCertificatesAreTaken(t *testing.T) {
+	secure := turning(t)
 	kept := map[string]string{"keys": "a:b", "ca": "none"}
 	site := vaultOf(t, kept).signed(secure.URL, "keys", "ca")
 	doubts(t, site)
 	kept["ca"] = otherAuthority(t)
 	doubts(t, site)
 	kept["ca"] = inPEM(secure.Certificate().Raw)
+	looked(t, site, true)
+}
+
+// TestOtherCertificatesAreTakenAfterLostKeys corrects both: that the certificates are wrong was found by the greeting alone.
+func TestOtherCertificatesAreTakenAfterLostKeys(t *testing.T) {
+	secure := turning(t)
+	kept := map[string]string{"ca": otherAuthority(t)}
+	site := vaultOf(t, kept).signed(secure.URL, "keys", "ca")
+	doubts(t, site)
+	kept["keys"], kept["ca"] = "a:b", inPEM(secure.Certificate().Raw)
 	looked(t, site, true)
 }

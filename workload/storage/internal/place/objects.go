@@ -94,7 +94,14 @@ func (s *objectSite) own(name string) string { return path.Join(s.prefix, ownDir
 
 // Look asks who answers, and reads the mark.
 func (s *objectSite) Look(ctx context.Context) (Identity, error) {
-	return meet(ctx, s.look, s.greets)
+	id, err := meet(ctx, s.look, s.greets)
+	if insecure(err) {
+		// Other certificates may be known by the next look.
+		s.mu.Lock()
+		s.shelf, s.warden = nil, nil
+		s.mu.Unlock()
+	}
+	return id, err
 }
 
 func (s *objectSite) look(ctx context.Context) (Identity, error) {
@@ -103,12 +110,6 @@ func (s *objectSite) look(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	id, err := w.Look(ctx)
-	if Untrusted(err) {
-		// Other certificates may be known by the next look.
-		s.mu.Lock()
-		s.shelf, s.warden = nil, nil
-		s.mu.Unlock()
-	}
 	if err != nil {
 		return id, err
 	}
