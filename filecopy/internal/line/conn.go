@@ -47,21 +47,21 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 // Read gives the next bytes, which need not be an answer's: a greeting goes on after it. The deadline of one that is blocked already is moved from where
 // the request is known.
 func (c *conn) Read(p []byte) (int, error) {
-	c.put()
+	if due := c.put(); c.lost.Load() {
+		return 0, &silent{c.RemoteAddr(), due}
+	}
 	n, err := c.Conn.Read(p)
-	c.mu.Lock()
-	due := c.due
-	c.mu.Unlock()
-	return n, c.ended(err, due)
+	return n, c.ended(err, c.put())
 }
 
-// put gives what is due its whole time, from now on.
-func (c *conn) put() {
+// put gives what is due its whole time, from now on, and says how long that is.
+func (c *conn) put() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.due > 0 {
 		c.bound(c.due)
 	}
+	return c.due
 }
 
 // looks is how often a write that is blocked is looked after until it is lost.
