@@ -13,6 +13,7 @@ const (
 	rootRow     = "."
 	kafkasimRow = "workload/kafka/kafkasim"
 	azureRow    = "filecopy/internal/azure"
+	lineRow     = "filecopy/internal/line"
 	franz       = "github.com/twmb/franz-go"
 	kfake       = "github.com/twmb/franz-go/pkg/kfake"
 )
@@ -63,14 +64,15 @@ func testRows() []layer {
 func workloadRows() []layer {
 	// A workload opens the stores that its plan names, so it knows the members of filecopy (docs/adr/0009).
 	member := []string{rootRow, "workload", "filecopy", "filecopy/native", "filecopy/local", "filecopy/*", "wire/*", "offload/*"}
-	store := []string{rootRow, "filecopy", azureRow, "wire/*", "offload/*"}
+	store := []string{rootRow, "filecopy", azureRow, lineRow, "wire/*", "offload/*"}
 	return []layer{
 		{folder: rootRow, bare: true},
 		{folder: "wire/*", internal: true, ours: []string{"wire/*"}, third: []string{
 			"github.com/apache/thrift", "github.com/jcmturner/gokrb5", "google.golang.org/protobuf",
 		}},
 		{folder: "offload/*", ours: []string{rootRow, "wire/*"}},
-		{folder: azureRow, ours: []string{rootRow, "filecopy"}, third: clouds()},
+		{folder: lineRow},
+		{folder: azureRow, ours: []string{rootRow, "filecopy", lineRow}, third: clouds()},
 		{folder: "filecopy", ours: []string{rootRow}},
 		// Stores are tested with the mover, and against local trees; carriers between trees in HDFS.
 		{folder: "filecopy/native", inTests: true, ours: []string{rootRow, "filecopy"}, third: []string{"golang.org/x/time"}},

@@ -29,7 +29,7 @@ func (w *walk) confirm(ctx context.Context) error {
 		text := fmt.Sprintf("%s is %s, %s is %s", w.op.From, obs.Sites[w.op.From].Presence, w.op.To, target.Presence)
 		switch old := obs.Sites[w.op.From]; {
 		case old.Presence == workload.Present && old.Error != nil:
-			text += "; the old side answers, and tells nothing: " + old.Error.Summary
+			text += "; nothing could be learned of the old side: " + old.Error.Summary
 		case old.Presence == workload.Present:
 			text += "; the old side answers: a switchover would lose nothing"
 		}

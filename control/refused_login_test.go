@@ -20,7 +20,7 @@ func TestNobodysWordStandsForASideThatRefusesOurLogin(t *testing.T) {
 		s.world.Refuse("east", true)
 		op := s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.PausedByStep)
 		r, err := s.Report(t.Context(), op.ID)
-		if text := fmt.Sprintf("%+v", r.Stages); err != nil || strings.Contains(text, "would lose nothing") || !strings.Contains(text, "tells nothing: the server refuses the login") {
+		if text := fmt.Sprintf("%+v", r.Stages); err != nil || strings.Contains(text, "would lose nothing") || !strings.Contains(text, "nothing could be learned of the old side: the server refuses the login") {
 			t.Errorf("what is said of the old side: %s, %v", text, err)
 		}
 		if op.Stage != understudy.StageFence || op.Error.Kind != understudy.KindDenied {

@@ -77,7 +77,7 @@ type Presence string
 
 // The presences.
 const (
-	// Present means that the cluster answered.
+	// Present means that the cluster answered; with an error beside it that it is there, or may well be.
 	Present Presence = "present"
 	// Absent means that the plan says it does not exist now.
 	Absent Presence = "absent"
@@ -107,7 +107,7 @@ type SiteFacts struct {
 	Identity string `json:"identity,omitempty"`
 	// Version is the server's version as far as it tells.
 	Version string `json:"version,omitempty"`
-	// Error says why it is unreachable, or why nothing could be learned of it though it answers, such as a refused login.
+	// Error says why it is unreachable, or why nothing could be learned of it though it answers, or may: a refused login, a secret that is none.
 	Error *understudy.Error `json:"error,omitempty"`
 	// ClockSkew is the server's clock minus ours, where the engine tells its time, and ClockAt when it told: zero where it has not.
 	ClockSkew time.Duration `json:"clockSkew,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -206,11 +207,20 @@ func (c *Container) SetPermissions(ctx context.Context, read Policies, permissio
 // right to. Other refusals are errors: one that is not accepted at all was never a writer's.
 func (c *Container) Denied(ctx context.Context, signature, name string) (bool, error) {
 	at := c.all.url() + "?" + strings.TrimPrefix(signature, "?")
-	as, err := container.NewClientWithNoCredential(at, &container.ClientOptions{ClientOptions: azure.Patience()})
+	as, err := container.NewClientWithNoCredential(at, &container.ClientOptions{ClientOptions: c.all.clients.Stranger()})
 	if err != nil {
 		return false, err
 	}
 	_, err = as.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(bytes.NewReader(nil)), nil)
 	var said *azcore.ResponseError
-	return errors.As(err, &said) && said.ErrorCode == "AuthorizationPermissionMismatch", tell(err)
+	return errors.As(err, &said) && said.ErrorCode == "AuthorizationPermissionMismatch", tell(unsigned(err))
+}
+
+// unsigned takes the signature out of the URL that an error of the way there names.
+func unsigned(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		at.URL, _, _ = strings.Cut(at.URL, "?")
+	}
+	return err
 }

@@ -21,7 +21,8 @@ import (
 type Link struct {
 	// Over is the tree by that way, Aside the same tree by another, and by somebody who keeps all rights.
 	Over, Aside filecopy.Target
-	// CutAfter cuts the way once so many more bytes have gone to the store, or back from there, and closes what it gives. Heal mends the way.
+	// CutAfter cuts the way, or freezes it, once so many more bytes have gone to the store, or back from there, and closes what it gives. Heal mends
+	// the way.
 	CutAfter func(back bool, bytes int64) <-chan struct{}
 	Heal     func()
 	// Revoke takes the right to write from who comes over the way, or also that to read, and Grant gives both back.
@@ -42,6 +43,28 @@ type strained struct {
 // patient, when it ends and a later one goes on. It takes rights away amid a run, and gives them back. Readers see only whole files of the last set
 // until a set is being shown, and whole files ever.
 func RunLink(t *testing.T, mover func(dir string) filecopy.Mover, open func(t *testing.T) Link) {
+	bothWays(t, mover, open, func(s *strained) {
+		s.linkIsCut()
+		s.rightIsRevoked()
+		if !s.back {
+			s.whileShown(s.cut("fifth"), s.revoked("sixth"))
+		}
+	})
+}
+
+// RunFrozen freezes the way to a store, and from it, as RunLink cuts it, which is what CutAfter and Heal are to do: nothing moves on its connections,
+// and none of them is closed.
+func RunFrozen(t *testing.T, mover func(dir string) filecopy.Mover, open func(t *testing.T) Link) {
+	bothWays(t, mover, open, func(s *strained) {
+		s.linkIsCut()
+		if !s.back {
+			s.whileShown(s.cut("fourth"))
+		}
+	})
+}
+
+// bothWays does something with a link whose store is the target, and with one whose store is the source, when a first set was copied over it.
+func bothWays(t *testing.T, mover func(dir string) filecopy.Mover, open func(t *testing.T) Link, do func(*strained)) {
 	for name, back := range map[string]bool{"ToTheStore": false, "FromTheStore": true} {
 		t.Run(name, func(t *testing.T) {
 			l := open(t)
@@ -62,11 +85,7 @@ func RunLink(t *testing.T, mover func(dir string) filecopy.Mover, open func(t *t
 			s.over()
 			s.version("first")
 			s.run()
-			s.linkIsCut()
-			s.rightIsRevoked()
-			if !back {
-				s.whileShown()
-			}
+			do(s)
 		})
 	}
 }
@@ -146,19 +165,28 @@ func (s *strained) hides() bool {
 	return ok && !s.back
 }
 
-// whileShown has the way cut, and then the right revoked, in the middle of showing a set.
-func (s *strained) whileShown() {
-	for n, harm := range map[string]struct {
-		do, undo func() error
-		code     understudy.Code
-		kind     understudy.ErrorKind
-		want     error
-	}{
-		"fifth": {s.link.CutNow, s.link.healed, "US600", understudy.KindRetry, nil},
-		"sixth": {func() error { return s.link.Revoke(false) }, s.link.Grant, "US619", understudy.KindDenied, fs.ErrPermission},
-	} {
+// harm is done to a version while it is shown, and undone when the run has ended with a code.
+type harm struct {
+	version  string
+	do, undo func() error
+	code     understudy.Code
+	kind     understudy.ErrorKind
+	want     error
+}
+
+func (s *strained) cut(version string) harm {
+	return harm{version, s.link.CutNow, s.link.healed, "US600", understudy.KindRetry, nil}
+}
+
+func (s *strained) revoked(version string) harm {
+	return harm{version, func() error { return s.link.Revoke(false) }, s.link.Grant, "US619", understudy.KindDenied, fs.ErrPermission}
+}
+
+// whileShown has the way cut, or the right revoked, in the middle of showing a set.
+func (s *strained) whileShown(all ...harm) {
+	for _, harm := range all {
 		old := maps.Clone(s.tree(s.target))
-		s.version(n)
+		s.version(harm.version)
 		amid := &during{hidden: s.hides(), showing: 4, do: func() { s.try(harm.do()) }}
 		s.job.Target = amid.over(s.link.Over)
 		s.ends(harm.code, harm.kind, harm.want)

@@ -121,6 +121,9 @@ func (s *Store) copy(ctx context.Context, from object, to, id string) (string, e
 
 // copyParts copies an object that is too large for one request. What an interrupted call left of the same copy is ended first.
 func (s *Store) copyParts(ctx context.Context, from object, to, id string) (etag string, err error) {
+	if id == "" {
+		id = filecopy.NewID()
+	}
 	if err := s.abort(ctx, to); err != nil {
 		return "", err
 	}
@@ -137,11 +140,27 @@ func (s *Store) copyParts(ctx context.Context, from object, to, id string) (etag
 	}
 	if err == nil {
 		etag, err = s.finish(ctx, to, upload, parts, from.sum)
+		if errors.Is(err, filecopy.ErrNotFound) {
+			etag, err = s.copied(ctx, to, id, err)
+		}
 	}
 	if err != nil {
 		return "", errors.Join(s.tell(err), s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, to, upload)))
 	}
 	return etag, nil
+}
+
+// copied looks for a copy whose upload is gone: the answer to its completion may have been lost, and the client's next try finds none. A copy that is not
+// there must not be taken for an object that is not.
+func (s *Store) copied(ctx context.Context, to, id string, gone error) (string, error) {
+	o, err := s.head(ctx, to, "")
+	switch {
+	case err == nil && o.UserMetadata[mark] == id:
+		return o.ETag, nil
+	case err == nil, errors.Is(err, filecopy.ErrNotFound):
+		return "", fmt.Errorf("the upload of the copy %q ended before it was done: %v", to, gone)
+	}
+	return "", err
 }
 
 // abort ends all uploads whose keys begin with a prefix.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/understudy-dr/understudy/filecopy/internal/line"
 )
 
 // Endpoint says how a server is reached.
@@ -31,6 +33,8 @@ type Endpoint struct {
 	now func() time.Time
 	// through sees every exchange.
 	through *clock
+	// limits say when a connection counts as lost; nil means the usual ones.
+	limits *line.Limits
 }
 
 // Keys are an account's.
@@ -49,8 +53,6 @@ const (
 	keysRest = 5 * time.Second
 	// idlePerHost is how many connections wait for the next request: more than files are in flight.
 	idlePerHost = 256
-	// answerLimit is how long the headers of an answer may take: a copy within the server answers when it is done.
-	answerLimit = 10 * time.Minute
 	// Tries of one request, with growing pauses of up to a second between. While bytes are staged the mover has its own patience, and
 	// lowers its concurrency; elsewhere nobody else tries again.
 	stagingTries = 4
@@ -74,7 +76,11 @@ func (e Endpoint) dial() (staging, other *minio.Core, err error) {
 	if keys.now == nil {
 		keys.now = time.Now
 	}
-	var round http.RoundTripper = refusals{conditions{transport}, keys}
+	limits := line.Usual()
+	if e.limits != nil {
+		limits = *e.limits
+	}
+	var round http.RoundTripper = refusals{conditions{limits.Watch(transport)}, keys}
 	if e.through != nil {
 		e.through.next, round = round, e.through
 	}
@@ -95,7 +101,7 @@ func (e Endpoint) transport(secure bool) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.MaxIdleConnsPerHost, t.MaxIdleConns, t.ResponseHeaderTimeout = idlePerHost, idlePerHost, answerLimit
+	t.MaxIdleConnsPerHost, t.MaxIdleConns = idlePerHost, idlePerHost
 	if len(e.CA) == 0 {
 		return t, nil
 	}

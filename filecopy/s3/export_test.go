@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/line"
 )
 
 // InParts lets the store stage all files by multipart uploads, also those of one part, and copy in pieces what is larger than the
@@ -19,6 +20,12 @@ func (s *Store) InParts(copyPart int64) {
 // At gives an endpoint whose keys go by a clock of the test's.
 func (e Endpoint) At(now func() time.Time) Endpoint {
 	e.now = now
+	return e
+}
+
+// Within gives an endpoint whose connections count as lost by limits of the test's.
+func (e Endpoint) Within(limits line.Limits) Endpoint {
+	e.limits = &limits
 	return e
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/internal/line"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	"github.com/understudy-dr/understudy/filecopy/s3"
 	"github.com/understudy-dr/understudy/lab/versitygw"
@@ -68,4 +70,29 @@ func TestTheLinkIsCutAndRightsAreRevoked(t *testing.T) {
 			},
 		}
 	})
+}
+
+// TestTheWayIsFrozen has the way to a real server swallow everything amid runs, and close nothing.
+func TestTheWayIsFrozen(t *testing.T) {
+	site := boot(t)
+	filecopytest.RunFrozen(t, func(dir string) filecopy.Mover { return native.New(dir) }, func(t *testing.T) filecopytest.Link {
+		way := noisy(t, site.server.Addr())
+		c := site.config(fmt.Sprintf("f%d/tree", site.made.Add(1)))
+		aside, err := s3.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Endpoint.URL = "http://" + way.Addr()
+		c.Endpoint = c.Endpoint.Within(frozen())
+		over, err := s3.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return filecopytest.Link{Over: over, Aside: aside, CutAfter: way.FreezeAfter, Heal: way.Heal}
+	})
+}
+
+// frozen are limits for a way on this machine.
+func frozen() line.Limits {
+	return line.Limits{Open: 10 * time.Second, Brief: 10 * time.Second, Silence: time.Second, Answer: time.Second}
 }

@@ -29,14 +29,15 @@ type lane struct {
 	free time.Time
 	// noise is what damages bytes.
 	noise noise
-	// trip is where the path is cut.
+	// trip is where the path is cut or frozen.
 	trip trip
 }
 
-// trip closes a channel at a number of bytes; without one there is none.
+// trip does something at a number of bytes, and closes a channel; without one there is none.
 type trip struct {
-	at  int64
-	cut chan struct{}
+	at   int64
+	do   func()
+	done chan struct{}
 }
 
 // noise flips a bit of the last byte of some words, so many times; negative is each time.
@@ -81,18 +82,18 @@ func (l *lane) carry(ctx context.Context, from, to *net.TCPConn) {
 	reader.Wait()
 }
 
-// passed cuts the path where it is to be cut.
+// passed cuts or freezes the path where that is to be.
 func (l *lane) passed(bytes int64) {
 	l.mu.Lock()
-	cut := l.trip.cut
-	if cut == nil || bytes < l.trip.at {
+	t := l.trip
+	if t.done == nil || bytes < t.at {
 		l.mu.Unlock()
 		return
 	}
 	l.trip = trip{}
 	l.mu.Unlock()
-	l.path.Cut()
-	close(cut)
+	t.do()
+	close(t.done)
 }
 
 // read fills the queue until the connection or ctx ends. An abrupt end empties nothing: it is passed on by

@@ -121,20 +121,27 @@ func (p *Proxy) lane(back bool) *lane {
 
 // CutAfter cuts the path once so many more bytes have gone by in one direction, over all connections, as Cut does; at once for none. It closes the
 // channel that it gives when it has. Back is from the server to its clients. A later call takes the place of one that has not cut yet.
-func (p *Proxy) CutAfter(back bool, bytes int64) <-chan struct{} {
-	cut := make(chan struct{})
+func (p *Proxy) CutAfter(back bool, bytes int64) <-chan struct{} { return p.after(back, bytes, p.Cut) }
+
+// FreezeAfter freezes the path then, as Freeze does, and takes the place of CutAfter, as that does of it.
+func (p *Proxy) FreezeAfter(back bool, bytes int64) <-chan struct{} {
+	return p.after(back, bytes, p.Freeze)
+}
+
+func (p *Proxy) after(back bool, bytes int64, do func()) <-chan struct{} {
+	done := make(chan struct{})
 	l := p.lane(back)
 	l.mu.Lock()
 	l.trip = trip{}
 	if bytes > 0 {
-		l.trip = trip{l.bytes.Load() + bytes, cut}
+		l.trip = trip{l.bytes.Load() + bytes, do, done}
 	}
 	l.mu.Unlock()
 	if bytes <= 0 {
-		p.Cut()
-		close(cut)
+		do()
+		close(done)
 	}
-	return cut
+	return done
 }
 
 // Shape is the present condition.

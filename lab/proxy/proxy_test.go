@@ -197,6 +197,36 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
+// TestFreezeAfter freezes once that many bytes have gone by, and what comes later arrives after the thaw.
+func TestFreezeAfter(t *testing.T) {
+	p := path(t)
+	c := dial(t, p)
+	frozen := p.FreezeAfter(true, 20)
+	echo(t, c, 10)
+	if p.Shape().Frozen {
+		t.Fatal("it was frozen too early")
+	}
+	echo(t, c, 10)
+	<-frozen
+	if _, err := c.Write([]byte("late")); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 4)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a frozen path ended a read with %v", err)
+	}
+	p.Heal()
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	got := make([]byte, 4)
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != "late" {
+		t.Errorf("after the thaw: %q, %v", got, err)
+	}
+	<-p.FreezeAfter(false, 0)
+	if !p.Shape().Frozen {
+		t.Error("it was not frozen at once")
+	}
+}
+
 func TestEndOfStreamArrives(t *testing.T) {
 	p := path(t)
 	c := dial(t, p)

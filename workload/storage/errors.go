@@ -16,8 +16,9 @@ import (
 // failure gives errors of stores a code, and leaves errors that have one, and the context's own, as they are.
 func (w *Workload) failure(s understudy.Site, tree, doing string, err error) error {
 	away := errors.Is(err, place.ErrTurnedAway)
-	unreachable := errors.Is(err, place.ErrUnreachable) && !away
-	if err == nil || !unreachable && !away && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	doubtful := place.Doubtful(err)
+	unreachable := errors.Is(err, place.ErrUnreachable) && !away && !doubtful
+	if err == nil || !unreachable && !away && !doubtful && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return err
 	}
 	var coded *understudy.Error
@@ -39,6 +40,14 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 		e.Summary = fmt.Sprintf("cannot %s the store", doing)
 	}
 	switch {
+	case doubtful:
+		e.Code, e.Kind, e.Summary = "US744", understudy.KindInvalid, "the server that answers shows a certificate which does not stand up to those that understudy knows"
+		e.Why = err.Error()
+		e.Fix = "find out whose it is; if it is the store's, correct the certificates that the site file names, or those of this machine and start serve again, or let the server have one in its own name that is still good"
+		if !place.Untrusted(err) {
+			e.Summary = "somebody answers at the URL of the store, with whom no secure connection comes about"
+			e.Fix = "find out who it is; if it is the store, correct its URL in the site file, or have it speak TLS 1.2 or 1.3 and ask for no certificate of its clients"
+		}
 	case unreachable:
 		e.Code, e.Kind = "US702", understudy.KindUnreachable
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, place.ErrRefused):
@@ -53,9 +62,9 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 	return e
 }
 
-// unmet gives the error of a look at a site its meaning: it was turned away there, or nobody answered.
+// unmet gives the error of a look at a site its meaning: it was turned away there, nobody knows, or nobody answered.
 func (w *Workload) unmet(s understudy.Site, err error) error {
-	if !errors.Is(err, place.ErrTurnedAway) {
+	if !errors.Is(err, place.ErrTurnedAway) && !place.Doubtful(err) {
 		err = errors.Join(place.ErrUnreachable, err)
 	}
 	return w.failure(s, "", "reach", err)

@@ -161,8 +161,8 @@ func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	}
 	gone := func(cause, err error, tree bool) seen {
 		s := seen{common: workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(err)}}
-		if place.TurnedAway(cause) || tree && (s.common.Error.Kind == understudy.KindInvalid || errors.Is(cause, fs.ErrPermission)) {
-			// It is there, and may well let ordinary writers in: nobody's word takes the place of a fence.
+		if place.TurnedAway(cause) || place.Doubtful(cause) || tree && (s.common.Error.Kind == understudy.KindInvalid || errors.Is(cause, fs.ErrPermission)) {
+			// It is there, or may be, and may well let ordinary writers in: nobody's word takes the place of a fence.
 			s.common.Presence, s.common.Writable = workload.Present, "unknown"
 		}
 		return s

@@ -3,6 +3,8 @@ package storage_test
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -95,5 +97,48 @@ func TestARefusedLoginIsNoSilence(t *testing.T) {
 		}
 		_, err = w.Decide(p.stage(understudy.Replicate, understudy.StageProvision, nil), obs)
 		must(t, err)
+	}
+}
+
+// TestADoubtIsNoSilence looks at an old primary of which nothing shows whether it is there: we were given a secret that is none, or whoever answers has a
+// certificate that fails, or speaks no TLS. A failover's fence wants that mended first, whoever gives their word.
+func TestADoubtIsNoSilence(t *testing.T) {
+	p := newPair(t)
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("it was sent %s %s", r.Method, r.URL) }))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(secure.Close)
+	plain := httptest.NewServer(secure.Config.Handler)
+	t.Cleanup(plain.Close)
+	p.open.Secret = func(_ context.Context, name string) ([]byte, error) {
+		return []byte(map[string]string{"keys": "a:b", "azure": "a2V5", "none": "."}[name]), nil
+	}
+	for name, c := range map[string]struct {
+		endpoint any
+		code     understudy.Code
+	}{
+		"keys that are none":          {&storage.S3{URL: "http://127.0.0.1:1", Region: "r", Bucket: "lake", Secret: "none"}, "US743"},
+		"certificates that are none":  {&storage.S3{URL: secure.URL, Region: "r", Bucket: "lake", Secret: "keys", CA: "none"}, "US743"},
+		"a key that is none":          {&storage.Blob{URL: secure.URL, Account: "a", Container: "lake", Secret: "none"}, "US743"},
+		"a server's certificate":      {&storage.S3{URL: secure.URL, Region: "r", Bucket: "lake", Secret: "keys"}, "US744"},
+		"a server without TLS":        {&storage.S3{URL: strings.Replace(plain.URL, "http:", "https:", 1), Region: "r", Bucket: "lake", Secret: "keys"}, "US744"},
+		"a file system's certificate": {&storage.ADLS{URL: secure.URL, Account: "a", FileSystem: "lake", Secret: "azure"}, "US744"},
+	} {
+		p.spec.Clusters[east] = c.endpoint
+		w := p.opened(t)
+		obs, err := w.Observe(t.Context())
+		must(t, err)
+		s := obs.Sites[east]
+		if s.Presence != workload.Present || s.Error == nil || s.Error.Code != c.code || s.Error.Kind != understudy.KindInvalid || s.Error.Fix == "" || s.Writable != "unknown" {
+			t.Errorf("%s: east is %+v", name, s)
+			continue
+		}
+		for v, stage := range map[understudy.Verb]understudy.StageName{
+			understudy.Failover: understudy.StageFence, understudy.Switchover: understudy.StageCheck, understudy.Duty: understudy.StageFence,
+		} {
+			given := p.stage(v, stage, nil)
+			given.Envelope.Acceptances = []understudy.Acceptance{{Site: east, By: "ada"}}
+			_, err := w.Decide(given, obs)
+			wants(t, c.code, err)
+		}
 	}
 }

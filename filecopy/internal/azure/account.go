@@ -3,7 +3,6 @@ package azure
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/internal/line"
 )
 
 // Keys are an account's.
@@ -37,9 +37,8 @@ const (
 	// idlePerHost is how many connections wait for the next request, for idleFor at most: more than files are in flight.
 	idlePerHost = 256
 	idleFor     = 90 * time.Second
-	// dialLimit is how long it may take to connect, and answerLimit the headers of an answer: a copy within the account may be long.
-	dialLimit   = 30 * time.Second
-	answerLimit = 10 * time.Minute
+	// greetLimit is how long it may take to greet each other by TLS.
+	greetLimit = 30 * time.Second
 
 	defaultPart = 16 << 20
 	largestPart = 100 << 20
@@ -63,6 +62,9 @@ type Clients[C any] struct {
 	// from is when the keys were looked up, and until how long they are good.
 	from, until time.Time
 	wire        *http.Client
+	once        sync.Once
+	// Limits say when a connection counts as lost; nil means the usual ones.
+	Limits *line.Limits
 	// now is the clock; nil is time.Now.
 	now func() time.Time
 }
@@ -94,17 +96,25 @@ func (c *Clients[C]) Get(ctx context.Context, keys func(context.Context) (Keys, 
 	return c.all, nil
 }
 
-// Options are those of clients that dial opens. Their connections outlive the keys: the SDK's own client keeps ten of them, and opens all others anew
-// for each request; and it waits without end for an answer.
+// Options are those of clients that dial opens.
 func (c *Clients[C]) Options(policies ...policy.Policy) policy.ClientOptions {
-	if c.wire == nil {
-		t := &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialLimit}).DialContext, TLSHandshakeTimeout: dialLimit,
-			ForceAttemptHTTP2: true, MaxIdleConns: idlePerHost, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleFor, ResponseHeaderTimeout: answerLimit,
+	return c.Stranger(append(policies, c)...)
+}
+
+// Stranger are the options of a client with other means than the account's keys, on the same connections. They outlive the keys: the SDK's own client
+// keeps ten of them, and opens all others anew for each request; and it waits without end for an answer.
+func (c *Clients[C]) Stranger(policies ...policy.Policy) policy.ClientOptions {
+	c.once.Do(func() {
+		limits := line.Usual()
+		if c.Limits != nil {
+			limits = *c.Limits
 		}
-		c.wire = &http.Client{Transport: t}
-	}
-	o := Patience(append(policies, c)...)
+		c.wire = &http.Client{Transport: limits.Watch(&http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: greetLimit,
+			MaxIdleConns: idlePerHost, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleFor,
+		})}
+	})
+	o := patience(policies...)
 	o.Transport = c.wire
 	return o
 }
@@ -130,8 +140,8 @@ func Container(at string, k Keys, o policy.ClientOptions) (*container.Client, er
 	return container.NewClientWithSharedKeyCredential(at, credential, &container.ClientOptions{ClientOptions: o})
 }
 
-// Patience says how requests are tried again.
-func Patience(policies ...policy.Policy) policy.ClientOptions {
+// patience says how requests are tried again.
+func patience(policies ...policy.Policy) policy.ClientOptions {
 	return policy.ClientOptions{
 		Retry:           policy.RetryOptions{MaxRetries: tries, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: maxPause},
 		PerCallPolicies: policies,

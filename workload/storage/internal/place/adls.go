@@ -47,7 +47,11 @@ func (s *adlsSite) open() (*adls.FileSystem, error) {
 	}
 	keys := func(ctx context.Context) (adls.Keys, error) {
 		b, err := s.cfg.Secret(ctx, s.cfg.Key)
-		return adls.Keys{Account: s.cfg.Account, Key: strings.TrimSpace(string(b))}, err
+		if err != nil {
+			return adls.Keys{}, err
+		}
+		key, err := keyOf(s.cfg.Key, b)
+		return adls.Keys{Account: s.cfg.Account, Key: key}, err
 	}
 	fs, err := adls.OpenFileSystem(adls.Config{URL: s.cfg.URL, FileSystem: s.cfg.FileSystem, Keys: keys, NoOwners: s.cfg.NoOwners})
 	s.fs = fs
@@ -71,8 +75,8 @@ func anybody() []string {
 
 // Look asks who answers, and reads the mark. What the key of an account makes belongs to $superuser.
 func (s *adlsSite) Look(ctx context.Context) (Identity, error) {
-	return meet(ctx, s.look, func(ctx context.Context) bool {
-		return greets(ctx, strings.TrimSuffix(s.cfg.URL, "/")+"/"+s.cfg.FileSystem+"?resource=filesystem")
+	return meet(ctx, s.look, func(ctx context.Context) (bool, error) {
+		return hello(ctx, strings.TrimSuffix(s.cfg.URL, "/")+"/"+s.cfg.FileSystem+"?resource=filesystem", nil)
 	})
 }
 

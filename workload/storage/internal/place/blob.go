@@ -30,13 +30,17 @@ func Blob(cfg BlobConfig) Site {
 		prefix: strings.Trim(cfg.Prefix, "/"),
 		late:   "a commit that is still in flight replaces nothing but the version before the set that the halt has finished; an empty file that somebody deletes may come back by one",
 	}
-	s.greets = func(ctx context.Context) bool {
-		return greets(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Container+"?restype=container")
+	s.greets = func(ctx context.Context) (bool, error) {
+		return hello(ctx, strings.TrimSuffix(cfg.URL, "/")+"/"+cfg.Container+"?restype=container", nil)
 	}
 	s.connect = func(context.Context) (shelf, warden, error) {
 		c, err := blob.OpenContainer(blob.Config{URL: cfg.URL, Container: cfg.Container, Keys: func(ctx context.Context) (blob.Keys, error) {
 			b, err := cfg.Secret(ctx, cfg.Key)
-			return blob.Keys{Account: cfg.Account, Key: strings.TrimSpace(string(b))}, err
+			if err != nil {
+				return blob.Keys{}, err
+			}
+			key, err := keyOf(cfg.Key, b)
+			return blob.Keys{Account: cfg.Account, Key: key}, err
 		}})
 		if err != nil {
 			return nil, nil, err

@@ -145,7 +145,7 @@ func (s *hdfsSite) Close() error {
 
 // Look asks the NameNode who it is. A NameNode that starts answers when it has left its safe mode.
 func (s *hdfsSite) Look(ctx context.Context) (Identity, error) {
-	return meet(ctx, s.lookEach, func(ctx context.Context) bool { return hdfs.Greets(ctx, s.cfg.Options) })
+	return meet(ctx, s.lookEach, func(ctx context.Context) (bool, error) { return hdfs.Greets(ctx, s.cfg.Options), nil })
 }
 
 // lookEach asks the NameNode that answers, and all of them where none lets us in.

@@ -52,8 +52,7 @@ type objectSite struct {
 	// late says what the halt cannot prevent there.
 	late    string
 	connect func(ctx context.Context) (shelf, warden, error)
-	// greets says whether anybody is there, without a login.
-	greets func(ctx context.Context) bool
+	greets  greeting
 
 	mu      sync.Mutex
 	shelf   shelf
@@ -95,7 +94,14 @@ func (s *objectSite) own(name string) string { return path.Join(s.prefix, ownDir
 
 // Look asks who answers, and reads the mark.
 func (s *objectSite) Look(ctx context.Context) (Identity, error) {
-	return meet(ctx, s.look, s.greets)
+	id, err := meet(ctx, s.look, s.greets)
+	if insecure(err) {
+		// Other certificates may be known by the next look.
+		s.mu.Lock()
+		s.shelf, s.warden = nil, nil
+		s.mu.Unlock()
+	}
+	return id, err
 }
 
 func (s *objectSite) look(ctx context.Context) (Identity, error) {

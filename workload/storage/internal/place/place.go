@@ -15,7 +15,8 @@ import (
 
 // Site is a store at one site. It connects when it is first used, and is safe for concurrent use.
 type Site interface {
-	// Look asks who answers. The error wraps ErrTurnedAway when somebody does and does not let us in, and ErrUnreachable when nobody does.
+	// Look asks who answers. The error wraps ErrTurnedAway when somebody does and does not let us in, ErrDoubtful when that cannot be told, and
+	// ErrUnreachable when nobody does.
 	Look(ctx context.Context) (Identity, error)
 	// Tree gives a tree by its absolute path. It asks nothing.
 	Tree(path string) Tree
@@ -194,6 +195,9 @@ var (
 	ErrUnreachable = errors.New("storage: nobody answers")
 	// ErrTurnedAway means that the store itself answered, and did not let us in: it is there, and may well let others in.
 	ErrTurnedAway = errors.New("storage: the store does not let us in")
+	// ErrDoubtful means that nothing shows whether the store is there: nobody was asked, because what we were given to ask with is wrong, or who answers
+	// is not who it should be.
+	ErrDoubtful = errors.New("storage: it is not known whether the store is there")
 	// ErrRefused means that the store forbids it.
 	ErrRefused = errors.New("storage: refused")
 	// ErrBarred means that a file stands where a folder was.

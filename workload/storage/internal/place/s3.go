@@ -33,10 +33,10 @@ func S3(cfg S3Config) Site {
 	v := &vault{read: secrets(cfg.Secret)}
 	cfg.Secret = v.secret
 	s := &objectSite{prefix: strings.Trim(cfg.Prefix, "/"), late: "a copy or a completion that is still in flight finds nothing to show"}
-	s.greets = func(ctx context.Context) bool {
+	s.greets = func(ctx context.Context) (bool, error) {
 		at := strings.TrimSuffix(cfg.URL, "/") + "/" + cfg.Bucket + "?max-keys=1"
 		if cfg.CA == "" {
-			return greets(ctx, at)
+			return hello(ctx, at, nil)
 		}
 		half, cancel := inHalf(ctx)
 		ca, err := cfg.Secret(half, cfg.CA)
@@ -44,14 +44,16 @@ func S3(cfg S3Config) Site {
 		if err != nil {
 			return helloUnknown(ctx, at)
 		}
-		there, _ := hello(ctx, at, ca)
-		return there
+		return hello(ctx, at, ca)
 	}
 	s.connect = func(ctx context.Context) (shelf, warden, error) {
 		e := s3.Endpoint{URL: cfg.URL, Region: cfg.Region, Keys: cfg.keys(cfg.Keys)}
 		if cfg.CA != "" {
-			var err error
-			if e.CA, err = cfg.Secret(ctx, cfg.CA); err != nil {
+			ca, err := cfg.Secret(ctx, cfg.CA)
+			if err == nil {
+				e.CA, err = certificates(cfg.CA, ca)
+			}
+			if err != nil {
 				return nil, nil, err
 			}
 		}
@@ -78,11 +80,7 @@ func (c S3Config) keys(name string) func(context.Context) (s3.Keys, error) {
 		if err != nil {
 			return s3.Keys{}, err
 		}
-		f := strings.SplitN(strings.TrimSpace(string(b)), ":", 3)
-		if len(f) < 2 {
-			return s3.Keys{}, fmt.Errorf("the secret %s is not of the form ACCESS:SECRET", name)
-		}
-		return s3.Keys{Access: f[0], Secret: f[1], Session: strings.Join(f[2:], "")}, nil
+		return keysOf(name, b)
 	}
 }
 
