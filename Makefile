@@ -29,7 +29,7 @@ ALONE := ^TestStoryInTime$$
 LONGEST := ./workload/kafka ./filecopy/distcp ./control ./workload/kafka/internal/mirror ./wire/hdfs ./workload/storage ./filecopy/hdfs ./lab/hdfs ./lab/kafka ./filecopy/s3 ./journal/etcd ./demo ./workload/kafka/kafkasim
 REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./e2e $(LONGEST))")
 # The linters vet, and no test reads debugging information: without both, sixty binaries are made in less time.
-TESTFLAGS := -json -count=1 -vet=off -ldflags=-w $(if $(RUN),-run '$(RUN)')
+TESTFLAGS := -json -count=1 -vet=off -ldflags=-w "$${within[@]}" $(if $(RUN),-run '$(RUN)')
 # The race detector makes the exploration of all states, the sweep of all crashes and large values too slow to be whole:
 # they run once more without it, and with 400 topics where it looks at 120. The end-to-end tests run without it only: the
 # product is a process of its own there, and what they use of the lab has tests of its own.
@@ -65,7 +65,7 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
 
 unit: ## the tests that need no server, without the race detector, in about a minute
-	@source .ci/scratch; $(LAZY) $(GO) test -json -short -vet=off -ldflags=-w -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
+	@source .ci/scratch; $(LAZY) $(GO) test -json -short -vet=off -ldflags=-w "$${within[@]}" -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
 
 e2e: ## the built binary against real clusters, one file per architecture
 	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...
