@@ -36,8 +36,9 @@ TESTFLAGS := -json -count=1 -vet=off -ldflags=-w "$${within[@]}" $(if $(RUN),-ru
 WHOLE := TestExploreEveryState|TestEveryGuardIsNeeded|TestPreemptionIsNeeded|TestCrashSweep|TestAsManyWorkloads|TestValuesLarger|TestThousandsOfTopics
 
 # A test's garbage is small beside the machine's memory, and collecting it less often saves some CPU time. What
-# measures memory sets its own; the end-to-end tests run the product as users do.
-LAZY := GOGC=400
+# measures memory sets its own; the end-to-end tests run the product as users do. And the race detector has the system clear
+# what it knows of every object above 64 KiB, page by page, which costs more than to clear it itself.
+LAZY := GOGC=400 GORACE=clear_shadow_mmap_threshold=67108864
 
 .PHONY: help build test unit e2e sweep bench demo lint cover fuzz generate clean
 
