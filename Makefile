@@ -29,15 +29,16 @@ ALONE := ^TestStoryInTime$$
 LONGEST := ./workload/kafka ./filecopy/distcp ./control ./workload/kafka/internal/mirror ./wire/hdfs ./workload/storage ./filecopy/hdfs ./lab/hdfs ./lab/kafka ./filecopy/s3 ./journal/etcd ./demo ./workload/kafka/kafkasim
 REST = $$($(GO) list -e ./... | grep -vxF "$$($(GO) list -e ./e2e $(LONGEST))")
 # The linters vet, and no test reads debugging information: without both, sixty binaries are made in less time.
-TESTFLAGS := -json -count=1 -vet=off -ldflags=-w $(if $(RUN),-run '$(RUN)')
+TESTFLAGS := -json -count=1 -vet=off -ldflags=-w "$${within[@]}" $(if $(RUN),-run '$(RUN)')
 # The race detector makes the exploration of all states, the sweep of all crashes and large values too slow to be whole:
 # they run once more without it, and with 400 topics where it looks at 120. The end-to-end tests run without it only: the
 # product is a process of its own there, and what they use of the lab has tests of its own.
 WHOLE := TestExploreEveryState|TestEveryGuardIsNeeded|TestPreemptionIsNeeded|TestCrashSweep|TestAsManyWorkloads|TestValuesLarger|TestThousandsOfTopics
 
 # A test's garbage is small beside the machine's memory, and collecting it less often saves some CPU time. What
-# measures memory sets its own; the end-to-end tests run the product as users do.
-LAZY := GOGC=400
+# measures memory sets its own; the end-to-end tests run the product as users do. And the race detector has the system clear
+# what it knows of every object above 64 KiB, page by page, which costs more than to clear it itself.
+LAZY := GOGC=400 GORACE=clear_shadow_mmap_threshold=67108864
 
 .PHONY: help build test unit e2e sweep bench demo lint cover fuzz generate clean
 
@@ -65,7 +66,7 @@ test: ## unit, conformance, lab and end-to-end tests; names what it skips
 	  exit $$failed; } | $(SUMMARY) $(if $(STRICT),-strict)
 
 unit: ## the tests that need no server, without the race detector, in about a minute
-	@source .ci/scratch; $(LAZY) $(GO) test -json -short -vet=off -ldflags=-w -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
+	@source .ci/scratch; $(LAZY) $(GO) test -json -short -vet=off -ldflags=-w "$${within[@]}" -p 2 -timeout 5m $(OTHERS) | $(SUMMARY)
 
 e2e: ## the built binary against real clusters, one file per architecture
 	$(GO) test -v -count=1 -timeout 30m $(if $(RUN),-run '$(RUN)') ./e2e/...

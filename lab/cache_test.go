@@ -173,3 +173,14 @@ func TestCheckSkipsOnlyForMissingThings(t *testing.T) {
 		})
 	}
 }
+
+// TestTemporaryDirectoriesLieInTheScratch: of make test, which puts into memory what tests write (.ci/scratch). Servers that waited for a
+// disk instead would be noticed by nobody.
+func TestTemporaryDirectoriesLieInTheScratch(t *testing.T) {
+	scratch := os.Getenv("UNDERSTUDY_SCRATCH")
+	for _, dir := range []string{t.TempDir(), os.TempDir()} {
+		if !strings.HasPrefix(dir, scratch) {
+			t.Errorf("%s does not lie in %s", dir, scratch)
+		}
+	}
+}

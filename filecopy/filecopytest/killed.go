@@ -220,7 +220,7 @@ func (k *Killed) killAfter(points int) (last string) {
 	k.must(err)
 	child := exec.Command(self, "-test.run=^TestKilledChild$")
 	// The race detector would have the child linger for a second where it comes to its end.
-	child.Env = append(os.Environ(), killDir+"="+k.Dir, killAt+"="+k.At, "GORACE=atexit_sleep_ms=0")
+	child.Env = append(os.Environ(), killDir+"="+k.Dir, killAt+"="+k.At, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	out, err := child.StdoutPipe()
 	k.must(err)
 	k.must(child.Start())
