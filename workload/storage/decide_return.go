@@ -91,6 +91,10 @@ func (p *plan) unprotect() {
 			p.open(to, images)
 		}
 	case understudy.StageRelease:
+		if p.stage.Now.Epoch == 0 {
+			// No role was ever opened here, so what lies beside the trees is another control plane's.
+			return
+		}
 		for _, s := range []understudy.Site{old, to} {
 			if p.there(s) {
 				p.add(stepLeave, understudy.Idempotent, s, "take away snapshots, stamps and understudy's folders", p.leaving(s), nil)
