@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
 // How long single steps may take. Copying is bounded by the lease, and by people.
@@ -197,8 +199,10 @@ func (p *plan) protect() {
 	switch p.stage.Name {
 	case understudy.StageCheck:
 		p.checkSource()
+		p.checkLeft(p.stage.Old, p.stage.To)
 	case understudy.StageProvision:
 		p.checkTarget()
+		p.checkLeft(p.stage.To)
 		p.name(p.stage.Old, p.stage.To)
 	case understudy.StageCreate:
 		p.stamp(p.stage.Old, p.stage.To)
@@ -213,6 +217,26 @@ func (p *plan) protect() {
 		p.whole()
 		p.add(stepClean, understudy.Idempotent, p.stage.To, "drop what is needed no more", p.args(""), nil)
 	default: // nothing is to be done at the others
+	}
+}
+
+// checkLeft refuses a tree beside which a set is ready, or shown in part, although nothing is remembered of a protection of that site: whoever began
+// it is lost, or had let the site go. Nobody knows what was written since, and a takeover would show that set over it.
+func (p *plan) checkLeft(sites ...understudy.Site) {
+	for _, s := range sites {
+		if _, ours := remembered[string](p.stage.Kept, keepStore(s)); ours || !p.there(s) {
+			continue
+		}
+		for _, t := range p.facts.Sites[s].Trees {
+			if len(t.Left) == 0 {
+				continue
+			}
+			folder := place.FolderOf(t.Path)
+			e := p.w.refuse("US743", s, t.Path, fmt.Sprintf("a set that an earlier protection staged, or showed in part, lies in %s/%s", folder, strings.Join(t.Left, ", ")),
+				fmt.Sprintf("make sure that nothing of the earlier protection runs any more, move all of %s away at %s, and retry", folder, s))
+			e.Why = "a later takeover would finish it, over files that are newer"
+			p.refuse(e)
+		}
 	}
 }
 

@@ -51,6 +51,8 @@ type treeFacts struct {
 	// Live and Halted are the folders of links into the tree: those in which a mover may work, and the newest that was halted.
 	Live   []string `json:"live,omitempty"`
 	Halted string   `json:"halted,omitempty"`
+	// Left are the live folders that hold a set which is ready, or shown in part; of an older link also one that cannot be read.
+	Left []string `json:"left,omitempty"`
 	// Standing is what the newest live link shows, and From its source.
 	Standing filecopy.Standing `json:"standing,omitzero"`
 	From     understudy.Site   `json:"from,omitempty"`
@@ -281,10 +283,18 @@ func (w *Workload) lookAtLinks(ctx context.Context, site understudy.Site, t *tre
 		}
 	}
 	t.Halted = newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
-	folder := newest(folders, isLive)
-	if folder == "" {
-		return nil
+	present := newest(folders, isLive)
+	for _, folder := range t.Live {
+		if err := w.lookAtLink(ctx, site, t, folder, folder == present); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// lookAtLink reads the folder of one link. Only the newest says what the tree shows; there is an older one where a link was begun anew.
+func (w *Workload) lookAtLink(ctx context.Context, site understudy.Site, t *treeFacts, folder string, present bool) error {
+	left := false
 	for _, from := range w.siteNames() {
 		if from == site {
 			continue
@@ -294,12 +304,17 @@ func (w *Workload) lookAtLinks(ctx context.Context, site understudy.Site, t *tre
 			return err
 		}
 		standing, err := w.mover(t.Path, "run").Standing(ctx, j)
-		if err != nil {
+		unread := err != nil && !present && understudy.KindOf(err) == understudy.KindBroken
+		if err != nil && !unread {
 			return err
 		}
-		if standing.Published != nil || standing.Ready != nil {
+		left = left || unread || standing.Ready != nil
+		if present && (standing.Published != nil || standing.Ready != nil) {
 			t.Standing, t.From = standing, from
 		}
+	}
+	if left {
+		t.Left = append(t.Left, folder)
 	}
 	return nil
 }
