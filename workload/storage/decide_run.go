@@ -232,7 +232,7 @@ func (p *plan) checkLeft(sites ...understudy.Site) {
 				continue
 			}
 			folder := place.FolderOf(t.Path)
-			e := p.w.refuse("US743", s, t.Path, fmt.Sprintf("a set that an earlier protection staged, or showed in part, lies in %s/%s", folder, strings.Join(t.Left, ", ")),
+			e := p.w.refuse("US745", s, t.Path, fmt.Sprintf("a set that an earlier protection staged, or showed in part, lies in %s/%s", folder, strings.Join(t.Left, ", ")),
 				fmt.Sprintf("make sure that nothing of the earlier protection runs any more, move all of %s away at %s, and retry", folder, s))
 			e.Why = "a later takeover would finish it, over files that are newer"
 			p.refuse(e)

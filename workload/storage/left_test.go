@@ -206,7 +206,7 @@ func (s *stagehand) refusedByWhatIsLeft() {
 			must(s.t, os.Remove(s.folder(site, tree)+"/kept/stamp.json"))
 		}
 	}
-	op := s.refusesToProtect("US743")
+	op := s.refusesToProtect("US745")
 	if op.Stage != understudy.StageCheck || op.Error.Object.Site != west || op.Error.Object.Shard != trees()[0] || !strings.Contains(op.Error.Fix, "/data/.curated.understudy") {
 		s.t.Errorf("at %s: %+v", op.Stage, op.Error)
 	}
