@@ -33,13 +33,11 @@ func halt(ctx context.Context, j *job) (understudy.Receipt, error) {
 				return r, j.failed(t.Path, "bar the link's folder of", err)
 			}
 		}
-		outlived, err := j.dropStaged(ctx, t.Path)
+		warnings, err := j.dropStaged(ctx, t.Path)
 		if err != nil {
 			return r, err
 		}
-		for _, folder := range outlived {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: a set that was half shown in %s was older than what is shown, and was given up", t.Path, folder))
-		}
+		r.Warnings = append(r.Warnings, warnings...)
 	}
 	return r, nil
 }
@@ -54,7 +52,7 @@ func (j *job) settleLinks(ctx context.Context, tree string) (finished bool, err 
 			return finished, err
 		}
 		s, err := mover.Standing(ctx, m)
-		if barred(err) {
+		if barred(err) || later && unreadable(err) {
 			continue
 		}
 		if err == nil && halfShown(s) && !later {
@@ -77,23 +75,46 @@ func barred(err error) bool {
 	return errors.Is(err, filecopy.ErrChanged) || errors.Is(err, place.ErrBarred)
 }
 
-// dropStaged gives up what halted links have staged, and names the folders of those whose half shown set a later link has outlived.
-func (j *job) dropStaged(ctx context.Context, tree string) (outlived []string, err error) {
+// unreadable says that what a link keeps was read, and cannot be understood.
+func unreadable(err error) bool { return err != nil && understudy.AsError(err).Code == "US601" }
+
+// dropStaged gives up what halted links have staged, and says of which a later link has outlived more than that. Those that were halted before are among
+// them: a halt that was cut off, and decided anew, knows only of links that are still there.
+func (j *job) dropStaged(ctx context.Context, tree string) (warnings []string, err error) {
+	epochs := slices.Clone(j.args.Epochs)
+	folders, err := j.tree(tree).Folders(ctx)
+	if err != nil {
+		return nil, j.failed(tree, "look at understudy's folder of", err)
+	}
+	for _, f := range folders {
+		if e := folderEpoch(f.Name); !f.Barred && e > 0 && f.Name == halted(e) {
+			epochs = append(epochs, e)
+		}
+	}
+	slices.Sort(epochs)
 	later := false
-	for _, e := range slices.Backward(j.args.Epochs) {
+	for _, e := range slices.Backward(slices.Compact(epochs)) {
 		s, err := j.dropLink(ctx, tree, halted(e), later)
+		decided := slices.Contains(j.args.Epochs, e)
+		damaged := unreadable(err) && (later || !decided)
+		if damaged {
+			err = j.tree(tree).Remove(ctx, halted(e)+"/staging")
+		}
 		if at, ok := j.tree(tree).(place.Stager); ok && err == nil {
 			err = at.Unstage(ctx, halted(e))
 		}
 		if err != nil {
-			return outlived, j.failed(tree, "give up what is staged of", err)
+			return warnings, j.failed(tree, "give up what is staged of", err)
 		}
-		if later && halfShown(s) {
-			outlived = append(outlived, halted(e))
+		switch {
+		case damaged:
+			warnings = append(warnings, fmt.Sprintf("%s: what %s keeps cannot be read, and what it staged was given up", tree, halted(e)))
+		case later && halfShown(s) && decided:
+			warnings = append(warnings, fmt.Sprintf("%s: a set that was half shown in %s was older than what is shown, and was given up", tree, halted(e)))
 		}
 		later = later || shows(s)
 	}
-	return outlived, nil
+	return warnings, nil
 }
 
 // dropLink does so for one link, and gives how it stood; later says that a later one shows a set.

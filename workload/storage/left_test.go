@@ -47,11 +47,8 @@ func (p *pair) showsInPart(folder string) {
 // doesUnder does steps of a stage under its role, and gives what their receipts warn of.
 func (p *pair) doesUnder(w workload.Workload, s understudy.Stage, steps []understudy.Step) (warnings []string) {
 	p.t.Helper()
-	run := p.run()
-	run.Now, run.Stage, run.Operation = s.Now, s.Name, s.Operation
-	run.Role = func(context.Context) (understudy.Role, error) { return s.Now, nil }
 	for _, step := range steps {
-		r, err := w.Do(p.t.Context(), step, run)
+		r, err := w.Do(p.t.Context(), step, p.runOf(s))
 		must(p.t, err)
 		warnings = append(warnings, r.Warnings...)
 		for _, proof := range r.Proofs {
@@ -63,6 +60,14 @@ func (p *pair) doesUnder(w workload.Workload, s understudy.Stage, steps []unders
 	return warnings
 }
 
+// runOf is a run of a stage under its role.
+func (p *pair) runOf(s understudy.Stage) understudy.Run {
+	run := p.run()
+	run.Now, run.Stage, run.Operation = s.Now, s.Name, s.Operation
+	run.Role = func(context.Context) (understudy.Role, error) { return s.Now, nil }
+	return run
+}
+
 // under is a stage under the role of an epoch, with east active.
 func (p *pair) under(e understudy.RoleEpoch, v understudy.Verb, name understudy.StageName) understudy.Stage {
 	s := p.stage(v, name, nil)
@@ -70,56 +75,118 @@ func (p *pair) under(e understudy.RoleEpoch, v understudy.Verb, name understudy.
 	return s
 }
 
-// runsUnder does some stages of a run under a role.
+// runsUnder does some stages of a run under a role, and runsBack from west to east.
 func (p *pair) runsUnder(w workload.Workload, e understudy.RoleEpoch, operation string, stages ...understudy.StageName) {
 	p.t.Helper()
+	p.runsFrom(w, p.under(e, understudy.Replicate, ""), operation, stages...)
+}
+
+func (p *pair) runsBack(w workload.Workload, e understudy.RoleEpoch, operation string, stages ...understudy.StageName) {
+	p.t.Helper()
+	s := p.under(e, understudy.Replicate, "")
+	s.Old, s.To = s.To, s.Old
+	p.runsFrom(w, s, operation, stages...)
+}
+
+func (p *pair) runsFrom(w workload.Workload, s understudy.Stage, operation string, stages ...understudy.StageName) {
+	p.t.Helper()
 	for _, name := range stages {
-		s := p.under(e, understudy.Replicate, name)
-		s.Operation = understudy.OperationID(operation)
+		s.Name, s.Operation = name, understudy.OperationID(operation)
 		steps, err := p.decided(w, s)
 		must(p.t, err)
 		p.doesUnder(w, s, steps)
 	}
 }
 
+// ready are the stages of a run up to a set that is staged whole.
+func ready() []understudy.StageName {
+	return []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve}
+}
+
+// outlives has a set of a link half shown in the first tree, and another link beside it, whose set is shown or staged. It gives what the first tree is to
+// show when that is over.
+func (p *pair) outlives(w workload.Workload, shown bool) (want string) {
+	must(p.t, p.write(p.t.Context(), east, 6))
+	p.runsUnder(w, 1, "op-1", append(ready(), understudy.StagePublish)...)
+	must(p.t, p.write(p.t.Context(), east, 4))
+	p.runsUnder(w, 1, "op-2", ready()...)
+	p.showsInPart("e1")
+	want = content(p.root[east] + trees()[0])
+	must(p.t, p.write(p.t.Context(), east, 4))
+	p.runsUnder(w, 3, "op-3", ready()...)
+	if shown {
+		p.runsUnder(w, 3, "op-3", understudy.StagePublish)
+		want = content(p.root[east] + trees()[0])
+	}
+	return want
+}
+
+// garbles makes what a link keeps at west unreadable: no JSON at all, or another one than was kept.
+func (p *pair) garbles(folder, text string) {
+	p.t.Helper()
+	all, err := filepath.Glob(p.folder(west, trees()[0]) + "/" + folder + "/kept/*/head.json")
+	if err != nil || len(all) != 1 {
+		p.t.Fatalf("%s keeps %q, %v", folder, all, err)
+	}
+	must(p.t, os.WriteFile(all[0], []byte(text), 0o600))
+}
+
+// garbled are ways in which a document cannot be read.
+func garbled() map[string]string {
+	return map[string]string{"no JSON": `{"sha256`, "another sum": `{"sha256":"00","body":{"format":1}}`}
+}
+
 // TestAnOlderLinksSetIsNotFinished halts where a link was begun anew while a set of the one before it was half shown, as after an abort that did not
-// reach the target. Once the later one has shown a set, the older one is given up, also when the halt is repeated, or was cut off between the two folders;
-// before, it is finished.
+// reach the target. Once the later one has shown a set, the older one is given up, also when the halt is repeated, or was cut off between the two folders,
+// or cut off and decided anew, or when nobody can read what the older one keeps; before, it is finished. Which of both is said beforehand.
 func TestAnOlderLinksSetIsNotFinished(t *testing.T) {
-	ready := []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve}
-	for name, c := range map[string]struct{ shown, cutOff bool }{
-		"a later link has shown a set":  {shown: true},
-		"the halt was cut off":          {shown: true, cutOff: true},
-		"a later link has staged a set": {},
-	} {
+	const outlived, finishes = "give up the older set of /data/curated in e1", "finish the older set of /data/curated in e1"
+	cases := map[string]struct {
+		shown, cutOff, anew bool
+		garbled, says, told string
+	}{
+		"a later link has shown a set":     {shown: true, told: outlived, says: "half shown in halted-e1 was older"},
+		"the halt was cut off":             {shown: true, cutOff: true, told: outlived, says: "half shown in halted-e1 was older"},
+		"the halt was cut off and decided": {shown: true, cutOff: true, anew: true},
+		"a later link has staged a set":    {told: finishes},
+	}
+	for name, text := range garbled() {
+		c := cases["a later link has shown a set"]
+		c.garbled, c.says, c.told = text, "what halted-e1 keeps cannot be read", "give up what is staged in e1"
+		cases["the older one is garbled: "+name] = c
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(t)
 			w := p.opened(t)
-			must(t, p.write(t.Context(), east, 6))
-			p.runsUnder(w, 1, "op-1", append(ready, understudy.StagePublish)...)
-			must(t, p.write(t.Context(), east, 4))
-			p.runsUnder(w, 1, "op-2", ready...)
-			p.showsInPart("e1")
-			want := content(p.root[east] + trees()[0])
-			must(t, p.write(t.Context(), east, 4))
-			p.runsUnder(w, 3, "op-3", ready...)
-			if c.shown {
-				p.runsUnder(w, 3, "op-3", understudy.StagePublish)
-				want = content(p.root[east] + trees()[0])
+			want := p.outlives(w, c.shown)
+			if c.garbled != "" {
+				p.garbles("e1", c.garbled)
 			}
 			halt := p.under(4, understudy.Failover, understudy.StageHalt)
 			halt.Before.Epoch = 3
+			bar := func(trees ...string) {
+				for _, tree := range trees {
+					must(t, place.Local(p.root[west]).Tree(tree).Bar(t.Context(), "e1", "halted-e1"))
+				}
+			}
+			if c.anew {
+				bar(trees()...)
+			}
 			steps, err := p.decided(w, halt)
 			must(t, err)
+			if !strings.Contains(steps[0].Summary, c.told) || c.told == "" && strings.Contains(steps[0].Summary, " in e1") {
+				t.Errorf("the halt is to %s", steps[0].Summary)
+			}
 			if c.cutOff {
-				must(t, place.Local(p.root[west]).Tree(trees()[0]).Bar(t.Context(), "e1", "halted-e1"))
+				bar(trees()[0])
 			}
 			for range 2 {
-				warnings := p.doesUnder(w, halt, steps)
+				warnings := strings.Join(p.doesUnder(w, halt, steps), "\n")
 				if now := content(p.root[west] + trees()[0]); now != want {
 					t.Fatalf("after the halt west shows\n%sand not\n%s", now, want)
 				}
-				if said := strings.Contains(strings.Join(warnings, "\n"), "half shown in halted-e1 was older"); said != c.shown {
+				if !strings.Contains(warnings, c.says) || c.says == "" && strings.Contains(warnings, "halted-e1") {
 					t.Errorf("the halt warns %q", warnings)
 				}
 				staged, err := filepath.Glob(p.folder(west, trees()[0]) + "/halted-e1/staging/*")
@@ -178,7 +245,7 @@ func TestProtectGoesOnWithItsOwnSet(t *testing.T) {
 func (s *stagehand) stages() {
 	s.protected()
 	w := s.opened(s.t)
-	for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
+	for _, stage := range ready() {
 		must(s.t, s.does(w, understudy.Replicate, stage))
 	}
 }
