@@ -16,8 +16,11 @@ func (p *plan) takeover() {
 	case understudy.StageCheck:
 		p.checkSource()
 		p.checkFence()
+		p.checkLeft(to)
 	case understudy.StageProvision:
 		p.checkTarget()
+		p.checkLeft(to)
+		p.know(to)
 	case understudy.StageFence:
 		p.stamp(old, to)
 		p.fence(old)
