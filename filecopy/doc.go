@@ -51,7 +51,7 @@ var (
 	ErrGuard = errors.New("filecopy: refused by a guard")
 	// ErrName means that the store cannot hold a name.
 	ErrName = errors.New("filecopy: the store cannot hold this name")
-	// ErrFull means that a disk, a quota or another bound of the store is used up.
+	// ErrFull means that a disk, a quota or another bound of the store is used up. Full says which, where the store does.
 	ErrFull = errors.New("filecopy: the store is full")
 	// ErrBusy means that the store asks for fewer requests: the mover lowers its concurrency and tries again.
 	ErrBusy = errors.New("filecopy: the store asks for fewer requests")
@@ -60,3 +60,15 @@ var (
 	// ErrNothingReady means that there is no ready set to finish.
 	ErrNothingReady = errors.New("filecopy: no set is ready")
 )
+
+// Full is a bound that is used up, with what raises it. It is found by errors.As, and is ErrFull.
+type Full struct {
+	// Bound ends a sentence that begins with what failed, and Fix begins one that says what a person does.
+	Bound, Fix string
+}
+
+// Error says which bound it is.
+func (f *Full) Error() string { return "filecopy: " + f.Bound }
+
+// Unwrap gives ErrFull.
+func (f *Full) Unwrap() error { return ErrFull }

@@ -21,10 +21,10 @@ func TestTheTargetIsFullAmidARun(t *testing.T) {
 	before := r.shows()
 	r.puts(2)
 	dir := filepath.Dir(r.to)
-	whole := func(err error) {
+	whole := func(err error, fix string) {
 		t.Helper()
 		t.Log(err)
-		if e := understudy.AsError(err); e.Fix == "" || !strings.Contains(err.Error(), r.west.cluster.Addr()) || !strings.Contains(err.Error(), dir) {
+		if e := understudy.AsError(err); !strings.Contains(e.Fix, fix) || !strings.Contains(err.Error(), r.west.cluster.Addr()) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("it does not say where, or what to do: %v", e.Fix)
 		}
 		if r.shows() != before {
@@ -36,20 +36,20 @@ func TestTheTargetIsFullAmidARun(t *testing.T) {
 	}
 	// Both are less than is used already. The first ends the run in the middle of a file, the next when the rest is begun.
 	r.midway(2, func() { r.check(quota(-1, 1<<20)) })
-	whole(r.fails("US621"))
+	whole(r.fails("US621"), "-setSpaceQuota")
 	r.must(quota(-1, -1))
 	r.strikes(&amid{writing: true, do: func() { r.check(quota(10, -1)) }})
-	whole(r.fails("US621"))
+	whole(r.fails("US621"), "-setQuota")
 	r.must(quota(-1, -1))
 	west := r.west.cluster
 	r.strikes(&amid{writing: true, do: func() { r.check(west.Fill(t.Context(), true)) }})
-	whole(r.fails("US621"))
+	whole(r.fails("US621"), "make room")
 	// By now the NameNode knows.
-	whole(r.fails("US621"))
+	whole(r.fails("US621"), "make room")
 	r.must(west.Fill(t.Context(), false))
 	// Whatever was quick enough is staged by now; what did not fit is not.
 	r.strikes(&amid{writing: true, do: r.lowOnEdits})
-	whole(r.fails("US742"))
+	whole(r.fails("US742"), "-safemode leave")
 	r.must(os.Mkdir(shared.edits(), 0o755))
 	_, err := judge(t).Tool(t.Context(), west.Access(), "dfsadmin", "-safemode", "leave")
 	r.must(err)

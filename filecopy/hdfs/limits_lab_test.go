@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/hdfs"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
@@ -205,7 +206,7 @@ func TestAsWideAsHDFSAllows(t *testing.T) {
 	r.fills("emptied", 0, most+1, false)
 	err = r.fails("US621")
 	t.Log(err)
-	if !strings.Contains(err.Error(), r.to+"/emptied is exceeded: limit=") {
+	if !strings.Contains(err.Error(), r.to+"/emptied is exceeded: limit=") || !strings.Contains(understudy.AsError(err).Fix, "max-directory-items") {
 		t.Errorf("it does not say which directory takes no more: %v", err)
 	}
 	for name, value := range limit(most + 1) {

@@ -344,6 +344,9 @@ func tell(err error) error {
 	if coded := peculiar(err); coded != nil {
 		return coded
 	}
+	if bound := full(err); bound != nil {
+		return &told{bound, err}
+	}
 	for _, m := range []struct{ of, means error }{
 		{hdfs.ErrNotFound, filecopy.ErrNotFound},
 		{hdfs.ErrChecksum, filecopy.ErrCorrupt},
@@ -382,6 +385,37 @@ func peculiar(err error) error {
 		return &understudy.Error{
 			Code: "US742", Kind: understudy.KindRetry, Op: "filecopy.hdfs", Summary: fmt.Sprintf("the NameNode is in safe mode, and changes nothing at %q", at), Err: err,
 			Fix: "where it says that its resources are low, make room where it keeps its edits; then `hdfs dfsadmin -safemode leave`, and retry: what is staged is not copied again",
+		}
+	}
+	return nil
+}
+
+// full names the bound of a NameNode that is used up, and what raises it; nil for other errors, and where the disks are full.
+func full(err error) error {
+	var by *hdfs.RemoteError
+	if !errors.As(err, &by) {
+		return nil
+	}
+	switch by.Exception() {
+	case "MaxDirectoryItemsExceededException":
+		return &filecopy.Full{
+			Bound: "a directory holds as many entries as it may",
+			Fix:   "raise `dfs.namenode.fs-limits.max-directory-items` (6400000 at most) at the NameNodes of the target to what the source has, and restart them",
+		}
+	case "NSQuotaExceededException":
+		return &filecopy.Full{
+			Bound: "a quota of names is used up",
+			Fix:   "raise it by `hdfs dfsadmin -setQuota NAMES DIRECTORY` for the directory that the message names, or remove files below it",
+		}
+	case "DSQuotaExceededException":
+		return &filecopy.Full{
+			Bound: "a quota of space is used up",
+			Fix:   "raise it by `hdfs dfsadmin -setSpaceQuota BYTES DIRECTORY` for the directory that the message names, where each replica counts, or remove files below it",
+		}
+	case "QuotaByStorageTypeExceededException":
+		return &filecopy.Full{
+			Bound: "a quota of space on one type of storage is used up",
+			Fix:   "raise it by `hdfs dfsadmin -setSpaceQuota BYTES -storageType TYPE DIRECTORY` for the type and the directory that the message names, or remove files below it",
 		}
 	}
 	return nil

@@ -71,6 +71,19 @@ func (v vault) claimed(ctx context.Context, number int64, own string) (claim, bo
 	return c, true, nil
 }
 
+// claimant says whether the plan that made a set has the claim to it, or another one has; without any claim neither does. Sets of earlier versions
+// name no plan, and had no claims.
+func (v vault) claimant(ctx context.Context, r ready) (own, other bool, err error) {
+	if r.Plan == "" {
+		return true, false, nil
+	}
+	c, ok, err := v.claimed(ctx, r.Set.Number, r.Plan)
+	if err != nil || !ok {
+		return false, false, err
+	}
+	return c.Plan.ID == r.Plan, c.Plan.ID != r.Plan, nil
+}
+
 // readClaimName takes the name of a claim apart.
 func readClaimName(name string) (turn int64, id string) {
 	number, id, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".json"), "-")

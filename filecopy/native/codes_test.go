@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -116,6 +117,32 @@ func TestFailuresOfStoresHaveCodes(t *testing.T) {
 		s.job.Target = target
 		s.wants(code, s.tries)
 		target.publish, target.name = nil, nil
+		s.run()
+	}
+}
+
+// TestAFullStoreSaysWhatToDo wants the words of the store where it says which of its bounds is used up, and the run to go on after that.
+func TestAFullStoreSaysWhatToDo(t *testing.T) {
+	entries := &filecopy.Full{Bound: "a directory takes no more entries", Fix: "raise `max-items`"}
+	for _, c := range []struct {
+		cause error
+		bound string
+		fix   string
+	}{
+		{fmt.Errorf("write: %w", filecopy.ErrFull), "the store is full", "make room, or raise the quota, then retry"},
+		{fmt.Errorf("rename: %w", errors.Join(entries, errors.New("limit=200"))), entries.Bound, "raise `max-items`, then retry"},
+	} {
+		s := newScene(t, false)
+		s.put(s.source, "a", "content")
+		target := &refusing{Memory: s.target, publish: c.cause}
+		s.job.Target = target
+		err := s.tries()
+		s.wants("US621", func() error { return err })
+		e := understudy.AsError(err)
+		if e.Summary != `publish "a" failed: `+c.bound || !strings.HasPrefix(e.Fix, c.fix) || !errors.Is(err, filecopy.ErrFull) {
+			t.Errorf("%v: fix: %s", err, e.Fix)
+		}
+		target.publish = nil
 		s.run()
 	}
 }

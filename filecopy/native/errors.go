@@ -30,8 +30,10 @@ func named(op string, p filecopy.Path, err error) error {
 	case errors.Is(err, filecopy.ErrName):
 		return failure("US608", understudy.KindInvalid, op, at+": the target cannot hold this name", err)
 	case errors.Is(err, filecopy.ErrFull):
-		e := failure("US621", understudy.KindRetry, op, at+" failed: the store is full", err)
-		e.Fix = "make room, or raise the quota, then retry: what is staged is not copied again"
+		bound := &filecopy.Full{Bound: "the store is full", Fix: "make room, or raise the quota"}
+		errors.As(err, &bound)
+		e := failure("US621", understudy.KindRetry, op, at+" failed: "+bound.Bound, err)
+		e.Fix = bound.Fix + ", then retry: what is staged is not copied again"
 		return e
 	case errors.Is(err, fs.ErrPermission):
 		return failure("US619", understudy.KindDenied, op, at+" was denied", err)

@@ -122,11 +122,8 @@ func (v vault) ready(ctx context.Context, h head) (ready, bool, error) {
 	if err != nil || !ok || r.Set.Number <= h.Set.Number {
 		return ready{}, false, err
 	}
-	if r.Plan != "" {
-		c, ok, err := v.claimed(ctx, r.Set.Number, r.Plan)
-		if err != nil || !ok || c.Plan.ID != r.Plan {
-			return ready{}, false, err
-		}
+	if own, _, err := v.claimant(ctx, r); err != nil || !own {
+		return ready{}, false, err
 	}
 	return r, true, nil
 }
@@ -139,11 +136,8 @@ func (v vault) showing(ctx context.Context, number int64) (ready, bool, error) {
 	if err != nil || !ok || r.Set.Number != number {
 		return ready{}, false, err
 	}
-	if r.Plan != "" {
-		c, ok, err := v.claimed(ctx, number, r.Plan)
-		if err != nil || ok && c.Plan.ID != r.Plan {
-			return ready{}, false, err
-		}
+	if _, other, err := v.claimant(ctx, r); err != nil || other {
+		return ready{}, false, err
 	}
 	return r, true, nil
 }

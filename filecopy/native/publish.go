@@ -86,14 +86,12 @@ func (d *desk) publish(ctx context.Context, h head, rd ready, r *run) (filecopy.
 
 // mark says that from now on there is only the way forward, and with which set, so that nothing that comes late can put another one in its place.
 func (p *publisher) mark(ctx context.Context) error {
-	if p.ready.Plan != "" {
-		c, ok, err := p.vault.claimed(ctx, p.ready.Set.Number, p.ready.Plan)
-		if err != nil {
-			return err
-		}
-		if ok && c.Plan.ID != p.ready.Plan {
-			return failure("US614", understudy.KindBroken, "publish", "another member has claimed the set that was ready", filecopy.ErrGuard)
-		}
+	_, other, err := p.vault.claimant(ctx, p.ready)
+	if err != nil {
+		return err
+	}
+	if other {
+		return failure("US614", understudy.KindBroken, "publish", "another member has claimed the set that was ready", filecopy.ErrGuard)
 	}
 	return p.vault.keepDocument(ctx, showingName(p.ready.Set.Number), p.ready)
 }

@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,10 +9,6 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
-	"github.com/understudy-dr/understudy/filecopy"
-	"github.com/understudy-dr/understudy/filecopy/filecopytest"
-	"github.com/understudy-dr/understudy/filecopy/native"
-	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
 // TestALostControlPlane does what docs/running.md tells a person to do when the data directory of the control plane is gone for good: a new one is
@@ -48,30 +43,10 @@ func TestALostControlPlane(t *testing.T) {
 	}
 }
 
-// beginsToShow has a run that is cut off when it shows its first file. Were its folder still there when another link has shown a later set, a halt
-// would finish it, over newer files.
+// beginsToShow has a run that is cut off when it shows its first file.
 func (s *stagehand) beginsToShow() {
-	s.protected()
-	w := s.opened(s.t)
-	for _, stage := range []understudy.StageName{understudy.StageCapture, understudy.StageCopy, understudy.StageProve} {
-		must(s.t, s.does(w, understudy.Replicate, stage))
-	}
-	store, err := place.Local(s.root[west]).Tree(trees()[0]).Store(s.t.Context(), "e1", false)
-	must(s.t, err)
-	ctx, stop := context.WithCancel(s.t.Context())
-	defer stop()
-	link := filecopy.Job{Name: "contoso.curated.east.west", LeaveRoot: true, Target: filecopytest.Telling(store, func(call string) {
-		if call == "publish" {
-			stop()
-		}
-	})}
-	mover := native.New(s.t.TempDir())
-	if _, err = mover.Finish(ctx, link, nil); err == nil {
-		s.t.Fatal("the set is shown whole")
-	}
-	if now, err := mover.Standing(s.t.Context(), link); err != nil || now.Ready == nil || !now.Shown {
-		s.t.Fatalf("no set is half shown: %+v, %v", now, err)
-	}
+	s.stages()
+	s.showsInPart("e1")
 }
 
 // protectsByHand protects with a control plane that knows nothing, and takes the other side over.
@@ -82,9 +57,8 @@ func (s *stagehand) protectsByHand() {
 	}
 	for _, tree := range trees() {
 		s.opens(s.root[east] + tree)
-		for _, root := range s.root {
-			folder := filepath.Join(root, filepath.Dir(tree), "."+filepath.Base(tree)+".understudy")
-			must(s.t, os.Rename(folder, folder+".lost"))
+		for site := range s.root {
+			must(s.t, os.Rename(s.folder(site, tree), s.folder(site, tree)+".lost"))
 		}
 	}
 	if op = s.p.Act(s.p.Retry, control.ActRequest{Operation: op.ID}); op.State != control.Committed {

@@ -136,7 +136,8 @@ func remembered[T any](k understudy.Keep, name string) (T, bool) {
 func (p *plan) recognise() error {
 	for _, s := range p.w.siteNames() {
 		want, ok := remembered[string](p.stage.Kept, keepStore(s))
-		if !ok || !p.there(s) || p.facts.Sites[s].Identity.Name == want {
+		// An earlier version kept the name of a silent store, which is none.
+		if !ok || want == "" || !p.there(s) || p.facts.Sites[s].Identity.Name == want {
 			continue
 		}
 		e := p.w.refuse("US706", s, "", fmt.Sprintf("%s answers where %s was protected", p.facts.Sites[s].Identity.Name, want), "correct the site file")

@@ -15,6 +15,8 @@ func (p *plan) reprotect() {
 	switch p.stage.Name {
 	case understudy.StageFence:
 		p.checkTarget()
+		p.checkLeft(target)
+		p.know(source, target)
 		p.stamp(target)
 		p.fence(target)
 	case understudy.StageScan:
@@ -91,9 +93,17 @@ func (p *plan) unprotect() {
 			p.open(to, images)
 		}
 	case understudy.StageRelease:
+		if p.stage.Now.Epoch == 0 {
+			// No role was ever opened here, so what lies beside the trees is another control plane's.
+			return
+		}
 		for _, s := range []understudy.Site{old, to} {
-			if p.there(s) {
+			switch {
+			case p.there(s):
 				p.add(stepLeave, understudy.Idempotent, s, "take away snapshots, stamps and understudy's folders", p.leaving(s), nil)
+			case p.stage.Verb == understudy.Abort:
+				// What lies there stays, and nobody looks after it any more: the next protect has to look, as at another's.
+				p.add(stepRemember, understudy.Idempotent, s, "forget that the site is protected", stepArgs{Drop: append(p.treesKept(s), keepStore(s))}, nil).Site = ""
 			}
 		}
 		for _, s := range gone {
@@ -107,7 +117,7 @@ func (p *plan) unprotect() {
 
 // leaving says what understudy made at a site beside its folders.
 func (p *plan) leaving(s understudy.Site) stepArgs {
-	a := stepArgs{Drop: []string{keepStore(s), keepCut}}
+	a := stepArgs{Drop: append(p.treesKept(s), keepStore(s), keepCut)}
 	for _, t := range p.w.cfg.Trees {
 		if given, _ := remembered[bool](p.stage.Kept, keepSnapshots(s, t.Path)); given {
 			a.Given = append(a.Given, t.Path)

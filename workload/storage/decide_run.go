@@ -8,6 +8,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/workload"
 )
 
 // How long single steps may take. Copying is bounded by the lease, and by people.
@@ -35,10 +36,11 @@ func (p *plan) liveFolder(to understudy.Site) string {
 
 // args gives what every step of a run knows.
 func (p *plan) args(tree string) stepArgs {
+	folder := p.liveFolder(p.stage.To)
 	// What a reprotect kept as diverged is moved out of the tree, and has to come again.
 	return stepArgs{
-		From: p.stage.Old, Folder: p.liveFolder(p.stage.To), Tree: tree, Engine: p.engine(),
-		Repair: p.stage.Verb == understudy.Reprotect || slices.Contains(p.stage.Sweeps, understudy.Repair),
+		From: p.stage.Old, Folder: folder, Tree: tree, Engine: p.engine(),
+		Repair: p.stage.Verb == understudy.Reprotect || slices.Contains(p.stage.Sweeps, understudy.Repair) || p.uncompared(tree, folder),
 		Relist: slices.Contains(p.stage.Sweeps, understudy.Relist),
 	}
 }
@@ -83,7 +85,9 @@ func (p *plan) staged() {
 
 func (p *plan) publish() {
 	p.each(stepPublish, understudy.ProbeFirst, "show the new set of")
-	p.add(stepShown, understudy.Idempotent, p.stage.To, "say which set is shown", p.args(""), nil)
+	a := p.args("")
+	a.Keep = p.compared()
+	p.add(stepShown, understudy.Idempotent, p.stage.To, "say which set is shown", a, nil)
 }
 
 // whole adds a run from beginning to end.
@@ -100,8 +104,12 @@ func (p *plan) replicate() {
 	case understudy.StageCheck:
 		p.checkSource()
 		p.checkConsents()
+		// The plan may have got a tree since the last run.
+		p.checkLeft(p.stage.Old, p.stage.To)
 	case understudy.StageProvision:
 		p.checkTarget()
+		p.checkLeft(p.stage.To)
+		p.know(p.stage.Old, p.stage.To)
 	case understudy.StageCapture:
 		p.capture()
 	case understudy.StageCopy:
@@ -120,15 +128,7 @@ func (p *plan) replicate() {
 
 // checkSource refuses what must not be copied.
 func (p *plan) checkSource() {
-	p.mustLetIn(p.stage.Old)
-	if !p.there(p.stage.Old) {
-		e := p.w.refuse("US702", p.stage.Old, "", "the source does not answer", "bring it back; a later run begins by schedule")
-		e.Kind = understudy.KindUnreachable
-		if cause := p.seen.Sites[p.stage.Old].Error; cause != nil {
-			e.Err = cause
-		}
-		p.refuse(e)
-	}
+	p.mustAnswer(p.stage.Old, "the source does not answer", "bring it back; a later run begins by schedule")
 	p.checkFit(p.stage.Old)
 	for _, t := range p.facts.Sites[p.stage.Old].Trees {
 		if !t.There {
@@ -197,16 +197,15 @@ func (p *plan) protect() {
 	switch p.stage.Name {
 	case understudy.StageCheck:
 		p.checkSource()
+		p.checkLeft(p.stage.Old, p.stage.To)
 	case understudy.StageProvision:
 		p.checkTarget()
+		p.checkFirst()
 		p.name(p.stage.Old, p.stage.To)
 	case understudy.StageCreate:
+		p.checkFirst()
 		p.stamp(p.stage.Old, p.stage.To)
-		doc := map[string]json.RawMessage{}
-		for _, s := range []understudy.Site{p.stage.Old, p.stage.To} {
-			doc[keepStore(s)] = encode(p.facts.Sites[s].Identity.Name)
-		}
-		p.add(stepRemember, understudy.Idempotent, p.stage.To, "remember which stores were protected", stepArgs{Keep: doc}, nil)
+		p.know(p.stage.Old, p.stage.To)
 	case understudy.StageGuard:
 		p.close(p.stage.To)
 	case understudy.StageBootstrap:
@@ -214,6 +213,15 @@ func (p *plan) protect() {
 		p.add(stepClean, understudy.Idempotent, p.stage.To, "drop what is needed no more", p.args(""), nil)
 	default: // nothing is to be done at the others
 	}
+}
+
+// checkFirst refuses a target of which it is not known what lies there: the first role's epoch has to be higher than all that both sites have. One that is
+// absent by plan, in a dry run, is made before that.
+func (p *plan) checkFirst() {
+	if p.seen.Sites[p.stage.To].Presence != workload.Absent {
+		p.mustAnswer(p.stage.To, "the target does not answer, and nothing is known of what lies there", "bring it back, and retry")
+	}
+	p.checkLeft(p.stage.To)
 }
 
 // forwardable says whether every tree of the target has the same run's set, ready or shown already, and at least one of them is not shown.

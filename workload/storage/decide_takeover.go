@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -15,8 +16,11 @@ func (p *plan) takeover() {
 	case understudy.StageCheck:
 		p.checkSource()
 		p.checkFence()
+		p.checkLeft(to)
 	case understudy.StageProvision:
 		p.checkTarget()
+		p.checkLeft(to)
+		p.know(to)
 	case understudy.StageFence:
 		p.stamp(old, to)
 		p.fence(old)
@@ -99,9 +103,34 @@ func (p *plan) halt() {
 		case t.Standing.Ready != nil:
 			text += fmt.Sprintf("; give up the set of %s that is staged and not shown", t.Path)
 		}
+		text += t.olderSets(shows(t.Standing))
 	}
 	p.add(stepHalt, understudy.ProbeFirst, p.stage.To, text, stepArgs{From: p.stage.Old, Epochs: p.epochs()}, nil)
 	p.add(stepHalted, understudy.Idempotent, p.stage.To, "prove that the folder is barred", stepArgs{From: p.stage.Old, Epochs: p.epochs()}, nil)
+}
+
+// olderSets says what becomes of the sets of links before the newest one; later says that a link behind them shows one.
+func (t treeFacts) olderSets(later bool) (text string) {
+	older := slices.SortedFunc(slices.Values(t.Left), func(a, b string) int { return cmp.Compare(folderEpoch(b), folderEpoch(a)) })
+	for _, folder := range older {
+		part := slices.Contains(t.Parts, folder)
+		switch {
+		case folder == t.newest():
+		case part && later:
+			text += fmt.Sprintf("; give up the older set of %s in %s, of which a part was shown before a later link showed another one", t.Path, folder)
+		case part:
+			text += fmt.Sprintf("; finish the older set of %s in %s, of which a part is shown, unless a later one is shown by then", t.Path, folder)
+		default:
+			text += fmt.Sprintf("; give up what is staged in %s of %s", folder, t.Path)
+		}
+		later = later || part
+	}
+	return text
+}
+
+// newest is the live folder of the highest epoch.
+func (t treeFacts) newest() string {
+	return slices.MaxFunc(append([]string{""}, t.Live...), func(a, b string) int { return cmp.Compare(folderEpoch(a), folderEpoch(b)) })
 }
 
 // release makes a takeover final.

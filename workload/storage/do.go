@@ -187,14 +187,19 @@ func (j *job) failed(tree, doing string, err error) error {
 
 // remember puts documents into the journal by way of its receipt, and changes nothing else. Running it twice stores the same documents twice.
 func remember(_ context.Context, j *job) (understudy.Receipt, error) {
-	r := understudy.Receipt{Keep: understudy.Keep{}, Warnings: j.args.Notes}
+	return understudy.Receipt{Keep: j.keeps(), Warnings: j.args.Notes}, nil
+}
+
+// keeps gives the change of the memory that the step was decided with.
+func (j *job) keeps() understudy.Keep {
+	k := understudy.Keep{}
 	for name, doc := range j.args.Keep {
-		r.Keep[name] = doc
+		k[name] = doc
 	}
 	for _, name := range j.args.Drop {
-		r.Keep[name] = nil
+		k[name] = nil
 	}
-	return r, nil
+	return k
 }
 
 // moverJob makes the mover's job for one tree of the step, under the operation's name.

@@ -15,7 +15,9 @@ import (
 
 // halt makes later writes of a link's mover be refused. All that a mover shows comes out of its folder by a rename, and all that it takes away
 // goes into it; so a file is put in the folder's place. Before that a set that is half shown is finished, since readers see part of it, and one
-// that is ready and not shown is given up. Repeated, it finds the folder barred.
+// that is ready and not shown is given up. One that is half shown and older than what a later link shows is given up as well: that link compared
+// the whole tree first, so nothing of the older set is left to be put right, and to finish it would show it over newer files. Repeated, it finds
+// the folder barred.
 func halt(ctx context.Context, j *job) (understudy.Receipt, error) {
 	var r understudy.Receipt
 	for _, t := range j.w.cfg.Trees {
@@ -31,65 +33,112 @@ func halt(ctx context.Context, j *job) (understudy.Receipt, error) {
 				return r, j.failed(t.Path, "bar the link's folder of", err)
 			}
 		}
-		if err := j.dropStaged(ctx, t.Path); err != nil {
+		warnings, err := j.dropStaged(ctx, t.Path)
+		if err != nil {
 			return r, err
 		}
+		r.Warnings = append(r.Warnings, warnings...)
 	}
 	return r, nil
 }
 
-// settleLinks finishes what is half shown.
+// settleLinks finishes what is half shown of the last link that shows something.
 func (j *job) settleLinks(ctx context.Context, tree string) (finished bool, err error) {
-	for _, e := range j.args.Epochs {
+	later := false
+	for _, e := range slices.Backward(j.args.Epochs) {
 		j.args.Folder = live(e)
 		m, mover, err := j.moverJob(ctx, tree, false)
 		if err != nil {
 			return finished, err
 		}
 		s, err := mover.Standing(ctx, m)
-		if barred(err) {
+		if barred(err) || later && unreadable(err) {
 			continue
 		}
-		if err == nil && halfShown(s) {
+		if err == nil && halfShown(s) && !later {
 			finished = true
 			_, err = mover.Finish(ctx, m, j.progress())
 		}
 		if err != nil && !barred(err) {
 			return finished, j.failed(tree, "finish the set of", err)
 		}
+		later = later || shows(s)
 	}
 	return finished, nil
 }
+
+// shows says whether a link shows a set, or a part of one.
+func shows(s filecopy.Standing) bool { return s.Published != nil || halfShown(s) }
 
 // barred says that an error comes of a folder that is barred already.
 func barred(err error) bool {
 	return errors.Is(err, filecopy.ErrChanged) || errors.Is(err, place.ErrBarred)
 }
 
-// dropStaged gives up what halted links have staged.
-func (j *job) dropStaged(ctx context.Context, tree string) error {
-	for _, e := range j.args.Epochs {
-		j.args.Folder = halted(e)
-		m, mover, err := j.moverJob(ctx, tree, false)
-		var s filecopy.Standing
-		if err == nil {
-			s, err = mover.Standing(ctx, m)
+// unreadable says that what a link keeps was read, and cannot be understood.
+func unreadable(err error) bool { return err != nil && understudy.AsError(err).Code == "US601" }
+
+// dropStaged gives up what halted links have staged, and says of which a later link has outlived more than that. Those that were halted before are among
+// them: a halt that was cut off, and decided anew, knows only of links that are still there.
+func (j *job) dropStaged(ctx context.Context, tree string) (warnings []string, err error) {
+	epochs := slices.Clone(j.args.Epochs)
+	folders, err := j.tree(tree).Folders(ctx)
+	if err != nil {
+		return nil, j.failed(tree, "look at understudy's folder of", err)
+	}
+	for _, f := range folders {
+		if e := folderEpoch(f.Name); !f.Barred && e > 0 && f.Name == halted(e) {
+			epochs = append(epochs, e)
 		}
-		if err == nil && halfShown(s) {
-			// It was begun to be shown between the look before the bar and the bar.
-			_, err = mover.Finish(ctx, m, nil)
-		}
-		if err == nil {
-			err = mover.Drop(ctx, m)
+	}
+	slices.Sort(epochs)
+	later := false
+	for _, e := range slices.Backward(slices.Compact(epochs)) {
+		s, err := j.dropLink(ctx, tree, halted(e), later)
+		decided := slices.Contains(j.args.Epochs, e)
+		damaged := unreadable(err) && (later || !decided)
+		if damaged {
+			err = j.tree(tree).Remove(ctx, halted(e)+"/staging")
 		}
 		if at, ok := j.tree(tree).(place.Stager); ok && err == nil {
 			err = at.Unstage(ctx, halted(e))
 		}
 		if err != nil {
-			return j.failed(tree, "give up what is staged of", err)
+			return warnings, j.failed(tree, "give up what is staged of", err)
 		}
+		switch {
+		case damaged:
+			warnings = append(warnings, fmt.Sprintf("%s: what %s keeps cannot be read, and what it staged was given up", tree, halted(e)))
+		case later && halfShown(s) && decided:
+			warnings = append(warnings, fmt.Sprintf("%s: a set that was half shown in %s was older than what is shown, and was given up", tree, halted(e)))
+		}
+		later = later || shows(s)
 	}
-	return nil
+	return warnings, nil
+}
+
+// dropLink does so for one link, and gives how it stood; later says that a later one shows a set.
+func (j *job) dropLink(ctx context.Context, tree, folder string, later bool) (filecopy.Standing, error) {
+	j.args.Folder = folder
+	m, mover, err := j.moverJob(ctx, tree, false)
+	if err != nil {
+		return filecopy.Standing{}, err
+	}
+	s, err := mover.Standing(ctx, m)
+	switch {
+	case err != nil:
+		return s, err
+	case halfShown(s) && later:
+		// A mover takes nothing back of which readers saw a part.
+		return s, j.tree(tree).Remove(ctx, folder+"/staging")
+	case halfShown(s):
+		// It was begun to be shown between the look before the bar and the bar.
+		_, err = mover.Finish(ctx, m, nil)
+	}
+	if err == nil {
+		err = mover.Drop(ctx, m)
+	}
+	return s, err
 }
 
 // proveHalt tries, in the name of each old link, to keep an object in its folder. It changes nothing: where it were not refused, the object would

@@ -255,7 +255,9 @@ func tellShown(ctx context.Context, j *job) (understudy.Receipt, error) {
 	if err != nil {
 		return understudy.Receipt{}, err
 	}
-	return understudy.Receipt{Summary: fmt.Sprintf("set %s of %s is shown", p.Set, p.SourceTime.UTC().Format(time.RFC3339)), Published: &p}, nil
+	return understudy.Receipt{
+		Summary: fmt.Sprintf("set %s of %s is shown", p.Set, p.SourceTime.UTC().Format(time.RFC3339)), Published: &p, Keep: j.keeps(),
+	}, nil
 }
 
 // proveDrained wants every tree to show the set of this very operation, which was captured when the source was fenced.

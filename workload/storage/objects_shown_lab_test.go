@@ -59,18 +59,8 @@ func shownInPart(t *testing.T, p *objectPair) {
 		must(t, err)
 	}
 	was, want := p.shows(west), p.shows(east)
-	target := p.site(west)
-	defer func() { must(t, target.Close()) }()
-	store, err := target.Tree(tree).Store(t.Context(), "e1", false)
-	must(t, err)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
 	// What is deleted comes last.
-	_, err = native.New(t.TempDir()).Finish(ctx, filecopy.Job{Name: "contoso.curated.east.west", LeaveRoot: true, Target: filecopytest.Telling(store, func(call string) {
-		if call == "retire" {
-			stop()
-		}
-	})}, nil)
+	err = p.stopsAt("retire")
 	if now := p.shows(west)[0]; err == nil || now == was[0] || now == want[0] {
 		t.Fatalf("the set is not shown in part: %v\n%s", err, now)
 	}
@@ -88,6 +78,86 @@ func shownInPart(t *testing.T, p *objectPair) {
 	for i, now := range p.shows(west) {
 		if now != want[i] {
 			t.Errorf("west shows\n%sand not\n%s", now, want[i])
+		}
+	}
+}
+
+// stopsAt shows the set of the first tree that is ready in the folder e1 at west, up to the first call of a name.
+func (p *objectPair) stopsAt(name string) error {
+	p.Helper()
+	target := p.site(west)
+	defer func() { must(p.T, target.Close()) }()
+	store, err := target.Tree(trees()[0]).Store(p.Context(), "e1", false)
+	must(p.T, err)
+	ctx, stop := context.WithCancel(p.Context())
+	defer stop()
+	_, err = native.New(p.TempDir()).Finish(ctx, filecopy.Job{Name: "contoso.curated.east.west", LeaveRoot: true, Target: filecopytest.Telling(store, func(call string) {
+		if call == name {
+			stop()
+		}
+	})}, nil)
+	return err
+}
+
+// runsUnder does some stages of a verb under the role of an epoch, and gives what is warned of.
+func (p *objectPair) runsUnder(w workload.Workload, e understudy.RoleEpoch, v understudy.Verb, operation understudy.OperationID, stages ...understudy.StageName) (warnings string) {
+	p.Helper()
+	role := understudy.Role{}.Promoted(east)
+	role.Epoch = e
+	before := role
+	before.Epoch = min(e, 3)
+	run := understudy.Run{
+		Operation: operation, Verb: v, ControlPlane: "cp-1", Now: role,
+		Lease: understudy.Lease{Deadline: func() time.Time { return time.Now().Add(time.Minute) }},
+		Role:  func(context.Context) (understudy.Role, error) { return role, nil },
+	}
+	for _, name := range stages {
+		obs, err := w.Observe(p.Context())
+		must(p.T, err)
+		steps, err := w.Decide(understudy.Stage{
+			Name: name, Operation: operation, Verb: v, Workload: "curated", Plan: "contoso", ControlPlane: "cp-1",
+			Before: before, Now: role, After: role, Old: east, To: west,
+		}, obs)
+		must(p.T, err)
+		for _, step := range steps {
+			r, err := w.Do(p.Context(), step, run)
+			must(p.T, err)
+			warnings += strings.Join(r.Warnings, "\n")
+			if len(r.Proofs) > 0 && !r.Proofs[0].Complete {
+				p.Errorf("%s: %+v", step.ID, r.Proofs[0])
+			}
+		}
+	}
+	return warnings
+}
+
+// outlived halts where a link was begun anew while a set of the one before it was half shown, and has shown another one since: the older one is given up, with
+// all that it staged.
+func outlived(t *testing.T, p *objectPair) {
+	w := p.opened()
+	must(t, p.write(t.Context(), east, 6))
+	p.runsUnder(w, 1, understudy.Replicate, "op-1", append(ready(), understudy.StagePublish)...)
+	must(t, p.write(t.Context(), east, 4))
+	p.runsUnder(w, 1, understudy.Replicate, "op-2", ready()...)
+	if err := p.stopsAt("publish"); err == nil {
+		t.Fatal("the set is shown whole")
+	}
+	must(t, p.write(t.Context(), east, 4))
+	p.runsUnder(w, 3, understudy.Replicate, "op-3", append(ready(), understudy.StagePublish)...)
+	want := p.shows(east)
+	// Decided anew, the halt finds both folders barred.
+	for first := range 2 {
+		if warnings := p.runsUnder(w, 4, understudy.Failover, "op-4", understudy.StageHalt); strings.Contains(warnings, "half shown in halted-e1 was older") != (first == 0) {
+			t.Errorf("the halt warns %q", warnings)
+		}
+		for i, now := range p.shows(west) {
+			if now != want[i] {
+				t.Fatalf("after the halt west shows\n%sand not\n%s", now, want[i])
+			}
+		}
+		staged, err := p.store[west].list(t.Context(), "lake/data/.curated.understudy/e1/staging/")
+		if err != nil || len(staged) > 0 {
+			t.Errorf("still staged: %v, %v", staged, err)
 		}
 	}
 }

@@ -51,6 +51,10 @@ type treeFacts struct {
 	// Live and Halted are the folders of links into the tree: those in which a mover may work, and the newest that was halted.
 	Live   []string `json:"live,omitempty"`
 	Halted string   `json:"halted,omitempty"`
+	// Left are the live folders that hold a set which is ready, or shown in part; of an older link also one that cannot be read. Parts are those of them of
+	// whose set a part is shown.
+	Left  []string `json:"left,omitempty"`
+	Parts []string `json:"parts,omitempty"`
 	// Standing is what the newest live link shows, and From its source.
 	Standing filecopy.Standing `json:"standing,omitzero"`
 	From     understudy.Site   `json:"from,omitempty"`
@@ -281,27 +285,56 @@ func (w *Workload) lookAtLinks(ctx context.Context, site understudy.Site, t *tre
 		}
 	}
 	t.Halted = newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
-	folder := newest(folders, isLive)
-	if folder == "" {
-		return nil
+	present := newest(folders, isLive)
+	for _, folder := range t.Live {
+		if err := w.lookAtLink(ctx, site, t, folder, folder == present); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// lookAtLink reads the folder of one link. Only the newest says what the tree shows; there is an older one where a link was begun anew. What cannot be read of
+// that does not stand in the way of what the store says otherwise.
+func (w *Workload) lookAtLink(ctx context.Context, site understudy.Site, t *treeFacts, folder string, present bool) error {
+	left, part := false, false
 	for _, from := range w.siteNames() {
 		if from == site {
 			continue
 		}
-		j, err := w.job(ctx, route{From: from, To: site, Folder: folder}, t.Path, false)
-		if err != nil {
+		standing, err := w.standing(ctx, route{From: from, To: site, Folder: folder}, t.Path)
+		switch {
+		case err == nil:
+		case present || ctx.Err() != nil || errors.Is(err, place.ErrUnreachable) || place.TurnedAway(err):
 			return err
+		case barred(err):
+			// It was halted since the folders were listed.
+			continue
+		default:
+			left = true
+			continue
 		}
-		standing, err := w.mover(t.Path, "run").Standing(ctx, j)
-		if err != nil {
-			return err
-		}
-		if standing.Published != nil || standing.Ready != nil {
+		left, part = left || standing.Ready != nil, part || halfShown(standing)
+		if present && (standing.Published != nil || standing.Ready != nil) {
 			t.Standing, t.From = standing, from
 		}
 	}
+	if left {
+		t.Left = append(t.Left, folder)
+	}
+	if part {
+		t.Parts = append(t.Parts, folder)
+	}
 	return nil
+}
+
+// standing reads how a link into a tree stands.
+func (w *Workload) standing(ctx context.Context, r route, tree string) (filecopy.Standing, error) {
+	j, err := w.job(ctx, r, tree, false)
+	if err != nil {
+		return filecopy.Standing{}, err
+	}
+	return w.mover(tree, "run").Standing(ctx, j)
 }
 
 // imageOf reads what decides who gets past a root.
