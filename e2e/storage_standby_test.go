@@ -61,11 +61,16 @@ func (s *standbyStory) change() {
 	s.puts(s.lake.east, files...)
 }
 
+// applies applies the sites and the plan, with further lines.
+func (s *standbyStory) applies(more string) {
+	s.p.apply(treeSite("east", s.lake.east, "") + treeSite("west", s.lake.west, "") + s.treePlan("standby-secondary", "every 4h") + more)
+}
+
 func (s *standbyStory) protect() {
 	s.change()
 	s.puts(s.lake.east, s.file("first/d0/big", 5<<20, 1), s.file("first/d1/a", 10, 2), s.file("first/d1/b", 0, 3), s.file("first/d2/c", 70000, 4))
 	s.p = s.serve(s.t, "")
-	s.p.apply(treeSite("east", s.lake.east, "") + treeSite("west", s.lake.west, "") + s.treePlan("standby-secondary", "every 4h"))
+	s.applies("")
 	s.tell(s.p.report("protect", s.plan))
 	w := s.settled()
 	if !w.Exposure.Known || w.Links[0].Schedule.Next.Before(time.Now()) {
@@ -83,6 +88,8 @@ func (s *standbyStory) killedRuns() {
 	since, err := s.judge.Mark(t.Context(), west.Access())
 	must(t, err)
 	readers := s.watch(west, s.version)
+	// Held back, a run is still copying when it is looked at, however quick the disks are.
+	s.applies("    bandwidth: [{ from: \"00:00\", to: \"00:00\", limit: 400kB }]\n")
 	cut := 0
 	for _, changes := range []func(){
 		func() {
@@ -102,6 +109,7 @@ func (s *standbyStory) killedRuns() {
 	if cut == 0 {
 		t.Error("no kill hit a set that was being shown")
 	}
+	s.applies("")
 	must(t, s.judge.Remove(t.Context(), as(s.lake.east), s.root+"/first/d0/big"))
 	s.replicate()
 	now := s.same()
