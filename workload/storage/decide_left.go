@@ -15,16 +15,14 @@ import (
 func keepTree(s understudy.Site, tree string) string { return "tree/" + string(s) + tree }
 
 // known says whether a tree of a site is protected by what is remembered, and whether it was compared since that began. What an earlier version remembered
-// names the store alone, and means all trees.
+// names the store alone, and means all trees; of one that was silent it kept an empty name, and what was compared there is not known.
 func (p *plan) known(s understudy.Site, tree string) (ours, compared bool) {
-	if store, _ := remembered[string](p.stage.Kept, keepStore(s)); store == "" {
-		return false, false
-	}
 	if compared, ours = remembered[bool](p.stage.Kept, keepTree(s, tree)); ours {
 		return true, compared
 	}
-	legacy := len(p.treesKept(s)) == 0
-	return legacy, legacy
+	store, kept := remembered[string](p.stage.Kept, keepStore(s))
+	legacy := kept && len(p.treesKept(s)) == 0
+	return legacy, legacy && store != ""
 }
 
 // treesKept lists under which names trees of a site are remembered.
