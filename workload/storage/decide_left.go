@@ -15,16 +15,14 @@ import (
 func keepTree(s understudy.Site, tree string) string { return "tree/" + string(s) + tree }
 
 // known says whether a tree of a site is protected by what is remembered, and whether it was compared since that began. What an earlier version remembered
-// names the store alone, and means all trees.
+// names the store alone, and means all trees; of one that was silent it kept an empty name, and what was compared there is not known.
 func (p *plan) known(s understudy.Site, tree string) (ours, compared bool) {
-	if store, _ := remembered[string](p.stage.Kept, keepStore(s)); store == "" {
-		return false, false
-	}
 	if compared, ours = remembered[bool](p.stage.Kept, keepTree(s, tree)); ours {
 		return true, compared
 	}
-	legacy := len(p.treesKept(s)) == 0
-	return legacy, legacy
+	store, kept := remembered[string](p.stage.Kept, keepStore(s))
+	legacy := kept && len(p.treesKept(s)) == 0
+	return legacy, legacy && store != ""
 }
 
 // treesKept lists under which names trees of a site are remembered.
@@ -87,7 +85,8 @@ func (p *plan) compared() map[string]json.RawMessage {
 
 // checkLeft refuses a tree beside which something lies that a takeover would take for the present link's. A set that is ready, or shown in part, although
 // nothing is remembered of a protection of that tree: whoever began it is lost, or had let the site go, and nobody knows what was written since. And the
-// folder of a link whose role is later than ours, whatever it holds: it would count as the newest.
+// folder of a link whose role is later than ours, whatever it holds: it would count as the newest. Where the tree is ours that is a journal from before an
+// aborted takeover, which was restored; a takeover goes on beside it, since its fence lifts the role above all that is there, and its halt covers all that.
 func (p *plan) checkLeft(sites ...understudy.Site) {
 	for _, s := range sites {
 		if !p.there(s) {
@@ -96,10 +95,11 @@ func (p *plan) checkLeft(sites ...understudy.Site) {
 		for _, t := range p.facts.Sites[s].Trees {
 			folder, now := place.FolderOf(t.Path), p.stage.Now.Epoch
 			later := slices.DeleteFunc(slices.Clone(t.Live), func(name string) bool { return now == 0 || folderEpoch(name) <= now })
+			ours, _ := p.known(s, t.Path)
 			summary := ""
-			if ours, _ := p.known(s, t.Path); !ours && len(t.Left) > 0 {
+			if !ours && len(t.Left) > 0 {
 				summary = fmt.Sprintf("a set that an earlier protection staged, or showed in part, lies in %s/%s", folder, strings.Join(t.Left, ", "))
-			} else if len(later) > 0 {
+			} else if len(later) > 0 && !(ours && p.takesOver()) {
 				summary = fmt.Sprintf("another protection has left %s/%s, of a later role than the present one, whose epoch is %d", folder, strings.Join(later, ", "), now)
 			}
 			if summary == "" {
@@ -111,6 +111,11 @@ func (p *plan) checkLeft(sites ...understudy.Site) {
 			p.refuse(e)
 		}
 	}
+}
+
+// takesOver says whether the operation is a takeover.
+func (p *plan) takesOver() bool {
+	return !slices.Contains([]understudy.Verb{understudy.Protect, understudy.Replicate, understudy.Reprotect}, p.stage.Verb)
 }
 
 // mustAnswer refuses where a site does not answer, or does not let us in.

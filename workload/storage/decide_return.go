@@ -13,6 +13,9 @@ func (p *plan) reprotect() {
 	source, target := p.stage.Old, p.stage.To
 	link := stepArgs{From: source, Folder: live(p.stage.Now.Epoch)}
 	switch p.stage.Name {
+	case understudy.StageCheck:
+		// Before the links are ended.
+		p.checkLeft(target)
 	case understudy.StageFence:
 		p.checkTarget()
 		p.checkLeft(target)

@@ -110,6 +110,8 @@ func (p *plan) replicate() {
 		p.checkTarget()
 		p.checkLeft(p.stage.To)
 		p.know(p.stage.Old, p.stage.To)
+		// An earlier version protected a store without a name where that was silent. The next run remembers it.
+		p.name(p.stage.Old, p.stage.To)
 	case understudy.StageCapture:
 		p.capture()
 	case understudy.StageCopy:

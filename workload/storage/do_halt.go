@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -48,11 +49,11 @@ func (j *job) settleLinks(ctx context.Context, tree string) (finished bool, err 
 	for _, e := range slices.Backward(j.args.Epochs) {
 		j.args.Folder = live(e)
 		m, mover, err := j.moverJob(ctx, tree, false)
-		if err != nil {
-			return finished, err
+		var s filecopy.Standing
+		if err == nil {
+			s, err = mover.Standing(ctx, m)
 		}
-		s, err := mover.Standing(ctx, m)
-		if barred(err) || later && unreadable(err) {
+		if barred(err) || later && passable(ctx, err) {
 			continue
 		}
 		if err == nil && halfShown(s) && !later {
@@ -75,11 +76,15 @@ func barred(err error) bool {
 	return errors.Is(err, filecopy.ErrChanged) || errors.Is(err, place.ErrBarred)
 }
 
-// unreadable says that what a link keeps was read, and cannot be understood.
-func unreadable(err error) bool { return err != nil && understudy.AsError(err).Code == "US601" }
+// passable says of an error about a link that is of no account any more that a halt may go on past it: the store answers otherwise, and lets us in.
+func passable(ctx context.Context, err error) bool {
+	away := place.TurnedAway(err) && !errors.Is(err, fs.ErrPermission)
+	return err != nil && ctx.Err() == nil && !errors.Is(err, place.ErrUnreachable) && !away && !place.Doubtful(err)
+}
 
-// dropStaged gives up what halted links have staged, and says of which a later link has outlived more than that. Those that were halted before are among
-// them: a halt that was cut off, and decided anew, knows only of links that are still there.
+// dropStaged gives up what halted links have staged, and says of which a later link has outlived more than that. Of links that were halted before it gives up
+// what was outlived, and reads nothing: a halt that was cut off, and decided anew, knows only of links that are still there, but there is one such folder for
+// each takeover that ever was. What is half shown there, and not outlived, stays as it is: nobody knows whose it is, and what was written since.
 func (j *job) dropStaged(ctx context.Context, tree string) (warnings []string, err error) {
 	epochs := slices.Clone(j.args.Epochs)
 	folders, err := j.tree(tree).Folders(ctx)
@@ -94,22 +99,25 @@ func (j *job) dropStaged(ctx context.Context, tree string) (warnings []string, e
 	slices.Sort(epochs)
 	later := false
 	for _, e := range slices.Backward(slices.Compact(epochs)) {
-		s, err := j.dropLink(ctx, tree, halted(e), later)
 		decided := slices.Contains(j.args.Epochs, e)
-		damaged := unreadable(err) && (later || !decided)
-		if damaged {
+		if !decided && !later {
+			continue
+		}
+		var s filecopy.Standing
+		var unread error
+		if decided {
+			s, unread, err = j.dropLink(ctx, tree, halted(e), later)
+		} else {
 			err = j.tree(tree).Remove(ctx, halted(e)+"/staging")
 		}
-		if at, ok := j.tree(tree).(place.Stager); ok && err == nil {
-			err = at.Unstage(ctx, halted(e))
-		}
-		if err != nil {
-			return warnings, j.failed(tree, "give up what is staged of", err)
-		}
 		switch {
-		case damaged:
-			warnings = append(warnings, fmt.Sprintf("%s: what %s keeps cannot be read, and what it staged was given up", tree, halted(e)))
-		case later && halfShown(s) && decided:
+		case err != nil && !(later && passable(ctx, err)):
+			return warnings, j.failed(tree, "give up what is staged of", err)
+		case err != nil:
+			warnings = append(warnings, fmt.Sprintf("%s: what %s staged is still there: %v", tree, halted(e), err))
+		case unread != nil:
+			warnings = append(warnings, fmt.Sprintf("%s: what %s keeps cannot be read, and what it staged was given up: %v", tree, halted(e), unread))
+		case later && halfShown(s):
 			warnings = append(warnings, fmt.Sprintf("%s: a set that was half shown in %s was older than what is shown, and was given up", tree, halted(e)))
 		}
 		later = later || shows(s)
@@ -117,20 +125,19 @@ func (j *job) dropStaged(ctx context.Context, tree string) (warnings []string, e
 	return warnings, nil
 }
 
-// dropLink does so for one link, and gives how it stood; later says that a later one shows a set.
-func (j *job) dropLink(ctx context.Context, tree, folder string, later bool) (filecopy.Standing, error) {
+// dropLink does so for one link, and gives how it stood; later says that a later one shows a set. Of one that is outlived it need not be possible to read it.
+func (j *job) dropLink(ctx context.Context, tree, folder string, later bool) (s filecopy.Standing, unread, err error) {
 	j.args.Folder = folder
 	m, mover, err := j.moverJob(ctx, tree, false)
-	if err != nil {
-		return filecopy.Standing{}, err
+	if err == nil {
+		s, err = mover.Standing(ctx, m)
 	}
-	s, err := mover.Standing(ctx, m)
 	switch {
-	case err != nil:
-		return s, err
-	case halfShown(s) && later:
+	case later && (err == nil && halfShown(s) || passable(ctx, err)):
 		// A mover takes nothing back of which readers saw a part.
-		return s, j.tree(tree).Remove(ctx, folder+"/staging")
+		return s, err, j.tree(tree).Remove(ctx, folder+"/staging")
+	case err != nil:
+		return s, nil, err
 	case halfShown(s):
 		// It was begun to be shown between the look before the bar and the bar.
 		_, err = mover.Finish(ctx, m, nil)
@@ -138,7 +145,10 @@ func (j *job) dropLink(ctx context.Context, tree, folder string, later bool) (fi
 	if err == nil {
 		err = mover.Drop(ctx, m)
 	}
-	return s, err
+	if at, ok := j.tree(tree).(place.Stager); ok && err == nil {
+		err = at.Unstage(ctx, folder)
+	}
+	return s, nil, err
 }
 
 // proveHalt tries, in the name of each old link, to keep an object in its folder. It changes nothing: where it were not refused, the object would

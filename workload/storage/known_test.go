@@ -47,6 +47,13 @@ func stores(kept understudy.Keep) understudy.Keep {
 	return understudy.Keep{"store/east": kept["store/east"], "store/west": kept["store/west"]}
 }
 
+// silent gives a memory as an earlier version kept it when west was silent.
+func silent(kept understudy.Keep) understudy.Keep {
+	kept = maps.Clone(kept)
+	kept["store/west"] = []byte(`""`)
+	return kept
+}
+
 // refusal decides a stage, and gives the code and the object of its refusal.
 func (p *pair) refusal(w workload.Workload, s understudy.Stage) (understudy.Code, understudy.Object, string) {
 	p.t.Helper()
@@ -74,13 +81,16 @@ func TestEachTreeIsKnownByItself(t *testing.T) {
 		epoch understudy.RoleEpoch
 		code  understudy.Code
 		tree  string
+		// passes says that a takeover is not refused.
+		passes bool
 	}{
 		"all are ours":                             {kept: all, epoch: 7},
 		"one was added":                            {kept: without(all, "tree/west/jars"), epoch: 7, code: "US745", tree: "/jars"},
 		"none is ours":                             {epoch: 7, code: "US745", tree: "/data/curated"},
 		"an earlier version protected them":        {kept: stores(all), epoch: 7},
-		"an earlier version did, the site silent":  {kept: without(stores(all), "store/west"), epoch: 7, code: "US745", tree: "/data/curated"},
-		"the folder's role is later":               {kept: all, epoch: 3, code: "US745", tree: "/data/curated"},
+		"an earlier version did, the site silent":  {kept: silent(stores(all)), epoch: 7},
+		"the store has no name yet":                {kept: without(all, "store/west"), epoch: 7},
+		"the folder's role is later":               {kept: all, epoch: 3, code: "US745", tree: "/data/curated", passes: true},
 		"the folder's role is later, one is added": {kept: without(all, "tree/west/data/curated"), epoch: 3, code: "US745", tree: "/data/curated"},
 	} {
 		for _, at := range []struct {
@@ -95,12 +105,17 @@ func TestEachTreeIsKnownByItself(t *testing.T) {
 			{understudy.Switchover, understudy.StageCheck},
 			{understudy.Switchover, understudy.StageProvision},
 			{understudy.Failover, understudy.StageProvision},
+			{understudy.Reprotect, understudy.StageCheck},
 			{understudy.Reprotect, understudy.StageFence},
 		} {
+			want := c.code
+			if c.passes && (at.verb == understudy.Switchover || at.verb == understudy.Failover) {
+				want = ""
+			}
 			s := p.under(c.epoch, at.verb, at.stage)
 			s.Kept = c.kept
-			if code, o, text := p.refusal(w, s); code != c.code || code != "" && (o.Site != west || o.Shard != c.tree) {
-				t.Errorf("%s: %s %s: %q %+v %s, want %q of %s", name, at.verb, at.stage, code, o, text, c.code, c.tree)
+			if code, o, text := p.refusal(w, s); code != want || code != "" && (o.Site != west || o.Shard != c.tree) {
+				t.Errorf("%s: %s %s: %q %+v %s, want %q of %s", name, at.verb, at.stage, code, o, text, want, c.tree)
 			}
 		}
 	}
@@ -180,10 +195,9 @@ func TestWhatIsRememberedOfTrees(t *testing.T) {
 	if now := says(p.remembers(w, provision)); now != "east true true, west true true" {
 		t.Errorf("of an earlier version's it remembers %s", now)
 	}
-	provision.Kept = stores(all)
-	provision.Kept["store/west"] = []byte(`""`)
+	provision.Kept = silent(stores(all))
 	kept := p.remembers(w, provision)
-	if now := says(kept); now != "east true true, west false false" || string(kept["store/west"]) != string(all["store/west"]) {
+	if now := says(kept); now != "east true true, west false false" || !p.repairs(w, provision.Kept) || string(kept["store/west"]) != string(all["store/west"]) {
 		t.Errorf("of a store without a name it remembers %s: %s", now, kept["store/west"])
 	}
 	// What the plan has no longer is forgotten, and is unknown if it comes back.
@@ -331,4 +345,23 @@ func TestASiteThatWasLetGoIsCompared(t *testing.T) {
 	must(t, os.WriteFile(s.root[west]+"/jars/foreign", []byte("theirs"), 0o600))
 	s.do(understudy.Protect, control.Committed)
 	must(t, s.same(t.Context()))
+}
+
+// TestARestoredJournalStopsNoFailover fails over with a data directory from before the role rose: the target has a folder of a later role, and its set.
+func TestARestoredJournalStopsNoFailover(t *testing.T) {
+	t.Parallel()
+	s := staged(t)
+	s.do(understudy.Protect, control.Committed)
+	must(t, s.write(t.Context(), east, 4))
+	w := s.opened(t)
+	s.runsUnder(w, 3, "op-9", append(ready(), understudy.StagePublish)...)
+	want := s.text(s.root[east])
+	s.loses()
+	s.p.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{east}}, control.CommitWindow)
+	must(t, s.westShows(want))
+	for _, tree := range trees() {
+		if f, err := os.Stat(s.folder(west, tree) + "/e3"); err != nil || f.IsDir() {
+			t.Errorf("e3 is not barred beside %s: %v", tree, err)
+		}
+	}
 }

@@ -121,19 +121,24 @@ func (p *pair) outlives(w workload.Workload, shown bool) (want string) {
 	return want
 }
 
-// garbles makes what a link keeps at west unreadable: no JSON at all, or another one than was kept.
+// garbles makes what a link keeps at west unreadable: no JSON at all, or another one than was kept, or, without text, what no read gives.
 func (p *pair) garbles(folder, text string) {
 	p.t.Helper()
 	all, err := filepath.Glob(p.folder(west, trees()[0]) + "/" + folder + "/kept/*/head.json")
 	if err != nil || len(all) != 1 {
 		p.t.Fatalf("%s keeps %q, %v", folder, all, err)
 	}
-	must(p.t, os.WriteFile(all[0], []byte(text), 0o600))
+	if text != "" {
+		must(p.t, os.WriteFile(all[0], []byte(text), 0o600))
+		return
+	}
+	must(p.t, os.Remove(all[0]))
+	must(p.t, os.Mkdir(all[0], 0o700))
 }
 
 // garbled are ways in which a document cannot be read.
 func garbled() map[string]string {
-	return map[string]string{"no JSON": `{"sha256`, "another sum": `{"sha256":"00","body":{"format":1}}`}
+	return map[string]string{"no JSON": `{"sha256`, "another sum": `{"sha256":"00","body":{"format":1}}`, "a failed read": ""}
 }
 
 // TestAnOlderLinksSetIsNotFinished halts where a link was begun anew while a set of the one before it was half shown, as after an abort that did not
@@ -142,8 +147,8 @@ func garbled() map[string]string {
 func TestAnOlderLinksSetIsNotFinished(t *testing.T) {
 	const outlived, finishes = "give up the older set of /data/curated in e1", "finish the older set of /data/curated in e1"
 	cases := map[string]struct {
-		shown, cutOff, anew bool
-		garbled, says, told string
+		shown, cutOff, anew, garbled bool
+		text, says, told             string
 	}{
 		"a later link has shown a set":     {shown: true, told: outlived, says: "half shown in halted-e1 was older"},
 		"the halt was cut off":             {shown: true, cutOff: true, told: outlived, says: "half shown in halted-e1 was older"},
@@ -152,26 +157,24 @@ func TestAnOlderLinksSetIsNotFinished(t *testing.T) {
 	}
 	for name, text := range garbled() {
 		c := cases["a later link has shown a set"]
-		c.garbled, c.says, c.told = text, "what halted-e1 keeps cannot be read", "give up what is staged in e1"
+		c.garbled, c.text, c.says, c.told = true, text, "what halted-e1 keeps cannot be read", "give up what is staged in e1"
 		cases["the older one is garbled: "+name] = c
+		// Nobody reads it any more then.
+		c.cutOff, c.anew, c.says, c.told = true, true, "", ""
+		cases["the halt was cut off and decided, garbled: "+name] = c
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(t)
 			w := p.opened(t)
 			want := p.outlives(w, c.shown)
-			if c.garbled != "" {
-				p.garbles("e1", c.garbled)
+			if c.garbled {
+				p.garbles("e1", c.text)
 			}
 			halt := p.under(4, understudy.Failover, understudy.StageHalt)
 			halt.Before.Epoch = 3
-			bar := func(trees ...string) {
-				for _, tree := range trees {
-					must(t, place.Local(p.root[west]).Tree(tree).Bar(t.Context(), "e1", "halted-e1"))
-				}
-			}
 			if c.anew {
-				bar(trees()...)
+				p.bars("e1", trees()...)
 			}
 			steps, err := p.decided(w, halt)
 			must(t, err)
@@ -179,7 +182,7 @@ func TestAnOlderLinksSetIsNotFinished(t *testing.T) {
 				t.Errorf("the halt is to %s", steps[0].Summary)
 			}
 			if c.cutOff {
-				bar(trees()[0])
+				p.bars("e1", trees()[0])
 			}
 			for range 2 {
 				warnings := strings.Join(p.doesUnder(w, halt, steps), "\n")
@@ -195,6 +198,73 @@ func TestAnOlderLinksSetIsNotFinished(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAHaltedSetOfAnotherIsLeft has a control plane that is lost die in its halt, after the bar, with a set half shown. What another one's halt decides knows
+// nothing of that, and neither shows it over newer files nor takes it away, whether it can be read or not.
+func TestAHaltedSetOfAnotherIsLeft(t *testing.T) {
+	for name, spoil := range map[string]func(*pair){
+		"whole":             func(*pair) {},
+		"its list is gone":  func(p *pair) { p.losesList("halted-e5") },
+		"it cannot be read": func(p *pair) { p.garbles("halted-e5", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t)
+			w := p.opened(t)
+			must(t, p.write(t.Context(), east, 6))
+			p.runsUnder(w, 5, "op-1", append(ready(), understudy.StagePublish)...)
+			must(t, p.write(t.Context(), east, 4))
+			p.runsUnder(w, 5, "op-2", ready()...)
+			p.showsInPart("e5")
+			p.bars("e5", trees()...)
+			must(t, p.write(t.Context(), west, 2))
+			spoil(p)
+			// Nothing is cached.
+			p.open.DataDir = t.TempDir()
+			w = p.opened(t)
+			was := content(p.root[west] + trees()[0])
+			staging := p.folder(west, trees()[0]) + "/halted-e5/staging"
+			staged := content(staging)
+			halt := p.under(7, understudy.Abort, understudy.StageHalt)
+			steps, err := p.decided(w, halt)
+			must(t, err)
+			if len(steps) == 0 {
+				t.Fatal("nothing is halted")
+			}
+			p.doesUnder(w, halt, steps)
+			if now := content(p.root[west] + trees()[0]); now != was {
+				t.Errorf("after the halt west shows\n%sand not\n%s", now, was)
+			}
+			if now := content(staging); now != staged || staged == "" {
+				t.Errorf("after the halt there is staged\n%sand not\n%s", now, staged)
+			}
+		})
+	}
+}
+
+// bars puts a file in the place of a link's folder beside trees of west.
+func (p *pair) bars(folder string, trees ...string) {
+	p.t.Helper()
+	for _, tree := range trees {
+		must(p.t, place.Local(p.root[west]).Tree(tree).Bar(p.t.Context(), folder, "halted-"+folder))
+	}
+}
+
+// losesList removes the lists of sets that a link keeps at west.
+func (p *pair) losesList(folder string) {
+	p.t.Helper()
+	all, err := filepath.Glob(p.folder(west, trees()[0]) + "/" + folder + "/kept/*/*")
+	must(p.t, err)
+	gone := 0
+	for _, name := range all {
+		if filepath.Ext(name) != ".json" && !strings.HasPrefix(filepath.Base(name), "showing-") {
+			must(p.t, os.RemoveAll(name))
+			gone++
+		}
+	}
+	if gone == 0 {
+		p.t.Fatalf("%s keeps no list among %q", folder, all)
 	}
 }
 

@@ -446,6 +446,7 @@ func anew(t *testing.T, p *objectPair) {
 	must(t, p.store[west].remove(t.Context(), "lake/.understudy/store"))
 	_, err = p.stage(w, understudy.Replicate, understudy.StageCheck, kept)
 	wants(t, "US706", err)
+	p.namesLate(w, kept)
 	if _, ok := p.spec.Clusters[west].(*storage.ADLS); ok {
 		// It names none.
 		return
@@ -460,4 +461,17 @@ func anew(t *testing.T, p *objectPair) {
 	})
 	_, err = p.does(p.opened(), understudy.Duty, understudy.StageFence, understudy.Keep{})
 	wants(t, "US731", err)
+}
+
+// namesLate replicates into a store that an earlier version protected while it was silent: a run names it, and the next one remembers the name.
+func (p *objectPair) namesLate(w workload.Workload, kept understudy.Keep) {
+	p.Helper()
+	kept = understudy.Keep{"store/east": kept["store/east"], "store/west": []byte(`""`)}
+	for range 2 {
+		_, err := p.does(w, understudy.Replicate, understudy.StageProvision, kept)
+		must(p.T, err)
+	}
+	if _, err := p.store[west].get(p.Context(), "lake/.understudy/store"); err != nil || len(kept["store/west"]) < 3 {
+		p.Errorf("of a store without a name it remembers %s, %v", kept["store/west"], err)
+	}
 }

@@ -305,7 +305,7 @@ func (w *Workload) lookAtLink(ctx context.Context, site understudy.Site, t *tree
 		standing, err := w.standing(ctx, route{From: from, To: site, Folder: folder}, t.Path)
 		switch {
 		case err == nil:
-		case present || ctx.Err() != nil || errors.Is(err, place.ErrUnreachable) || place.TurnedAway(err) || place.Doubtful(err):
+		case present || !passable(ctx, err):
 			return err
 		case barred(err):
 			// It was halted since the folders were listed.
