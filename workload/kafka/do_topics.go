@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -96,11 +95,11 @@ func (j *job) fit(ctx context.Context, t cluster.NewTopic) error {
 			Fix:     "delete the topic there, or exclude it from the workload",
 		}
 	}
-	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, []string{t.Name})
+	have, err := j.site.admin.DescribeNewTopicConfigs(ctx, j.run.Lease, t.Name)
 	if err != nil {
 		return err
 	}
-	return j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(t.Configs, have[t.Name], t.Replication))
+	return j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(t.Configs, have, t.Replication))
 }
 
 // awaitTopic waits until a topic is listed with at least so many partitions, each with a leader.
@@ -114,10 +113,10 @@ func (j *job) awaitTopic(ctx context.Context, name string, partitions int) (clus
 		if isLed(t, partitions) {
 			return t, nil
 		}
-		if try == 100 {
+		if try == cluster.NewTries {
 			return t, j.site.admin.Refused("kafka.metadata", name, 5, "")
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := pause(ctx, cluster.NewPause); err != nil {
 			return t, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -155,6 +156,34 @@ func TestGroups(t *testing.T) {
 	groups, err := c.ListGroups(t.Context(), lease())
 	if err != nil || len(groups) != 1 || groups[0].Name != "billing" || !groups[0].Idle() {
 		t.Fatalf("groups: %v, %v", groups, err)
+	}
+}
+
+// TestATopicThatIsNotKnownYet asks for the settings of a topic before the broker knows it, as happens when another one has listed it.
+func TestATopicThatIsNotKnownYet(t *testing.T) {
+	sim, c := start(t, kafkasim.Options{})
+	if _, err := c.DescribeTopicConfigs(t.Context(), lease(), []string{"new"}); understudy.KindOf(err) != understudy.KindNotFound {
+		t.Fatalf("a topic that does not exist: %v", err)
+	}
+	var once sync.Once
+	made := make(chan error, 1)
+	sim.Watch(func(r kmsg.Request) {
+		if r.Key() != int16(kmsg.DescribeConfigs) {
+			return
+		}
+		once.Do(func() {
+			go func() {
+				_, err := c.CreateTopic(t.Context(), lease(), cluster.NewTopic{Name: "new", Partitions: 1, Replication: 1})
+				made <- err
+			}()
+		})
+	})
+	have, err := c.DescribeNewTopicConfigs(t.Context(), lease(), "new")
+	if err != nil || len(have) == 0 {
+		t.Errorf("settings %v, %v", have, err)
+	}
+	if err := <-made; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -27,6 +27,28 @@ type ConfigValue struct {
 // Own says whether the value was set on the topic itself, rather than being a default.
 func (v ConfigValue) Own() bool { return v.Source == kmsg.ConfigSourceDynamicTopicConfig }
 
+// A topic that was made is known to all brokers soon: it is asked for so often, with such pauses between.
+const (
+	NewTries = 100
+	NewPause = 100 * time.Millisecond
+)
+
+// DescribeNewTopicConfigs describes a topic that may have been made this moment. The broker that is asked need not be the one that has listed it, and may
+// not know it yet.
+func (c *Cluster) DescribeNewTopicConfigs(ctx context.Context, lease understudy.Lease, topic string) (map[string]ConfigValue, error) {
+	for try := 0; ; try++ {
+		all, err := c.DescribeTopicConfigs(ctx, lease, []string{topic})
+		if understudy.KindOf(err) != understudy.KindNotFound || try == NewTries {
+			return all[topic], err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(NewPause):
+		}
+	}
+}
+
 // DescribeTopicConfigs gives every setting in effect of each topic, broker defaults included.
 func (c *Cluster) DescribeTopicConfigs(ctx context.Context, lease understudy.Lease, topics []string) (map[string]map[string]ConfigValue, error) {
 	if len(topics) == 0 {
