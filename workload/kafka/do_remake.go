@@ -257,7 +257,7 @@ func (j *job) isRemade(ctx context.Context, a remakeArgs) (id string, listed boo
 	if err != nil || written {
 		return "", true, err
 	}
-	have, err := j.site.admin.DescribeTopicConfigs(ctx, j.run.Lease, []string{t.Name})
+	have, err := j.site.admin.DescribeNewTopicConfigs(ctx, j.run.Lease, t.Name)
 	if err != nil {
 		return "", true, err
 	}
@@ -265,7 +265,7 @@ func (j *job) isRemade(ctx context.Context, a remakeArgs) (id string, listed boo
 	if limit := a.Topic.Configs[topicconf.AppendLimit]; topicconf.IsFence(limit) {
 		want[topicconf.AppendLimit] = limit
 	}
-	return topicID(t), true, j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(want, have[t.Name], t.Replication()))
+	return topicID(t), true, j.site.admin.AlterTopicConfigs(ctx, j.run.Lease, t.Name, topicconf.Change(want, have, t.Replication()))
 }
 
 // written says whether anything was ever appended to a topic.
