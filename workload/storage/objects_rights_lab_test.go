@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -101,31 +102,34 @@ func (p *objectPair) protectsAndDeletes(root *versitygw.Client) {
 }
 
 // carries runs stages of a verb from east to west, under the name of an operation.
-func (p *objectPair) carries(w workload.Workload, op understudy.OperationID, v understudy.Verb, kept understudy.Keep, stages ...understudy.StageName) error {
+func (p *objectPair) carries(w workload.Workload, op understudy.OperationID, v understudy.Verb, kept understudy.Keep, names ...understudy.StageName) error {
 	role := understudy.Role{}.Promoted(east)
+	return p.stages(w, understudy.Stage{Operation: op, Verb: v, Before: role, Now: role, Kept: kept}, func(_ understudy.Step, r understudy.Receipt) {
+		maps.Copy(kept, r.Keep)
+	}, names...)
+}
+
+// stages runs stages from east to west, of which the given one says the rest, and shows what each step gave.
+func (p *objectPair) stages(w workload.Workload, s understudy.Stage, see func(understudy.Step, understudy.Receipt), names ...understudy.StageName) error {
+	s.Workload, s.Plan, s.ControlPlane, s.After, s.Old, s.To = "curated", "contoso", "cp-1", s.Now, east, west
 	run := understudy.Run{
-		Operation: op, Verb: v, ControlPlane: "cp-1", Now: role,
+		Operation: s.Operation, Verb: s.Verb, ControlPlane: s.ControlPlane, Now: s.Now,
 		Lease: understudy.Lease{Deadline: func() time.Time { return time.Now().Add(time.Minute) }},
-		Role:  func(context.Context) (understudy.Role, error) { return role, nil },
+		Role:  func(context.Context) (understudy.Role, error) { return s.Now, nil },
 	}
-	for _, name := range stages {
+	for _, s.Name = range names {
 		obs, err := w.Observe(p.Context())
 		must(p.T, err)
-		steps, err := w.Decide(understudy.Stage{
-			Name: name, Operation: op, Verb: v, Workload: "curated", Plan: "contoso", ControlPlane: "cp-1",
-			Before: role, Now: role, After: role, Old: east, To: west, Kept: kept,
-		}, obs)
+		steps, err := w.Decide(s, obs)
 		if err != nil {
 			return err
 		}
-		for _, s := range steps {
-			r, err := w.Do(p.Context(), s, run)
+		for _, step := range steps {
+			r, err := w.Do(p.Context(), step, run)
 			if err != nil {
 				return err
 			}
-			for n, v := range r.Keep {
-				kept[n] = v
-			}
+			see(step, r)
 		}
 	}
 	return nil

@@ -102,32 +102,16 @@ func (p *objectPair) stopsAt(name string) error {
 // runsUnder does some stages of a verb under the role of an epoch, and gives what is warned of.
 func (p *objectPair) runsUnder(w workload.Workload, e understudy.RoleEpoch, v understudy.Verb, operation understudy.OperationID, stages ...understudy.StageName) (warnings string) {
 	p.Helper()
-	role := understudy.Role{}.Promoted(east)
-	role.Epoch = e
-	before := role
+	now := understudy.Role{}.Promoted(east)
+	now.Epoch = e
+	before := now
 	before.Epoch = min(e, 3)
-	run := understudy.Run{
-		Operation: operation, Verb: v, ControlPlane: "cp-1", Now: role,
-		Lease: understudy.Lease{Deadline: func() time.Time { return time.Now().Add(time.Minute) }},
-		Role:  func(context.Context) (understudy.Role, error) { return role, nil },
-	}
-	for _, name := range stages {
-		obs, err := w.Observe(p.Context())
-		must(p.T, err)
-		steps, err := w.Decide(understudy.Stage{
-			Name: name, Operation: operation, Verb: v, Workload: "curated", Plan: "contoso", ControlPlane: "cp-1",
-			Before: before, Now: role, After: role, Old: east, To: west,
-		}, obs)
-		must(p.T, err)
-		for _, step := range steps {
-			r, err := w.Do(p.Context(), step, run)
-			must(p.T, err)
-			warnings += strings.Join(r.Warnings, "\n")
-			if len(r.Proofs) > 0 && !r.Proofs[0].Complete {
-				p.Errorf("%s: %+v", step.ID, r.Proofs[0])
-			}
+	must(p.T, p.stages(w, understudy.Stage{Operation: operation, Verb: v, Before: before, Now: now}, func(step understudy.Step, r understudy.Receipt) {
+		warnings += strings.Join(r.Warnings, "\n")
+		if len(r.Proofs) > 0 && !r.Proofs[0].Complete {
+			p.Errorf("%s: %+v", step.ID, r.Proofs[0])
 		}
-	}
+	}, stages...))
 	return warnings
 }
 
