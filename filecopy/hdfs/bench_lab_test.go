@@ -187,7 +187,7 @@ func (r *race) ours(b *testing.B, s set) lap {
 		_, err := mover.Run(b.Context(), job, nil)
 		must(b, err)
 	})
-	r.remove(b, path.Dir(to))
+	r.clear(b, s, path.Dir(to))
 	return l
 }
 
@@ -207,7 +207,7 @@ func (r *race) distcp(b *testing.B, s set, run labhdfs.DistCp) lap {
 		}
 	})
 	l.took, l.copier = result.Took, result.CPU
-	r.remove(b, to)
+	r.clear(b, s, to)
 	return l
 }
 
@@ -224,7 +224,7 @@ func (r *race) loop(b *testing.B, s set) lap {
 		}
 		must(b, g.Wait())
 	})
-	r.remove(b, to)
+	r.clear(b, s, to)
 	return l
 }
 
