@@ -140,18 +140,19 @@ func (s *Store) copyParts(ctx context.Context, from object, to, id string) (etag
 	}
 	if err == nil {
 		etag, err = s.finish(ctx, to, upload, parts, from.sum)
-		if errors.Is(err, filecopy.ErrNotFound) {
-			etag, err = s.copied(ctx, to, id, err)
-		}
+	}
+	// Of the objects only the source can be missing; all else that is not there is the upload.
+	if err = s.tell(err); errors.Is(err, filecopy.ErrNotFound) && !noObject(err) {
+		etag, err = s.copied(ctx, to, id, err)
 	}
 	if err != nil {
-		return "", errors.Join(s.tell(err), s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, to, upload)))
+		return "", errors.Join(err, s.absentIsFine(s.other.AbortMultipartUpload(ctx, s.bucket, to, upload)))
 	}
 	return etag, nil
 }
 
-// copied looks for a copy whose upload is gone: the answer to its completion may have been lost, and the client's next try finds none. A copy that is not
-// there must not be taken for an object that is not.
+// copied looks for a copy whose upload is gone: the answer to its completion may have been lost, and the client's next try finds none; or somebody ended
+// it amid the copying. A copy that is not there must not be taken for an object that is not.
 func (s *Store) copied(ctx context.Context, to, id string, gone error) (string, error) {
 	o, err := s.head(ctx, to, "")
 	switch {

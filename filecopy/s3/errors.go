@@ -82,6 +82,12 @@ func (t *told) Unwrap() []error {
 	return all
 }
 
+// noObject says whether it is an object that is not there, and not the upload or the bucket.
+func noObject(err error) bool {
+	var t *told
+	return errors.As(err, &t) && t.said.Code == "NoSuchKey"
+}
+
 // absentIsFine takes what is not there as removed.
 func (s *Store) absentIsFine(err error) error { return filecopy.AbsentIsFine(s.tell(err)) }
 

@@ -37,3 +37,8 @@ func (s *Store) RemoveAsSeen(ctx context.Context, p filecopy.Path) error {
 	}
 	return s.removeVersion(ctx, s.key(p), o.ETag, s.place(filecopy.ProbeName))
 }
+
+// EndUploads ends the uploads into a quarantine.
+func (s *Store) EndUploads(ctx context.Context, quarantine string) error {
+	return s.abort(ctx, s.place(quarantineDir, quarantine)+"/")
+}

@@ -37,10 +37,10 @@ type between struct {
 	when atomic.Int32
 	// removal answers or changes a removal with a condition; true when it has answered.
 	removal func(http.ResponseWriter, *http.Request) bool
-	// completion does so with the completion of an upload.
-	completion func(http.ResponseWriter, *http.Request) bool
-	forward    http.Handler
-	probes     atomic.Int64
+	// completion does so with the completion of an upload, part with a copy of a part.
+	completion, part func(http.ResponseWriter, *http.Request) bool
+	forward          http.Handler
+	probes           atomic.Int64
 }
 
 func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -54,6 +54,9 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") && b.completion != nil && b.completion(w, r) {
+		return
+	}
+	if r.Method == http.MethodPut && r.URL.Query().Has("partNumber") && b.part != nil && b.part(w, r) {
 		return
 	}
 	b.forward.ServeHTTP(w, r)
@@ -228,7 +231,7 @@ func refusedForNothing(t *testing.T, site *site) {
 }
 
 // TestALargeObjectIsRetired loses the answer to the completion of a copy that is made in parts, on a real server: the client's next try finds no upload,
-// and the object is removed all the same. Where the copy is not there it is not.
+// and the object is removed all the same. Where the copy is not there it is not, also where somebody ended the upload amid the parts.
 func TestALargeObjectIsRetired(t *testing.T) {
 	site := boot(t)
 	content := strings.Repeat("a large one. ", 6<<20/13)
@@ -260,6 +263,36 @@ func TestALargeObjectIsRetired(t *testing.T) {
 			t.Errorf("retired: %v", err)
 		}
 		r.holds(contents{"d/f": content}, nil)
+	})
+	t.Run("TheUploadEndsAmidTheParts", func(t *testing.T) {
+		r := large(t)
+		r.way.part = func(_ http.ResponseWriter, req *http.Request) bool {
+			if req.URL.Query().Get("partNumber") == "2" {
+				if err := r.by.EndUploads(t.Context(), quarantined); err != nil {
+					t.Error(err)
+				}
+			}
+			return false
+		}
+		if err := r.by.Retire(t.Context(), "d", quarantined); err == nil || errors.Is(err, filecopy.ErrNotFound) {
+			t.Errorf("retired: %v", err)
+		}
+		r.holds(contents{"d/f": content}, nil)
+	})
+	t.Run("TheObjectGoesAmidTheParts", func(t *testing.T) {
+		r := large(t)
+		r.way.part = func(_ http.ResponseWriter, req *http.Request) bool {
+			if req.URL.Query().Get("partNumber") == "2" {
+				if err := r.client().Remove(t.Context(), bucket, r.way.key); err != nil {
+					t.Error(err)
+				}
+			}
+			return false
+		}
+		if err := r.by.Retire(t.Context(), "d", quarantined); err != nil {
+			t.Errorf("retired: %v", err)
+		}
+		r.holds(nil, nil)
 	})
 }
 
