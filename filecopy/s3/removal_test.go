@@ -264,32 +264,29 @@ func TestALargeObjectIsRetired(t *testing.T) {
 		}
 		r.holds(contents{"d/f": content}, nil)
 	})
-	t.Run("TheUploadEndsAmidTheParts", func(t *testing.T) {
+	// amid does something before the second part is copied.
+	amid := func(t *testing.T, do func(r retiring) error) (retiring, error) {
 		r := large(t)
 		r.way.part = func(_ http.ResponseWriter, req *http.Request) bool {
 			if req.URL.Query().Get("partNumber") == "2" {
-				if err := r.by.EndUploads(t.Context(), quarantined); err != nil {
+				if err := do(r); err != nil {
 					t.Error(err)
 				}
 			}
 			return false
 		}
-		if err := r.by.Retire(t.Context(), "d", quarantined); err == nil || errors.Is(err, filecopy.ErrNotFound) {
+		return r, r.by.Retire(t.Context(), "d", quarantined)
+	}
+	t.Run("TheUploadEndsAmidTheParts", func(t *testing.T) {
+		r, err := amid(t, func(r retiring) error { return r.by.EndUploads(t.Context(), quarantined) })
+		if err == nil || errors.Is(err, filecopy.ErrNotFound) {
 			t.Errorf("retired: %v", err)
 		}
 		r.holds(contents{"d/f": content}, nil)
 	})
 	t.Run("TheObjectGoesAmidTheParts", func(t *testing.T) {
-		r := large(t)
-		r.way.part = func(_ http.ResponseWriter, req *http.Request) bool {
-			if req.URL.Query().Get("partNumber") == "2" {
-				if err := r.client().Remove(t.Context(), bucket, r.way.key); err != nil {
-					t.Error(err)
-				}
-			}
-			return false
-		}
-		if err := r.by.Retire(t.Context(), "d", quarantined); err != nil {
+		r, err := amid(t, func(r retiring) error { return r.client().Remove(t.Context(), bucket, r.way.key) })
+		if err != nil {
 			t.Errorf("retired: %v", err)
 		}
 		r.holds(nil, nil)
