@@ -71,6 +71,9 @@ func (r *rig) start(ctx context.Context) error {
 	for _, o := range []labhdfs.Options{{Name: "east", Symlinks: true}, west} {
 		// NameNodes walk down a tree of a thousand levels on their stack; the lab's is smaller than Java's own.
 		o.Dir, o.JVM = filepath.Join(r.dir, o.Name), []string{"-Xss2m"}
+		if os.Getenv(wideEntries) != "" {
+			o.HeapMB = 3072
+		}
 		group.Go(func() error {
 			c, err := labhdfs.Start(ctx, o)
 			mu.Lock()
