@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +176,43 @@ func TestTreesOfTwoWorkloadsAreRefused(t *testing.T) {
 	if len(obs.Findings) == 0 || obs.Findings[0].Level != "refuse" || obs.Findings[0].Code != "US703" {
 		t.Errorf("findings: %+v", obs.Findings)
 	}
+}
+
+// TestSitesOfOneStoreAreRefused has the site files lead both sites to one tree, or one into the other's, and to one store by two names.
+func TestSitesOfOneStoreAreRefused(t *testing.T) {
+	p := newPair(t)
+	root := p.root[east]
+	nn := &storage.HDFS{Namenodes: []string{"nn:8020"}}
+	for name, c := range map[string]struct {
+		east, west any
+		refused    bool
+	}{
+		"one root":          {&storage.Local{Root: root}, &storage.Local{Root: root}, true},
+		"the target within": {&storage.Local{Root: root}, &storage.Local{Root: root + trees()[0] + "/in"}, true},
+		"the source within": {&storage.Local{Root: root + trees()[0] + "/in"}, &storage.Local{Root: root}, true},
+		"beside":            {&storage.Local{Root: root}, &storage.Local{Root: root + "/beside"}, false},
+		"one NameNode":      {nn, &storage.HDFS{Namenodes: []string{"other:8020", "nn:8020"}}, true},
+		"one prefix":        {&storage.S3{URL: "https://s3", Bucket: "b", Prefix: "p"}, &storage.S3{URL: "https://s3", Bucket: "b", Prefix: "p"}, true},
+		"other prefixes":    {&storage.S3{URL: "https://s3", Bucket: "b", Prefix: "p"}, &storage.S3{URL: "https://s3", Bucket: "b", Prefix: "q"}, false},
+	} {
+		p.spec.Clusters[east], p.spec.Clusters[west] = c.east, c.west
+		bad := storage.Kind().Validate(p.spec)
+		refused := slices.ContainsFunc(bad, func(e workload.FieldError) bool { return e.Err.Code == "US703" })
+		if refused != c.refused {
+			t.Errorf("%s: %v", name, bad)
+		}
+	}
+	alias := t.TempDir() + "/alias"
+	must(t, os.Symlink(root, alias))
+	p.spec.Clusters[east], p.spec.Clusters[west] = &storage.Local{Root: root}, &storage.Local{Root: alias}
+	w := p.opened(t)
+	obs, err := w.Observe(t.Context())
+	must(t, err)
+	if !slices.ContainsFunc(obs.Findings, func(f workload.Finding) bool { return f.Code == "US703" && f.Level == "refuse" }) {
+		t.Errorf("findings: %+v", obs.Findings)
+	}
+	_, err = p.decided(w, p.stage(understudy.Protect, understudy.StageCheck, nil))
+	wants(t, "US703", err)
 }
 
 func TestWhatIsNotThereIsNotCopied(t *testing.T) {

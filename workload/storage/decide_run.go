@@ -198,6 +198,9 @@ func (p *plan) refuseUngiven(to understudy.Site, t treeFacts, want image) {
 func (p *plan) protect() {
 	switch p.stage.Name {
 	case understudy.StageCheck:
+		if summary := oneStore(p.facts, p.stage.Old, p.stage.To); summary != "" {
+			p.refuse(p.w.refuse("US703", p.stage.To, "", summary, apartFix))
+		}
 		p.checkSource()
 		p.checkLeft(p.stage.Old, p.stage.To)
 	case understudy.StageProvision:

@@ -139,6 +139,13 @@ func (w *Workload) open(f *facts) understudy.Site {
 // between are findings about what one site has and another one cannot take.
 func (w *Workload) between(f *facts) []workload.Finding {
 	var out []workload.Finding
+	for _, a := range w.siteNames() {
+		for _, b := range w.siteNames() {
+			if summary := oneStore(f, a, b); a < b && summary != "" {
+				out = append(out, workload.Finding{Code: "US703", Level: "refuse", Object: w.object(b, ""), Summary: summary, Fix: apartFix})
+			}
+		}
+	}
 	from := w.open(f)
 	if from == "" {
 		return nil
@@ -155,6 +162,21 @@ func (w *Workload) between(f *facts) []workload.Finding {
 		}
 	}
 	return out
+}
+
+// apartFix is what to do about two sites that are one.
+const apartFix = "correct the site files: one of the two leads to the other's store"
+
+// oneStore says that two sites lead to one store, by two names of it; empty where they do not. What the site files tell is refused without a look, and
+// trees in one bucket may be apart by their prefixes.
+func oneStore(f *facts, a, b understudy.Site) string {
+	one, ok1 := f.Sites[a]
+	two, ok2 := f.Sites[b]
+	name := one.Identity.Name
+	if !ok1 || !ok2 || name != two.Identity.Name || !strings.HasPrefix(name, "hdfs.") && !strings.HasPrefix(name, "local.") {
+		return ""
+	}
+	return fmt.Sprintf("the sites %s and %s are one store (%s), so that each tree would be its own copy", a, b, name)
 }
 
 // room is how much more a tree may take, quotas included; negative when it is not known.

@@ -97,6 +97,7 @@ func validate(s workload.Spec) []workload.FieldError {
 		}
 	}
 	out = append(append(out, validatePolicyTrees(cfg, s)...), validateEngine(s)...)
+	out = append(out, validateApart(cfg, s)...)
 	return append(out, validateEndpoints(s)...)
 }
 
@@ -226,6 +227,29 @@ func overlap(a, b workload.Spec) *workload.FieldError {
 	return nil
 }
 
+// validateApart refuses sites of which one's copy of a tree would be the other's, or lie in it: the copy would be taken for the source.
+func validateApart(cfg *Config, s workload.Spec) []workload.FieldError {
+	for i, a := range s.Sites {
+		for _, b := range s.Sites[i+1:] {
+			shared := sharedStore(s.Clusters[a], s.Clusters[b])
+			at := slices.IndexFunc(cfg.Trees, func(t Tree) bool {
+				return slices.ContainsFunc(cfg.Trees, func(u Tree) bool { return shared.overlap(t.Path, u.Path) })
+			})
+			if at >= 0 {
+				return []workload.FieldError{notApart(at, cfg.Trees[at].Path, a, b)}
+			}
+		}
+	}
+	return nil
+}
+
+func notApart(at int, tree string, a, b understudy.Site) workload.FieldError {
+	e := invalid(fmt.Sprintf("trees[%d].path", at), fmt.Sprintf("%s is not apart at the sites %s and %s: they are one store, and one side's tree is the other's or lies in it", tree, a, b),
+		"give each site a store, root, bucket or prefix of its own")
+	e.Err.Code, e.Err.Why = "US703", "what is copied would be its own source, and closing the copy would close the original"
+	return e
+}
+
 // sharing says how two endpoints are one store: not at all, below prefixes of it, or so that closing one closes the other as a whole.
 type sharing struct {
 	same, whole  bool
@@ -246,7 +270,9 @@ func sharedStore(a, b any) sharing {
 		return sharing{same: ok && common(x.Namenodes, y.Namenodes)}
 	case *Local:
 		y, ok := b.(*Local)
-		return sharing{same: ok && x.Root == y.Root}
+		if ok {
+			return sharing{same: true, aHead: x.Root, bHead: y.Root}
+		}
 	case *S3:
 		if y, ok := b.(*S3); ok && x.URL == y.URL && x.Bucket == y.Bucket {
 			return sharing{same: true, aHead: x.Prefix, bHead: y.Prefix}
