@@ -165,11 +165,16 @@ func dutyFacts(role understudy.Role, recs []linkRecord, op *Operation, site unde
 	if op != nil {
 		becomesTarget := TableVerb(op.Verb) == understudy.Switchover && op.Promoted && site == op.From
 		// A takeover has its new side from the first stage on. A reprotect or an unprotect that waits for an approval has
-		// nothing in hand yet: an old primary that comes back meanwhile is fenced.
-		waits := !op.takeover() && op.looksOn()
+		// nothing in hand yet, and a reprotect that rests before its fence is done wants just that: an old primary that comes back meanwhile is fenced.
+		waits := !op.takeover() && (op.looksOn() || op.restsAtFence())
 		f.SiteRising = site == op.To && !waits || becomesTarget
 	}
 	return f
+}
+
+// restsAtFence says that a reprotect waits for the old primary, which it could not fence.
+func (op *Operation) restsAtFence() bool {
+	return op.Verb == understudy.Reprotect && op.Stage == understudy.StageFence && !op.Aborting && op.State.Resting()
 }
 
 // current gives the open role-changing operation of a plan; nil when there is none.

@@ -116,6 +116,35 @@ func TestTheStandingDutyEndsWhenThereIsNothingToFenceAnyMore(t *testing.T) {
 	})
 }
 
+// A reprotect that could not fence the old primary, since that was away, leaves it to the standing duty: it is fenced as soon as it answers, and not
+// when somebody retries.
+func TestAnOldPrimaryIsFencedWhileAReprotectWaitsForIt(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := protectedScene(t, nil)
+		s.protected()
+		s.world.SetUp("east", false)
+		<-time.After(5 * time.Second)
+		s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
+		s.do(understudy.Commit, control.Committed)
+		rep := s.Rest(s.Begin(control.StartRequest{Verb: understudy.Reprotect}).ID)
+		if rep.Stage != understudy.StageFence || !rep.State.Resting() {
+			t.Fatalf("reprotect is %s at %s: %v", rep.State, rep.Stage, rep.Error)
+		}
+		s.world.SetUp("east", true)
+		s.until("fenced", func(st control.PlanStatus) bool {
+			return len(st.Workloads[0].Old) == 1 && st.Workloads[0].Old[0].State == "fenced"
+		})
+		if s.world.Open("east") {
+			t.Error("east is open")
+		}
+		if rep = s.Act(s.Retry, control.ActRequest{Operation: rep.ID}); rep.State != control.Committed {
+			t.Fatalf("reprotect is %s at %s: %v", rep.State, rep.Stage, rep.Error)
+		}
+		s.do(understudy.Failback, control.CommitWindow)
+	})
+}
+
 // Documents are applied although a step of the duty does not come to an end.
 func TestApplyCutsOffTheStandingDuty(t *testing.T) {
 	t.Parallel()

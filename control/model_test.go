@@ -332,6 +332,11 @@ func (o opModel) isBehind(stage understudy.StageName) bool {
 	return !o.aborting && int(o.row) > slices.IndexFunc(o.rows(), func(r Row) bool { return r.Stage == stage })
 }
 
+// atReprotectFence says that a reprotect may rest before the old primary, which it could not fence.
+func (o opModel) atReprotectFence() bool {
+	return o.verb == understudy.Reprotect && !o.aborting && o.rows()[o.row].Stage == understudy.StageFence
+}
+
 // duty lets the standing duty fence what it may.
 func (m model) duty(guards []Guard) ([]model, string) {
 	var out []model
@@ -343,7 +348,7 @@ func (m model) duty(guards []Guard) ([]model, string) {
 			continue
 		}
 		becomes := m.busy() && TableVerb(m.op.verb) == understudy.Switchover && m.op.promoted && s == m.op.from
-		f := Facts{SiteActive: m.active == s, SiteFed: m.running[s], SiteRising: m.busy() && s == m.op.to && (isTakeover(m.op.verb) || !m.op.looksOn()) || becomes}
+		f := Facts{SiteActive: m.active == s, SiteFed: m.running[s], SiteRising: m.busy() && s == m.op.to && (isTakeover(m.op.verb) || !m.op.looksOn() && !m.op.atReprotectFence()) || becomes}
 		if pass(guards, GateDuty, f, understudy.Object{}) != nil || pass(guards, GateEffect, Facts{Waited: m.waited}, understudy.Object{}) != nil {
 			continue
 		}
