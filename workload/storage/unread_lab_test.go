@@ -14,17 +14,19 @@ import (
 	"github.com/understudy-dr/understudy/workload/storage"
 )
 
-// TestADeadDataNodeIsNoSilence kills the only DataNode of a primary whose NameNode goes on and lets writers in: nothing can be read there, also no stamp. A
-// failover closes the tree by the NameNode, and rests on nobody's word; once the DataNode is back the side comes home. A NameNode that is gone is silent.
-func TestADeadDataNodeIsNoSilence(t *testing.T) {
-	const tree = "/lake/tree"
+// lakeTree is the tree of the user app at both clusters.
+const lakeTree = "/lake/tree"
+
+// newLake protects a tree between two clusters, of which east has its only DataNode in a process of its own.
+func newLake(t *testing.T) (*labhdfs.Client, []*labhdfs.Cluster, *pair, *controltest.Plane) {
+	t.Helper()
 	judge := labhdfs.OpenClient(t)
 	all := labhdfs.BootAll(t, labhdfs.Options{Name: "east", DataNodes: 1, SeparateDataNodes: true}, labhdfs.Options{Name: "west", DataNodes: 1})
-	must(t, judge.Put(t.Context(), all[0].Access(), labhdfs.File{Path: tree + "/d/f", Data: []byte("data")}))
+	must(t, judge.Put(t.Context(), all[0].Access(), labhdfs.File{Path: lakeTree + "/d/f", Data: []byte("data")}))
 	owner := "app"
-	must(t, judge.Set(t.Context(), all[0].Access(), tree, labhdfs.Attributes{Owner: &owner}))
+	must(t, judge.Set(t.Context(), all[0].Access(), lakeTree, labhdfs.Attributes{Owner: &owner}))
 	p := newPair(t)
-	p.spec.Config = &storage.Config{Trees: []storage.Tree{{Path: tree}}, Guard: storage.Guard{Deletes: 1000, Percent: 100, Keep: time.Hour}}
+	p.spec.Config = &storage.Config{Trees: []storage.Tree{{Path: lakeTree}}, Guard: storage.Guard{Deletes: 1000, Percent: 100, Keep: time.Hour}}
 	for i, s := range p.spec.Sites {
 		p.spec.Clusters[s] = &storage.HDFS{Namenodes: all[i].Addrs(), User: labhdfs.Superuser}
 	}
@@ -36,8 +38,15 @@ func TestADeadDataNodeIsNoSilence(t *testing.T) {
 	})
 	plane.Apply()
 	plane.Do(control.StartRequest{Verb: understudy.Protect}, control.Committed)
+	return judge, all, p, plane
+}
+
+// TestADeadDataNodeIsNoSilence kills the only DataNode of a primary whose NameNode goes on and lets writers in: nothing can be read there, also no stamp. A
+// failover closes the tree by the NameNode, and rests on nobody's word; once the DataNode is back the side comes home. A NameNode that is gone is silent.
+func TestADeadDataNodeIsNoSilence(t *testing.T) {
+	judge, all, p, plane := newLake(t)
 	writes := func(i int, name string) error {
-		return judge.MkdirAll(t.Context(), all[i].As("app", ""), tree+"/"+name)
+		return judge.MkdirAll(t.Context(), all[i].As("app", ""), lakeTree+"/"+name)
 	}
 	must(t, writes(0, "before"))
 
@@ -68,10 +77,10 @@ func TestADeadDataNodeIsNoSilence(t *testing.T) {
 	must(t, all[0].DataNode(1).Restart(t.Context()))
 	plane.Do(control.StartRequest{Verb: understudy.Commit}, control.Committed)
 	plane.Do(control.StartRequest{Verb: understudy.Reprotect}, control.Committed)
-	home, err := judge.List(t.Context(), all[0].Access(), tree)
+	home, err := judge.List(t.Context(), all[0].Access(), lakeTree)
 	must(t, err)
 	for name, want := range map[string]bool{"d/f": true, "new": true, "before": false, "after": false} {
-		if _, there := home.Find(tree + "/" + name); there != want {
+		if _, there := home.Find(lakeTree + "/" + name); there != want {
 			t.Errorf("%s at home: %v", name, there)
 		}
 	}
