@@ -137,10 +137,10 @@ func (p *plan) recognise() error {
 	for _, s := range p.w.siteNames() {
 		want, ok := remembered[string](p.stage.Kept, keepStore(s))
 		// An earlier version kept the name of a silent store, which is none.
-		if !ok || want == "" || !p.there(s) || p.facts.Sites[s].Identity.Name == want {
+		if !ok || want == "" || !p.there(s) && !p.unread(s) || p.facts.of(s).Identity.Name == want {
 			continue
 		}
-		e := p.w.refuse("US706", s, "", fmt.Sprintf("%s answers where %s was protected", p.facts.Sites[s].Identity.Name, want), "correct the site file")
+		e := p.w.refuse("US706", s, "", fmt.Sprintf("%s answers where %s was protected", p.facts.of(s).Identity.Name, want), "correct the site file")
 		e.Why = "the store was exchanged or made anew, or the address leads elsewhere"
 		return e
 	}
@@ -152,6 +152,12 @@ func (p *plan) there(s understudy.Site) bool {
 	return p.seen.Sites[s].Presence == workload.Present && p.seen.Sites[s].Error == nil
 }
 
+// unread says whether a site answers, and can be closed and opened, although what is kept beside its trees could not be read.
+func (p *plan) unread(s understudy.Site) bool {
+	_, ok := p.facts.Unread[s]
+	return ok
+}
+
 // mustLetIn refuses where a site answers and does not let us in: what is to be done there can neither be done nor left to a person's word.
 func (p *plan) mustLetIn(s understudy.Site) {
 	if seen := p.seen.Sites[s]; seen.Presence == workload.Present && seen.Error != nil {
@@ -161,7 +167,7 @@ func (p *plan) mustLetIn(s understudy.Site) {
 
 // add appends a step at a site. The step's id names what it is about.
 func (p *plan) add(kind understudy.StepKind, class understudy.Class, site understudy.Site, summary string, a stepArgs, before any) *understudy.Step {
-	a.Store = p.facts.Sites[site].Identity.Name
+	a.Store = p.facts.of(site).Identity.Name
 	if a.From != "" {
 		a.Source = p.facts.Sites[a.From].Identity.Name
 	}
@@ -206,7 +212,7 @@ func (p *plan) stamp(sites ...understudy.Site) {
 // close closes a site's roots to ordinary users. What they looked like before goes with the step, and into the memory.
 func (p *plan) close(s understudy.Site) {
 	before := map[string]image{}
-	for _, t := range p.facts.Sites[s].Trees {
+	for _, t := range p.facts.of(s).Trees {
 		kept, closed := remembered[image](p.stage.Kept, keepClosed(s, t.Path))
 		switch {
 		case t.Closed && closed:
@@ -218,10 +224,13 @@ func (p *plan) close(s understudy.Site) {
 	p.add(stepClose, understudy.Idempotent, s, p.closing(s), stepArgs{}, before)
 }
 
-// fence closes a site and proves it; a site that does not answer gets no steps.
+// fence closes a site and proves it; a site that does not answer gets no steps. Where the next stages need no more of the site than that nobody writes there,
+// its roots alone need to be seen.
 func (p *plan) fence(s understudy.Site) {
-	p.mustLetIn(s)
-	if !p.there(s) {
+	if !p.unread(s) || !p.lastFence() {
+		p.mustLetIn(s)
+	}
+	if !p.there(s) && !p.unread(s) {
 		return
 	}
 	p.close(s)
@@ -229,10 +238,17 @@ func (p *plan) fence(s understudy.Site) {
 	p.add(stepFenced, understudy.Idempotent, s, "prove that an ordinary write is refused below each root", stepArgs{}, nil)
 }
 
+// lastFence says whether the operation can go on without reading anything at the side that it fences. The standing duty wants nothing but the fence. A failover
+// loses what it could salvage there; so a damaged stamp, which is soon out of the way, is mended first.
+func (p *plan) lastFence() bool {
+	e := p.seen.Sites[p.stage.Old].Error
+	return p.stage.Verb == understudy.Duty || p.stage.Verb == understudy.Failover && (e == nil || e.Kind != understudy.KindInvalid)
+}
+
 // open opens a site's roots to their users again.
 func (p *plan) open(s understudy.Site, images map[string]image) {
 	now := map[string]image{}
-	for _, t := range p.facts.Sites[s].Trees {
+	for _, t := range p.facts.of(s).Trees {
 		now[t.Path] = t.Root
 	}
 	p.add(stepOpen, understudy.Idempotent, s, "open the roots to their users", stepArgs{Images: images}, now).Late = true

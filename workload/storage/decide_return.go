@@ -46,10 +46,10 @@ func (p *plan) back() {
 		p.add(stepUntouched, understudy.Idempotent, to, "prove that the new side was never opened", stepArgs{}, nil)
 	case understudy.StageUnfence:
 		p.stamp(old, to)
-		if p.closed(old) {
+		if p.closed(old) && !p.unread(old) {
 			p.mustLetIn(old)
 		}
-		if p.there(old) {
+		if p.there(old) || p.unread(old) {
 			p.open(old, p.images(old, true))
 		}
 	case understudy.StageFollow:

@@ -34,7 +34,7 @@ func (p *plan) takeover() {
 	case understudy.StageCut:
 		p.add(stepCut, understudy.Idempotent, to, "read which set the target shows", p.args(""), nil)
 	case understudy.StagePromote:
-		if p.there(old) {
+		if p.there(old) || p.unread(old) {
 			p.add(stepFenced, understudy.Idempotent, old, "prove the fence again", stepArgs{}, nil)
 		}
 		p.add(stepHalted, understudy.Idempotent, to, "prove the halt again", stepArgs{From: old, Epochs: p.epochs()}, nil)
@@ -59,6 +59,9 @@ func (p *plan) salvage() {
 	if old {
 		p.whole()
 		p.skippable()
+	} else if e := p.seen.Sites[p.stage.Old].Error; p.unread(p.stage.Old) && e != nil {
+		text := fmt.Sprintf("nothing newer is taken from %s, which answers and cannot be read: %s", p.stage.Old, e.Error())
+		p.add(stepRemember, understudy.Idempotent, p.stage.To, "say why nothing is salvaged", stepArgs{Notes: []string{text}}, nil)
 	}
 }
 

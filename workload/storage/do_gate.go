@@ -50,7 +50,7 @@ func (p *plan) checkFence() {
 
 // closing says what the step that closes a site does there.
 func (p *plan) closing(s understudy.Site) string {
-	for _, t := range p.facts.Sites[s].Trees {
+	for _, t := range p.facts.of(s).Trees {
 		if t.Root.Gate.State == place.GateNone {
 			return "leave the trees unguarded (F0): " + t.Root.Gate.Means
 		}

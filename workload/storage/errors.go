@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 
 	"github.com/understudy-dr/understudy"
@@ -40,6 +41,10 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 		e.Summary = fmt.Sprintf("cannot %s the store", doing)
 	}
 	switch {
+	case errors.Is(err, errTorn):
+		file := path.Join(place.FolderOf(tree), "kept", stampName)
+		e.Code, e.Kind, e.Summary = "US747", understudy.KindInvalid, "the stamp "+file+" is damaged: it does not say whose the tree is"
+		e.Fix = "make sure that no other control plane has the tree, move " + file + " away at that site, and retry"
 	case doubtful:
 		e.Code, e.Kind, e.Summary = "US744", understudy.KindInvalid, "the server that answers shows a certificate which does not stand up to those that understudy knows"
 		e.Why = err.Error()
@@ -68,6 +73,21 @@ func (w *Workload) unmet(s understudy.Site, err error) error {
 		err = errors.Join(place.ErrUnreachable, err)
 	}
 	return w.failure(s, "", "reach", err)
+}
+
+// illegible is the error of a tree that cannot be looked at although its store speaks. Errors that have a meaning of their own keep it.
+func (w *Workload) illegible(s understudy.Site, tree string, e *understudy.Error, err error) *understudy.Error {
+	if e.Kind != understudy.KindUnreachable && !slices.Contains([]understudy.Code{"US001", "US600", "US701", "US704"}, e.Code) {
+		return e
+	}
+	mend := "mend what is damaged there, and retry"
+	if _, ok := w.spec.Clusters[s].(*HDFS); ok {
+		mend = "start the DataNodes that are out of reach, which `understudy doctor` names (US718), or correct kerberos.dataProtection in the site file, and retry"
+	}
+	return &understudy.Error{
+		Code: "US746", Kind: understudy.KindRetry, Op: "storage.look", Object: w.object(s, tree), Err: err,
+		Summary: "the store answers, and what is there of the tree, or beside it, cannot be read", Fix: mend + "; where the side is to be given up as it is, switch off what answers, for good",
+	}
 }
 
 // failedAt gives the site whose NameNode an error names; the given one where it names none of ours.

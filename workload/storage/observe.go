@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -20,6 +22,17 @@ import (
 // facts is what Decide knows beyond the common facts.
 type facts struct {
 	Sites map[understudy.Site]siteFacts `json:"sites"`
+	// Unread are sites that answer, whose roots were all seen, and where what understudy keeps beside them could not be read, but for want of a right. They
+	// can be closed and opened, and nothing else.
+	Unread map[understudy.Site]siteFacts `json:"unread,omitempty"`
+}
+
+// of gives what is known of a site.
+func (f *facts) of(s understudy.Site) siteFacts {
+	if own, ok := f.Sites[s]; ok {
+		return own
+	}
+	return f.Unread[s]
 }
 
 // siteFacts is what one site that answered looks like.
@@ -92,7 +105,7 @@ func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
 	obs := workload.Observation{
 		At: time.Now(), Sites: map[understudy.Site]workload.SiteFacts{}, Stamp: map[understudy.Site]*understudy.Stamp{},
 	}
-	f := &facts{Sites: map[understudy.Site]siteFacts{}}
+	f := &facts{Sites: map[understudy.Site]siteFacts{}, Unread: map[understudy.Site]siteFacts{}}
 	obs.Facts = f
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -107,13 +120,18 @@ func (w *Workload) Observe(ctx context.Context) (workload.Observation, error) {
 			}
 			if e := s.common.Error; e != nil {
 				obs.Findings = append(obs.Findings, workload.Finding{Code: e.Code, Level: "refuse", Object: w.object(name, e.Object.Shard), Summary: e.Summary, Fix: e.Fix})
-				return
 			}
-			f.Sites[name] = s.own
 			for _, t := range s.own.Trees {
 				obs.HighestEpoch = max(obs.HighestEpoch, t.highest())
 				obs.Stamp[name] = foreignFirst(w.opening.ControlPlane, w.spec, obs.Stamp[name], t.stamp)
 			}
+			switch {
+			case s.common.Error == nil:
+				f.Sites[name] = s.own
+			case len(s.own.Trees) == len(w.cfg.Trees) && s.common.Error.Kind != understudy.KindDenied:
+				f.Unread[name] = s.own
+			}
+			// What the store said of itself may be why the rest cannot be read.
 			obs.Findings = append(obs.Findings, w.findings(name, s.own)...)
 		})
 	}
@@ -158,46 +176,74 @@ type seen struct {
 	own    siteFacts
 }
 
-// look reads one site.
+// look reads one site. What is kept beside the trees may be out of reach where the store speaks, and lets us see the roots: those are looked at all the same.
 func (w *Workload) look(ctx context.Context, name understudy.Site) seen {
 	if w.opening.AbsentByPlan(name) {
 		return seen{common: workload.SiteFacts{Presence: workload.Absent}}
 	}
-	gone := func(cause, err error, tree bool) seen {
-		s := seen{common: workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(err)}}
-		if place.TurnedAway(cause) || place.Doubtful(cause) || tree && (s.common.Error.Kind == understudy.KindInvalid || errors.Is(cause, fs.ErrPermission)) {
-			// It is there, or may be, and may well let ordinary writers in: nobody's word takes the place of a fence.
-			s.common.Presence, s.common.Writable = workload.Present, "unknown"
-		}
-		return s
-	}
-	limit := firstWord
-	if workload.Silent(ctx, name) {
-		limit = shortWord
-	}
-	word, cancel := context.WithTimeout(ctx, limit)
-	id, err := w.sites[name].Look(word)
-	cancel()
+	id, err := w.ask(ctx, name)
 	if err != nil {
-		return gone(err, w.unmet(name, err), false)
+		return w.unmetSite(name, err)
 	}
 	s := seen{common: workload.SiteFacts{Presence: workload.Present, Identity: id.Name, Version: id.Version}, own: siteFacts{Identity: id}}
 	if !id.Untimed {
 		s.common.ClockSkew, s.common.ClockAt = id.Skew, time.Now()
 	}
 	s.own.YARN = w.lookAtYARN(ctx, name)
-	closed := 0
+	closed, unread, where := 0, error(nil), ""
 	for _, t := range w.cfg.Trees {
-		tf, err := w.lookAt(ctx, name, t.Path, id)
+		tf, err := w.lookAtRoot(ctx, name, t.Path, id)
 		if err != nil {
-			return gone(err, w.failure(name, t.Path, "look at", err), true)
+			return w.unreadSite(ctx, name, t.Path, s, err)
+		}
+		if unread == nil && tf.Unfit == "" {
+			unread, where = w.lookBeside(ctx, name, &tf), t.Path
 		}
 		if tf.Closed || !tf.There {
 			closed++
 		}
 		s.own.Trees = append(s.own.Trees, tf)
 	}
+	if unread != nil {
+		return w.unreadSite(ctx, name, where, s, unread)
+	}
 	s.common.Writable = writable(s.own.Trees, closed)
+	return s
+}
+
+// ask asks who answers at a site.
+func (w *Workload) ask(ctx context.Context, name understudy.Site) (place.Identity, error) {
+	limit := firstWord
+	if workload.Silent(ctx, name) {
+		limit = shortWord
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return w.sites[name].Look(ctx)
+}
+
+// unmetSite is a site whose store was asked who it is, in vain.
+func (w *Workload) unmetSite(name understudy.Site, err error) seen {
+	s := seen{common: workload.SiteFacts{Presence: workload.Unreachable, Error: understudy.AsError(w.unmet(name, err))}}
+	if place.TurnedAway(err) || place.Doubtful(err) {
+		// It is there, or may be, and may well let ordinary writers in: nobody's word takes the place of a fence.
+		s.common.Presence, s.common.Writable = workload.Present, "unknown"
+	}
+	return s
+}
+
+// unreadSite is a site whose store spoke right before, and where a tree could not be looked at. Unless that was the store's own word, or a doubt, it is asked
+// once more, and given as long: only it tells whether it fell silent in between, or somebody behind it, such as a DataNode, a disk or a damaged file, is
+// the reason. Where it speaks it may well let ordinary writers in.
+func (w *Workload) unreadSite(ctx context.Context, name understudy.Site, tree string, s seen, err error) seen {
+	e := understudy.AsError(w.failure(name, tree, "look at", err))
+	if !place.TurnedAway(err) && !place.Doubtful(err) && !errors.Is(err, fs.ErrPermission) && e.Kind != understudy.KindInvalid {
+		if _, silent := w.ask(ctx, name); silent != nil {
+			return w.unmetSite(name, silent)
+		}
+		e = w.illegible(name, tree, e, err)
+	}
+	s.common.Error, s.common.Writable = e, "unknown"
 	return s
 }
 
@@ -214,8 +260,8 @@ func writable(trees []treeFacts, closed int) string {
 	return "open"
 }
 
-// lookAt reads one tree.
-func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string, id place.Identity) (treeFacts, error) {
+// lookAtRoot reads what a store itself tells of one tree. On HDFS that is the NameNode's word alone.
+func (w *Workload) lookAtRoot(ctx context.Context, site understudy.Site, tree string, id place.Identity) (treeFacts, error) {
 	t := treeFacts{Path: tree, Free: -1, Snapshots: "none"}
 	at := w.at(site, tree)
 	store, err := at.Store(ctx, "", false)
@@ -253,10 +299,36 @@ func (w *Workload) lookAt(ctx context.Context, site understudy.Site, tree string
 			return t, err
 		}
 	}
-	if t.stamp, err = readStamp(ctx, store); err != nil {
-		return t, err
+	return t, nil
+}
+
+// lookBeside reads what understudy keeps beside a tree. Which folders there are is looked at first: that is the store's word still.
+func (w *Workload) lookBeside(ctx context.Context, site understudy.Site, t *treeFacts) error {
+	at := w.at(site, t.Path)
+	folders, err := at.Folders(ctx)
+	if err != nil {
+		return err
 	}
-	return t, w.lookAtLinks(ctx, site, &t)
+	for _, f := range folders {
+		if isLive(f) {
+			t.Live = append(t.Live, f.Name)
+		}
+	}
+	t.Halted = newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
+	store, err := at.Store(ctx, "", false)
+	if err != nil {
+		return err
+	}
+	if t.stamp, err = readStamp(ctx, store); err != nil {
+		return err
+	}
+	present := newest(folders, isLive)
+	for _, folder := range t.Live {
+		if err := w.lookAtLink(ctx, site, t, folder, folder == present); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure asks for what costs a store some work.
@@ -271,27 +343,6 @@ func (t *treeFacts) measure(ctx context.Context, l place.Limited) (err error) {
 	size, err := l.Size(ctx)
 	t.Size = max(0, size)
 	return err
-}
-
-// lookAtLinks reads what links into a tree keep beside it.
-func (w *Workload) lookAtLinks(ctx context.Context, site understudy.Site, t *treeFacts) error {
-	folders, err := w.at(site, t.Path).Folders(ctx)
-	if err != nil {
-		return err
-	}
-	for _, f := range folders {
-		if isLive(f) {
-			t.Live = append(t.Live, f.Name)
-		}
-	}
-	t.Halted = newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
-	present := newest(folders, isLive)
-	for _, folder := range t.Live {
-		if err := w.lookAtLink(ctx, site, t, folder, folder == present); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // lookAtLink reads the folder of one link. Only the newest says what the tree shows; there is an older one where a link was begun anew. What cannot be read of
@@ -416,7 +467,10 @@ func (i image) String() string {
 	return text
 }
 
-// readStamp reads the stamp of a tree; nil when it has none.
+// errTorn means that a stamp is damaged.
+var errTorn = errors.New("storage: the stamp is damaged")
+
+// readStamp reads the stamp of a tree; nil when it has none. One that is damaged is not taken for none: nobody knows whose the tree is.
 func readStamp(ctx context.Context, store filecopy.Keeper) (*understudy.Stamp, error) {
 	r, err := store.Kept(ctx, stampName)
 	if errors.Is(err, filecopy.ErrNotFound) {
@@ -426,9 +480,13 @@ func readStamp(ctx context.Context, store filecopy.Keeper) (*understudy.Stamp, e
 		return nil, err
 	}
 	defer r.Close()
-	var s understudy.Stamp
-	if err := json.NewDecoder(r).Decode(&s); err != nil {
+	doc, err := io.ReadAll(r)
+	if err != nil {
 		return nil, fmt.Errorf("the stamp cannot be read: %w", err)
+	}
+	var s understudy.Stamp
+	if err := json.NewDecoder(bytes.NewReader(doc)).Decode(&s); err != nil {
+		return nil, fmt.Errorf("%w: %w", errTorn, err)
 	}
 	return &s, nil
 }
