@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,3 +102,51 @@ func TestAFailedLoginSaysWhetherANameNodeAskedForIt(t *testing.T) {
 		}
 	}
 }
+
+// TestDataNodesSayWhatTheyTake begins a handshake with DataNodes of all sorts.
+func TestDataNodesSayWhatTheyTake(t *testing.T) {
+	answers := func(message []byte) func(nc net.Conn, in *bufio.Reader) {
+		return func(nc net.Conn, in *bufio.Reader) {
+			if _, err := io.ReadFull(in, make([]byte, 4)); err != nil {
+				return
+			}
+			_, _ = nc.Write(message)
+			_, _ = io.Copy(io.Discard, in)
+		}
+	}
+	challenge := func(qop string) func(nc net.Conn, in *bufio.Reader) {
+		return answers(saslMessage(nil, []byte(`realm="0",nonce="n",`+qop+`charset=utf-8,algorithm=md5-sess`), false))
+	}
+	for name, c := range map[string]struct {
+		play func(nc net.Conn, in *bufio.Reader)
+		want []Protection
+		err  error
+	}{
+		"one":                    {challenge(`qop="auth-conf",cipher="rc4",`), []Protection{Privacy}, nil},
+		"several":                {challenge(`qop="auth-conf,auth",`), []Protection{Authentication, Privacy}, nil},
+		"what stands for one":    {challenge(""), []Protection{Authentication}, nil},
+		"one that hangs up":      {func(_ net.Conn, in *bufio.Reader) { _, _ = io.ReadFull(in, make([]byte, 2)) }, nil, nil},
+		"one that says nothing":  {func(_ net.Conn, in *bufio.Reader) { _, _ = io.Copy(io.Discard, in) }, nil, context.DeadlineExceeded},
+		"one that is broken":     {answers([]byte{1, 0xff}), nil, errAny},
+		"one that says no":       {answers(proto.Message(nil).Uint(1, 2).String(3, "no").Delimited(nil)), nil, ErrUnauthenticated},
+		"one that hung up in it": {func(nc net.Conn, _ *bufio.Reader) { _, _ = nc.Write([]byte{9}) }, nil, errAny},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			limit := time.Minute
+			if errors.Is(c.err, context.DeadlineExceeded) {
+				limit = 100 * time.Millisecond
+			}
+			got, err := alone(t, limit).DataProtections(t.Context(), dataNode(t, c.play))
+			if !slices.Equal(got, c.want) || (err != nil) != (c.err != nil) || c.err != nil && c.err != errAny && !errors.Is(err, c.err) {
+				t.Errorf("it takes %q, %v", got, err)
+			}
+		})
+	}
+	if got, err := alone(t, time.Minute).DataProtections(t.Context(), &DataNode{IP: "127.0.0.1", Port: 1}); got != nil || err == nil {
+		t.Errorf("one that is gone takes %q, %v", got, err)
+	}
+}
+
+// errAny stands for any error.
+var errAny = errors.New("any")

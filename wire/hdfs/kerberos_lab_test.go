@@ -60,6 +60,7 @@ func TestKerberos(t *testing.T) {
 				RPCProtection: hdfs.Protection(s.protection), DataProtection: s.data,
 			}, Dial: narrow})
 			p.secure(cluster)
+			p.demands(s.data)
 			if s.protection == labhdfs.Authentication && s.properties == nil {
 				p.servicesFollowAddresses(kdc)
 				p.ticketsRunOut(kdc)
@@ -98,6 +99,19 @@ func (p place) secure(cluster *labhdfs.Cluster) {
 	p.listed(append(append(data, data[:1000]...), data[:1000]...))
 	_, err = hdfs.Dial(ctx, hdfs.Options{NameNodes: cluster.Addrs(), User: labhdfs.Superuser})
 	refused(p.TB, err, hdfs.ErrUnauthenticated)
+}
+
+// demands wants a DataNode to say what it takes; one that encrypts all takes privacy.
+func (p place) demands(data hdfs.Protection) {
+	p.Helper()
+	if data == "" {
+		data = hdfs.Privacy
+	}
+	b, err := p.Locate(p.Context(), p.at("f"), 0, -1)
+	must(p.TB, err)
+	if takes, err := p.DataProtections(p.Context(), b.List[0].Replicas[0].Node); err != nil || !slices.Equal(takes, []hdfs.Protection{data}) {
+		p.Errorf("DataNodes take %q, not %s: %v", takes, data, err)
+	}
 }
 
 // narrow opens connections on which little waits to be read, so that who is killed has not sent all of a block.

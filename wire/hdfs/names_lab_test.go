@@ -322,6 +322,9 @@ func TestCluster(t *testing.T) {
 	if d := p.Defaults(); d.BlockSize != 128<<20 || !d.CRC32C || d.EncryptData || d.BytesPerChecksum != 512 {
 		t.Errorf("defaults %+v", d)
 	}
+	if takes, err := p.DataProtections(ctx, &nodes[0]); err != nil || takes != nil {
+		t.Errorf("a DataNode without protection takes %q, %v", takes, err)
+	}
 	policies, err := p.ErasurePolicies(ctx)
 	must(t, err)
 	if !slices.ContainsFunc(policies, func(e hdfs.ErasurePolicy) bool { return e.Name == "RS-6-3-1024k" && e.Data == 6 }) {

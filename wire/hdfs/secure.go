@@ -233,6 +233,43 @@ func (n *dataNodes) protect(ctx context.Context, nc net.Conn, t token, fresh boo
 	return &wrappedReader{in: in, security: security}, &wrappedWriter{out: nc, security: security}, nil
 }
 
+// DataProtections asks a DataNode which protections it takes (dfs.data.transfer.protection), and hangs up: that is said before anything is asked of who
+// calls. None means that it hung up itself without a word, as one does that knows of no protection and takes the handshake for a request it cannot read.
+func (c *Client) DataProtections(ctx context.Context, d *DataNode) ([]Protection, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
+	defer cancel()
+	address := c.data.address(d)
+	nc, err := c.opts.Dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, wrap("greet", "", address, err)
+	}
+	defer nc.Close()
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	defer stop()
+	if _, err := nc.Write(saslMessage(binary.BigEndian.AppendUint32(nil, saslMagic), nil, false)); err != nil {
+		return nil, wrap("greet", "", address, err)
+	}
+	in := bufio.NewReaderSize(nc, readBuffer)
+	if _, err := in.Peek(1); err != nil {
+		return nil, wrap("greet", "", address, context.Cause(ctx))
+	}
+	challenge, err := readSaslMessage(in)
+	if err != nil {
+		return nil, wrap("greet", "", address, err)
+	}
+	offered, err := sasl.Offered(challenge.payload)
+	if err != nil {
+		return nil, wrap("greet", "", address, err)
+	}
+	var out []Protection
+	for _, p := range []Protection{Authentication, Integrity, Privacy} {
+		if slices.Contains(offered, quality(p)) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
 // saslMessage appends DataTransferEncryptorMessageProto to b; with ciphers it says that we would rather have AES than what DIGEST-MD5 has.
 func saslMessage(b, payload []byte, ciphers bool) []byte {
 	m := proto.Message(nil).Uint(1, statusSuccess)

@@ -132,9 +132,14 @@ func (p *plan) replicate() {
 func (p *plan) checkSource() {
 	p.mustAnswer(p.stage.Old, "the source does not answer", "bring it back; a later run begins by schedule")
 	p.checkFit(p.stage.Old)
-	for _, t := range p.facts.Sites[p.stage.Old].Trees {
+	source := p.facts.Sites[p.stage.Old]
+	for _, t := range source.Trees {
 		if !t.There {
 			p.refuse(p.w.refuse("US704", p.stage.Old, t.Path, "the tree is not there", "mount or restore it, or correct the plan"))
+		}
+		// Who is no superuser makes nothing snapshottable, and lists.
+		if summary, fix := t.nesting(); t.There && source.Identity.Super && summary != "" {
+			p.refuse(p.w.refuse("US715", p.stage.Old, t.Path, summary, fix))
 		}
 	}
 }

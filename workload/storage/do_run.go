@@ -11,6 +11,7 @@ import (
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
@@ -22,9 +23,24 @@ func allowSnapshots(ctx context.Context, j *job) (understudy.Receipt, error) {
 		return understudy.Receipt{}, bug("storage.snapshots", "the store has no snapshots")
 	}
 	if err := at.Allow(ctx); err != nil {
-		return understudy.Receipt{}, j.failed(j.args.Tree, "allow snapshots of", err)
+		return understudy.Receipt{}, j.nested(ctx, at, j.failed(j.args.Tree, "allow snapshots of", err))
 	}
 	return understudy.Receipt{Keep: understudy.Keep{keepSnapshots(j.step.Site, j.args.Tree): []byte("true")}}, nil
+}
+
+// nested gives the failure to make a root snapshottable its meaning, where a directory above or below it has become so since the check.
+func (j *job) nested(ctx context.Context, at place.Snapshots, failed error) error {
+	if !errors.Is(failed, hdfs.ErrSnapshot) {
+		return failed
+	}
+	others, err := at.Nested(ctx)
+	if err != nil {
+		return failed
+	}
+	if summary, fix := (treeFacts{Path: j.args.Tree, Nested: others}).nesting(); summary != "" {
+		return j.w.refuse("US715", j.step.Site, j.args.Tree, summary, fix)
+	}
+	return failed
 }
 
 // capture fixes a state of one tree under the operation's name: a snapshot where the store has them, a listing elsewhere. Repeated, it finds

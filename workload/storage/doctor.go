@@ -94,11 +94,59 @@ func (w *Workload) findings(site understudy.Site, s siteFacts) []workload.Findin
 				"make understudy's user a superuser of the store")
 		}
 		if t.Snapshots == "off" && !s.Identity.Super {
-			find("warning", "US715", t.Path, "the root is not snapshottable: each run lists the whole tree, and its files are of slightly different moments",
-				fmt.Sprintf("hdfs dfsadmin -allowSnapshot %s", t.Path))
+			find("warning", "US715", t.Path, "the root is not snapshottable: each run lists the whole tree, and its files are of slightly different moments", t.allowFix())
 		}
 	}
 	return append(out, w.yarnFindings(site, s.YARN)...)
+}
+
+// allowFix is what a superuser is to do so that the root becomes snapshottable where understudy is none, and may not see what stands in the way.
+func (t treeFacts) allowFix() string {
+	allow := "hdfs dfsadmin -allowSnapshot " + t.Path
+	if len(t.Nested) > 0 {
+		_, fix := t.nesting()
+		return fix + "; then " + allow
+	}
+	return allow + "; where HDFS refuses that, `hdfs lsSnapshottableDir`, run by a superuser, shows the directory above or below it that is snapshottable: the NameNode tells understudy of its own ones only"
+}
+
+// nesting says why a root cannot become snapshottable, and what to do about it; empty for nothing.
+func (t treeFacts) nesting() (summary, fix string) {
+	if len(t.Nested) == 0 || t.Snapshots == "on" {
+		return "", ""
+	}
+	other, where, trees := t.Nested[0], "below", "trees that do not hold it"
+	if place.Holds(other, t.Path) {
+		where, trees = "above", "a tree that does not lie in it, or that is this directory itself"
+	}
+	more := ""
+	if n := len(t.Nested) - 1; n > 0 {
+		more = fmt.Sprintf("; %d more are in the way", n)
+	}
+	return fmt.Sprintf("%s, %s the root, is snapshottable, and HDFS nests no such directories: the root cannot be made snapshottable%s", other, where, more),
+		fmt.Sprintf("delete the snapshots of %s (`hdfs dfs -ls %s/.snapshot`, `hdfs dfs -deleteSnapshot %s NAME`) if nobody needs them, and run `hdfs dfsadmin -disallowSnapshot %s`; or plan %s",
+			other, strings.TrimSuffix(other, "/"), other, other, trees)
+}
+
+// nested are findings about roots of which understudy, a superuser, could take no snapshot when it had to: at the side that is copied from a run would be
+// refused, and at any other one the first run after it has become that.
+func (w *Workload) nested(f *facts, from understudy.Site) []workload.Finding {
+	var out []workload.Finding
+	for _, at := range w.siteNames() {
+		s := f.Sites[at]
+		for _, t := range s.Trees {
+			summary, fix := t.nesting()
+			if summary == "" || !s.Identity.Super {
+				continue
+			}
+			level := "refuse"
+			if at != from {
+				level, summary = "warning", summary+", as it has to be once this side is copied from"
+			}
+			out = append(out, workload.Finding{Code: "US715", Level: level, Object: w.object(at, t.Path), Summary: summary, Fix: fix})
+		}
+	}
+	return out
 }
 
 // givingFix is what to do about files that cannot be given to their owners.
@@ -138,7 +186,8 @@ func (w *Workload) open(f *facts) understudy.Site {
 
 // between are findings about what one site has and another one cannot take.
 func (w *Workload) between(f *facts) []workload.Finding {
-	var out []workload.Finding
+	from := w.open(f)
+	out := w.nested(f, from)
 	for _, a := range w.siteNames() {
 		for _, b := range w.siteNames() {
 			if summary := oneStore(f, a, b); a < b && summary != "" {
@@ -146,9 +195,8 @@ func (w *Workload) between(f *facts) []workload.Finding {
 			}
 		}
 	}
-	from := w.open(f)
 	if from == "" {
-		return nil
+		return out
 	}
 	for _, to := range w.siteNames() {
 		s, ok := f.Sites[to]

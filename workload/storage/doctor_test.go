@@ -2,12 +2,14 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/wire/hdfs"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
@@ -248,4 +250,102 @@ type probed struct {
 
 func (p probed) Probe(context.Context) (filecopy.Root, error) {
 	return filecopy.Root{Free: p.free}, nil
+}
+
+// TestRootsBesideSnapshottableDirectories warns of what will be in the way at a side that is not copied from, and refuses at the one that is: by what
+// doctor and the check of a run see.
+func TestRootsBesideSnapshottableDirectories(t *testing.T) {
+	w := &Workload{cfg: &Config{Trees: []Tree{{Path: "/a/tree"}}}, sites: map[understudy.Site]place.Site{"east": place.Local("/a"), "west": place.Local("/b")}}
+	w.spec = workload.Spec{Plan: "p", Name: "w", Home: "east", Sites: []understudy.Site{"east", "west"}}
+	for _, c := range []struct {
+		name      string
+		snapshots string
+		super     bool
+		nested    []string
+		east, fix string
+	}{
+		{"none", "off", true, nil, "", ""},
+		{"above", "off", true, []string{"/a"}, "/a, above the root,", "-disallowSnapshot /a`; or plan a tree that does not lie in it"},
+		{"all above", "off", true, []string{"/"}, "/, above the root,", "-ls /.snapshot`"},
+		{"below", "off", true, []string{"/a/tree/d/e", "/a/tree/f"}, "/a/tree/d/e, below the root,", "or plan trees that do not hold it"},
+		{"the root has become so", "on", true, []string{"/a"}, "", ""},
+		{"who lists", "off", false, []string{"/a"}, "", ""},
+	} {
+		side := siteFacts{Identity: place.Identity{Super: c.super, User: "us"}, Trees: []treeFacts{{Path: "/a/tree", There: true, Snapshots: c.snapshots, Nested: c.nested, Root: image{Owner: "us", Mode: 0o755}}}}
+		dark := side
+		dark.Trees = []treeFacts{side.Trees[0]}
+		dark.Trees[0].Closed = true
+		f := &facts{Sites: map[understudy.Site]siteFacts{"east": side, "west": dark}}
+		p := &plan{w: w, stage: understudy.Stage{Old: "east", To: "west"}, facts: f, seen: workload.Observation{Sites: map[understudy.Site]workload.SiteFacts{"east": {Presence: workload.Present}}}}
+		p.checkSource()
+		refused, found := understudy.AsError(p.err), w.between(f)
+		if c.east == "" {
+			if refused != nil || len(found) != 0 {
+				t.Errorf("%s: %v, %+v", c.name, refused, found)
+			}
+			continue
+		}
+		if refused == nil || refused.Code != "US715" || !strings.HasPrefix(refused.Summary, c.east) || !strings.Contains(refused.Fix, c.fix) || refused.Object.Site != "east" {
+			t.Errorf("%s: the check says %+v", c.name, refused)
+		}
+		if len(found) != 2 || found[0].Level != "refuse" || found[0].Object.Site != "east" || found[0].Fix != refused.Fix || found[1].Level != "warning" || found[1].Object.Site != "west" {
+			t.Errorf("%s: found %+v", c.name, found)
+		}
+	}
+	// Who is no superuser is told of the directory that a superuser meets, where it is understudy's own, and else how to find it.
+	ordinary := siteFacts{Identity: place.Identity{User: "us"}, Trees: []treeFacts{{Path: "/a/tree", There: true, Snapshots: "off"}}}
+	for nested, want := range map[string]string{"": "lsSnapshottableDir", "/a": "-disallowSnapshot /a`; or plan"} {
+		if ordinary.Trees[0].Nested = nil; nested != "" {
+			ordinary.Trees[0].Nested = []string{nested}
+		}
+		f := w.findings("east", ordinary)
+		if len(f) != 1 || f[0].Code != "US715" || !strings.Contains(f[0].Fix, want) || !strings.Contains(f[0].Fix, "-allowSnapshot /a/tree") {
+			t.Errorf("beside %q: %+v", nested, f)
+		}
+	}
+}
+
+// nesting is a tree whose root HDFS does not make snapshottable.
+type nesting struct {
+	place.Snapshots
+	others []string
+	err    error
+}
+
+func (n nesting) Nested(context.Context) ([]string, error) { return n.others, n.err }
+
+// TestADirectoryBecameSnapshottableSinceTheCheck names it where the step fails.
+func TestADirectoryBecameSnapshottableSinceTheCheck(t *testing.T) {
+	w := &Workload{cfg: &Config{}, spec: workload.Spec{Plan: "p", Name: "w"}}
+	j := &job{w: w, step: understudy.Step{Site: "east"}, args: stepArgs{Tree: "/a/tree"}}
+	snapshot := w.failure("east", "/a/tree", "allow snapshots of", fmt.Errorf("nested: %w", hdfs.ErrSnapshot))
+	for name, c := range map[string]struct {
+		at     nesting
+		failed error
+		code   understudy.Code
+	}{
+		"above":         {nesting{others: []string{"/a"}}, snapshot, "US715"},
+		"gone since":    {nesting{}, snapshot, "US701"},
+		"nobody knows":  {nesting{err: hdfs.ErrTimeout}, snapshot, "US701"},
+		"another error": {nesting{others: []string{"/a"}}, w.failure("east", "/a/tree", "allow snapshots of", hdfs.ErrTimeout), "US701"},
+	} {
+		if e := understudy.AsError(j.nested(t.Context(), c.at, c.failed)); e.Code != c.code || (e.Fix == "") != (c.code == "US701") {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+// TestDataThatNoDataNodeTakesMayWantProtection names the key of the site file, where the cluster has Kerberos.
+func TestDataThatNoDataNodeTakesMayWantProtection(t *testing.T) {
+	w := &Workload{cfg: &Config{}, spec: workload.Spec{Plan: "p", Name: "w", Clusters: map[understudy.Site]any{
+		"secure": &HDFS{Kerberos: &Kerberos{}}, "plain": &HDFS{}, "bucket": &S3{},
+	}}}
+	for site := range w.spec.Clusters {
+		for _, cause := range []error{hdfs.ErrPipeline, hdfs.ErrNoReplica} {
+			e := understudy.AsError(w.failure(site, "/a/tree", "write the stamp of", fmt.Errorf("write: %w", cause)))
+			if e.Code != "US701" || strings.Contains(e.Fix, "kerberos.dataProtection") != (site == "secure") {
+				t.Errorf("at %s: %+v", site, e)
+			}
+		}
+	}
 }

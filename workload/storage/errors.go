@@ -63,8 +63,19 @@ func (w *Workload) failure(s understudy.Site, tree, doing string, err error) err
 	case away:
 		e.Code, e.Kind, e.Summary = noLoginCode, understudy.KindDenied, "cannot log in to the store"
 		e.Fix = "see that the secrets which the site file names can be read"
+	case w.kerberized(s) && (errors.Is(err, hdfs.ErrPipeline) || errors.Is(err, hdfs.ErrNoReplica)):
+		e.Fix = dataFix
 	}
 	return e
+}
+
+// dataFix is what may help where a NameNode lets us in and its DataNodes do not serve us: who is no superuser is told of none of them beforehand.
+const dataFix = "see that kerberos.dataProtection in the site file says what dfs.data.transfer.protection says at the DataNodes, and that they can be reached from here; their logs say why they hang up"
+
+// kerberized says whether a site is an HDFS cluster with Kerberos.
+func (w *Workload) kerberized(s understudy.Site) bool {
+	e, ok := w.spec.Clusters[s].(*HDFS)
+	return ok && e.Kerberos != nil
 }
 
 // unmet gives the error of a look at a site its meaning: it was turned away there, nobody knows, or nobody answered.
@@ -109,6 +120,14 @@ const noLoginCode understudy.Code = "US725"
 
 // noLogin says why a store knows us not, and what to do about it; nil for other errors.
 func (w *Workload) noLogin(s understudy.Site, err error) error {
+	var unheard *place.UnheardError
+	if errors.As(err, &unheard) {
+		return &understudy.Error{
+			Code: noLoginCode, Kind: understudy.KindDenied, Op: "storage.login", Object: w.object(s, ""), Why: err.Error(), Err: err,
+			Summary: "the DataNodes want to be spoken to with the protection " + unheard.Demand(),
+			Fix:     "write kerberos.dataProtection: " + unheard.Demand() + " in the site file, as dfs.data.transfer.protection says there",
+		}
+	}
 	var login *hdfs.LoginError
 	if !errors.As(err, &login) && !errors.Is(err, hdfs.ErrUnauthenticated) {
 		return nil

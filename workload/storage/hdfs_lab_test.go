@@ -328,7 +328,9 @@ func (c *court) knows() {
 		c.Errorf("as a guest: %s, %v", s.Presence, s.Error)
 	}
 	data := c.clusters[east].DataAddrs()
-	site := place.HDFS(place.HDFSConfig{Login: place.Login{Kerberos: c.kerberos(), Keytab: us}, Secret: c.secret, Options: wire.Options{
+	login := c.kerberos()
+	login.DataProtection = wire.Integrity
+	site := place.HDFS(place.HDFSConfig{Login: place.Login{Kerberos: login, Keytab: us}, Secret: c.secret, Options: wire.Options{
 		NameNodes: c.clusters[east].Addrs(),
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if address == data[0] {

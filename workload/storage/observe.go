@@ -61,6 +61,8 @@ type treeFacts struct {
 	Unfit string `json:"unfit,omitempty"`
 	// Snapshots says what the root's snapshots are: "none" where the store has none, "off" or "on".
 	Snapshots string `json:"snapshots"`
+	// Nested are snapshottable directories above and below a root that is not: beside them it cannot become so.
+	Nested []string `json:"nested,omitempty"`
 	// Live and Halted are the folders of links into the tree: those in which a mover may work, and the newest that was halted.
 	Live   []string `json:"live,omitempty"`
 	Halted string   `json:"halted,omitempty"`
@@ -287,12 +289,10 @@ func (w *Workload) lookAtRoot(ctx context.Context, site understudy.Site, tree st
 	case !errors.Is(err, filecopy.ErrNotFound):
 		return t, err
 	}
-	if s, ok := at.(place.Snapshots); ok && t.There {
-		on, err := s.Snapshottable(ctx)
-		if err != nil {
+	if s, ok := at.(place.Snapshots); ok {
+		if err := t.lookAtSnapshots(ctx, s); err != nil {
 			return t, err
 		}
-		t.Snapshots = map[bool]string{true: "on", false: "off"}[on]
 	}
 	if l, ok := at.(place.Limited); ok && workload.ForDoctor(ctx) {
 		if err := t.measure(ctx, l); err != nil {
@@ -329,6 +329,23 @@ func (w *Workload) lookBeside(ctx context.Context, site understudy.Site, t *tree
 		}
 	}
 	return nil
+}
+
+// lookAtSnapshots asks whether the root is snapshottable, and what keeps it from becoming so; of a root that is not there yet only for doctor.
+func (t *treeFacts) lookAtSnapshots(ctx context.Context, s place.Snapshots) error {
+	if t.There {
+		on, err := s.Snapshottable(ctx)
+		if err != nil {
+			return err
+		}
+		t.Snapshots = map[bool]string{true: "on", false: "off"}[on]
+	}
+	if t.Snapshots == "on" || !t.There && !workload.ForDoctor(ctx) {
+		return nil
+	}
+	var err error
+	t.Nested, err = s.Nested(ctx)
+	return err
 }
 
 // measure asks for what costs a store some work.

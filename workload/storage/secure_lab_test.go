@@ -47,6 +47,8 @@ func (c *court) isTurnedAway() {
 			e.Kerberos.Keytab, e.Kerberos.Principal = "stranger", "stranger@"+c.kdc.Name()
 		}, "kerberos.principal", understudy.KindDenied},
 		{"another service", func(e *storage.HDFS) { e.Kerberos.Service = "nn/localhost" }, "kerberos.service", understudy.KindDenied},
+		{"no protection of data", func(e *storage.HDFS) { e.Kerberos.DataProtection = "" }, "kerberos.dataProtection: privacy", understudy.KindDenied},
+		{"another protection of data", func(e *storage.HDFS) { e.Kerberos.DataProtection = "integrity" }, "kerberos.dataProtection: privacy", understudy.KindDenied},
 		{"no krb5.conf", func(e *storage.HDFS) { e.Kerberos.Config = "/nowhere" }, "kerberos.config", understudy.KindDenied},
 		{"a KDC that is down", func(e *storage.HDFS) { e.Kerberos.Config = other.Config() }, "KDC", understudy.KindUnreachable},
 		{"no Kerberos", func(e *storage.HDFS) {

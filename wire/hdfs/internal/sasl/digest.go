@@ -65,11 +65,7 @@ func (d *digest) Step(challenge []byte) ([]byte, error) {
 
 // respond answers the first challenge.
 func (d *digest) respond(fields map[string]string) ([]byte, error) {
-	offered := strings.Split(fields["qop"], ",")
-	if fields["qop"] == "" {
-		offered = []string{string(Authentication)}
-	}
-	if !slices.Contains(offered, string(d.quality)) {
+	if !slices.Contains(qualities(fields), d.quality) {
 		return nil, fmt.Errorf("%w: the server offers protection %s and not %s", ErrDigest, fields["qop"], d.quality)
 	}
 	if d.quality == Privacy {
@@ -90,6 +86,26 @@ func (d *digest) respond(fields map[string]string) ([]byte, error) {
 		fmt.Fprintf(&b, `,cipher="%s"`, d.cipher)
 	}
 	return []byte(b.String()), nil
+}
+
+// Offered gives the qualities that the first challenge of a server offers.
+func Offered(challenge []byte) ([]Quality, error) {
+	fields, err := directives(string(challenge))
+	if err != nil {
+		return nil, err
+	}
+	return qualities(fields), nil
+}
+
+func qualities(fields map[string]string) []Quality {
+	if fields["qop"] == "" {
+		return []Quality{Authentication}
+	}
+	var out []Quality
+	for _, q := range strings.Split(fields["qop"], ",") {
+		out = append(out, Quality(strings.TrimSpace(q)))
+	}
+	return out
 }
 
 // quote makes a string fit between quotes.

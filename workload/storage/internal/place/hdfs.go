@@ -43,6 +43,8 @@ type hdfsSite struct {
 	writer *hdfs.Client
 	id     Identity
 	health health
+	// greeted is when a DataNode took what the site file says that it demands.
+	greeted time.Time
 	// stale are clients whose keys are no longer good; who still uses one may finish.
 	stale []*hdfs.Client
 }
@@ -224,7 +226,13 @@ func (s *hdfsSite) look(ctx context.Context) (Identity, error) {
 			id.Writer = err.Error()
 		}
 	}
-	h = s.checkup(ctx, h, nodes)
+	if h = s.checkup(ctx, s.asksDataNodes(c), h, nodes); h.unheard != nil {
+		return Identity{}, h.unheard
+	}
+	if h.hung {
+		id.Notes = append(id.Notes, Note{"warning", "US725", fmt.Sprintf("a DataNode hangs up when it is spoken to with the protection %s that the site file names under kerberos.dataProtection: it may demand none", s.cfg.Login.Kerberos.DataProtection),
+			"see what dfs.data.transfer.protection says there, and leave kerberos.dataProtection out of the site file where it says nothing"})
+	}
 	id.Unlooked, id.Untimed = !id.Super, !h.timed
 	id.Skew, id.Nodes, id.Unreachable, id.Untried, id.Dead = h.skew, h.nodes, h.unreachable, h.untried, h.dead
 	if s.cfg.Login.Kerberos == nil {
@@ -435,6 +443,26 @@ func (t hdfsTree) Snapshottable(ctx context.Context) (bool, error) {
 		return false, tell(err)
 	}
 	return info.Snapshottable, nil
+}
+
+// Nested gives the snapshottable directories above and below the root. The NameNode lists all of them to superusers, and to others their own.
+func (t hdfsTree) Nested(ctx context.Context) ([]string, error) {
+	c, err := t.site.client(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.SnapshottableDirs(ctx)
+	if err != nil {
+		return nil, tell(err)
+	}
+	var out []string
+	for _, d := range all {
+		if d.Path != t.root && (Holds(d.Path, t.root) || Holds(t.root, d.Path)) {
+			out = append(out, d.Path)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // Allow makes the root snapshottable.

@@ -3,8 +3,10 @@ package place
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,12 +23,17 @@ type health struct {
 	// untried counts those of which nothing is known, since time was over before they were tried to the end.
 	untried int
 	dead    []string
+	// unheard is that data cannot be asked for there, and hung that a DataNode hung up on the handshake which the site file wants.
+	unheard error
+	hung    bool
 }
 
 const (
 	// healthHolds is how long a look at all DataNodes is good for, knock how long one of them may take to accept a connection.
 	healthHolds = time.Minute
 	knock       = 2 * time.Second
+	// greetingHolds is how long a DataNode is known to take what it is spoken to with: each greeting is an error in its log.
+	greetingHolds = time.Hour
 	// knocking is how many are tried at once.
 	knocking = 32
 )
@@ -57,11 +64,12 @@ func (s *hdfsSite) roll(ctx context.Context, c *hdfs.Client) (health, []hdfs.Dat
 }
 
 // checkup tries the DataNodes, which is what may take all the time that there is, and remembers what is known then.
-func (s *hdfsSite) checkup(ctx context.Context, h health, nodes []hdfs.DataNode) health {
+func (s *hdfsSite) checkup(ctx context.Context, ask asking, h health, nodes []hdfs.DataNode) health {
 	if len(nodes) == 0 {
 		return h
 	}
 	h.unreachable, h.untried = s.unreachable(ctx, nodes)
+	h.hung, h.unheard = s.greet(ctx, ask, h.unreachable, nodes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.health = h
@@ -165,10 +173,7 @@ func (s *hdfsSite) unreachable(ctx context.Context, nodes []hdfs.DataNode) (out 
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()
-			address := n.Address()
-			if s.cfg.Options.DatanodeHostnames {
-				address = n.HostAddress()
-			}
+			address := s.address(n)
 			err := s.knock(ctx, address)
 			mu.Lock()
 			defer mu.Unlock()
@@ -199,3 +204,99 @@ func (s *hdfsSite) knock(ctx context.Context, address string) error {
 	}
 	return conn.Close()
 }
+
+// address is where a DataNode is reached.
+func (s *hdfsSite) address(n hdfs.DataNode) string {
+	if s.cfg.Options.DatanodeHostnames {
+		return n.HostAddress()
+	}
+	return n.Address()
+}
+
+// greetings is how many DataNodes are greeted before all are held to be alike.
+const greetings = 3
+
+// asking asks a DataNode which protections it takes.
+type asking func(ctx context.Context, d *hdfs.DataNode) ([]hdfs.Protection, error)
+
+// asksDataNodes gives how to ask what the DataNodes take; nil where that needs no asking: one that encrypts all data says so itself, and is followed.
+func (s *hdfsSite) asksDataNodes(c *hdfs.Client) asking {
+	if s.cfg.Login.Kerberos == nil || c.Defaults().EncryptData {
+		return nil
+	}
+	return c.DataProtections
+}
+
+// greet begins the handshake with DataNodes in reach, and holds what they take against what the site file says of all of them, until one takes that. Where
+// none does one may demand another, or have hung up where it was asked for any. Nothing is known of those that do not answer.
+func (s *hdfsSite) greet(ctx context.Context, ask asking, unreachable []string, nodes []hdfs.DataNode) (hung bool, unheard error) {
+	if ask == nil || time.Since(s.greetedAt()) < greetingHolds {
+		return false, nil
+	}
+	want := s.cfg.Login.Kerberos.DataProtection
+	tried := 0
+	for _, n := range nodes {
+		if slices.Contains(unreachable, s.address(n)) {
+			continue
+		}
+		if tried++; tried > greetings || ctx.Err() != nil {
+			break
+		}
+		takes, err := askOne(ctx, ask, &n)
+		switch {
+		case err != nil:
+		case slices.Contains(takes, want), len(takes) == 0 && want == "":
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.greeted = time.Now()
+			return false, nil
+		case len(takes) == 0:
+			hung = true
+		default:
+			unheard = &UnheardError{Server: s.address(n), Takes: takes, Said: want}
+		}
+	}
+	return hung && unheard == nil, unheard
+}
+
+func askOne(ctx context.Context, ask asking, n *hdfs.DataNode) ([]hdfs.Protection, error) {
+	ctx, cancel := context.WithTimeout(ctx, knock)
+	defer cancel()
+	return ask(ctx, n)
+}
+
+func (s *hdfsSite) greetedAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.greeted
+}
+
+// UnheardError means that the DataNodes of a cluster demand another protection than the site file says: the NameNode lets us in, and no data goes in or
+// out. It is ErrTurnedAway.
+type UnheardError struct {
+	// Server is the DataNode that was asked, Takes what it takes, and Said what the site file says; empty for nothing.
+	Server string
+	Takes  []hdfs.Protection
+	Said   hdfs.Protection
+}
+
+// Error names the demand.
+func (e *UnheardError) Error() string {
+	said := "none"
+	if e.Said != "" {
+		said = string(e.Said)
+	}
+	return fmt.Sprintf("DataNode %s takes the protection %s (dfs.data.transfer.protection), and the site file says %s", e.Server, e.Demand(), said)
+}
+
+// Demand gives what is taken in the words of the site file.
+func (e *UnheardError) Demand() string {
+	var all []string
+	for _, p := range e.Takes {
+		all = append(all, string(p))
+	}
+	return strings.Join(all, " or ")
+}
+
+// Is finds the sentinel.
+func (e *UnheardError) Is(target error) bool { return target == ErrTurnedAway }

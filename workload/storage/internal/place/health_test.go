@@ -2,6 +2,7 @@ package place
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -69,7 +70,7 @@ func TestDataNodesBehindAFirewallTakeTheTimeOfNoOthers(t *testing.T) {
 			t.Helper()
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			h := s.checkup(ctx, health{at: time.Now(), nodes: len(nodes)}, nodes)
+			h := s.checkup(ctx, nil, health{at: time.Now(), nodes: len(nodes)}, nodes)
 			if len(h.unreachable) != unreachable || h.untried != untried || slices.ContainsFunc(h.unreachable, func(a string) bool { return strings.HasPrefix(a, "well") }) {
 				t.Errorf("in %s %d of %d are unreachable and %d untried: %v", limit, len(h.unreachable), len(nodes), h.untried, h.unreachable)
 			}
@@ -79,4 +80,56 @@ func TestDataNodesBehindAFirewallTakeTheTimeOfNoOthers(t *testing.T) {
 		look(time.Second, nodes[1:knocking], 0, knocking-1)
 		look(time.Second, nodes[silent+1:], 0, 0)
 	})
+}
+
+// TestWhatDataNodesTakeIsHeldAgainstTheSiteFile greets nodes that take this and that, until one takes what the site file says.
+func TestWhatDataNodesTakeIsHeldAgainstTheSiteFile(t *testing.T) {
+	type node = []hdfs.Protection
+	both, none, privacy := node{hdfs.Integrity, hdfs.Privacy}, node{}, node{hdfs.Privacy}
+	for _, c := range []struct {
+		name  string
+		said  hdfs.Protection
+		nodes []node
+		hung  bool
+		takes string
+		asked int
+	}{
+		{"the one that was said", hdfs.Privacy, []node{privacy, privacy}, false, "", 1},
+		{"one of two", hdfs.Privacy, []node{both}, false, "", 1},
+		{"nothing", "", []node{none}, false, "", 1},
+		{"one that was not said", "", []node{privacy, privacy, privacy, privacy}, false, "privacy", 3},
+		{"others than the one that was said", hdfs.Authentication, []node{both}, false, "integrity or privacy", 1},
+		{"by one of them as was said", hdfs.Privacy, []node{none, {hdfs.Integrity}, privacy}, false, "", 3},
+		{"nothing where one was said", hdfs.Privacy, []node{none, none}, true, "", 2},
+		{"nobody answers", hdfs.Privacy, []node{nil, nil}, false, "", 2},
+		{"one that answers says another", "", []node{nil, privacy}, false, "privacy", 2},
+	} {
+		var nodes []hdfs.DataNode
+		for i := range c.nodes {
+			nodes = append(nodes, hdfs.DataNode{IP: "node", Port: i})
+		}
+		asked := 0
+		ask := func(_ context.Context, d *hdfs.DataNode) ([]hdfs.Protection, error) {
+			asked++
+			if c.nodes[d.Port] == nil {
+				return nil, hdfs.ErrTimeout
+			}
+			return c.nodes[d.Port], nil
+		}
+		s := &hdfsSite{cfg: HDFSConfig{Login: Login{Kerberos: &hdfs.Kerberos{DataProtection: c.said}}}}
+		hung, err := s.greet(t.Context(), ask, nil, nodes)
+		var unheard *UnheardError
+		refused := errors.As(err, &unheard)
+		if hung != c.hung || asked != c.asked || refused != (c.takes != "") || refused && (unheard.Demand() != c.takes || !TurnedAway(err)) {
+			t.Errorf("%s: hung up %t, %v after %d", c.name, hung, err, asked)
+		}
+		// What fits is known for a while, and only that.
+		asked = 0
+		if _, _ = s.greet(t.Context(), ask, []string{"node:1"}, nodes); (asked == 0) != (c.takes == "" && !c.hung && c.nodes[0] != nil) {
+			t.Errorf("%s: asked %d the next time", c.name, asked)
+		}
+	}
+	if hung, err := (&hdfsSite{}).greet(t.Context(), (&hdfsSite{}).asksDataNodes(nil), nil, []hdfs.DataNode{{}}); hung || err != nil {
+		t.Errorf("without Kerberos: %t, %v", hung, err)
+	}
 }

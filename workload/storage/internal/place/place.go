@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/understudy-dr/understudy"
@@ -138,6 +139,9 @@ type Tree interface {
 type Snapshots interface {
 	// Snapshottable says whether the root is.
 	Snapshottable(ctx context.Context) (bool, error)
+	// Nested gives the directories above and below the root that are snapshottable: the root cannot become so beside them. A store may show us those of
+	// our own user only.
+	Nested(ctx context.Context) ([]string, error)
 	// Allow makes it so.
 	Allow(ctx context.Context) error
 	// Disallow ends that, unless snapshots are left.
@@ -208,6 +212,11 @@ var (
 
 // FolderOf is where understudy's folder of a tree lies, as the plan writes paths.
 func FolderOf(tree string) string { return folderOf(tree) }
+
+// Holds says whether a path is a directory, or lies below it.
+func Holds(dir, name string) bool {
+	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}
 
 // folderOf is where understudy's folder of a tree lies: hidden, beside the root.
 func folderOf(root string) string {
