@@ -69,6 +69,13 @@ type Giver interface {
 	Gives(ctx context.Context, owner, group string) error
 }
 
+// Holder is a target that may hold directories in their places, as HDFS does with those of which somebody took snapshots: Move and Retire fail for
+// one, and for what lies above it.
+type Holder interface {
+	// Held looks once, and gives what says of a path why neither would succeed; nil when nothing of the tree is held, as far as we are let see.
+	Held(ctx context.Context) (func(Path) error, error)
+}
+
 // Handle names one staged file: a path in the staging directory, an upload id. It is opaque and at most 1 KiB.
 type Handle string
 

@@ -53,6 +53,7 @@ type rescuing struct {
 var (
 	_ filecopy.Assembler = &wrappedRescuer{}
 	_ filecopy.Giver     = &wrappedRescuer{}
+	_ filecopy.Holder    = &wrappedRescuer{}
 	_ filecopy.Sweeper   = &wrappedRescuer{}
 	_ filecopy.Rescuer   = &wrappedRescuer{}
 	_ filecopy.Rescuer   = &hiddenRescuer{}
@@ -88,6 +89,14 @@ func (w *wrapped) Gives(ctx context.Context, owner, group string) error {
 		return g.Gives(ctx, owner, group)
 	}
 	return nil
+}
+
+// Held finds nothing where the target within holds nothing.
+func (w *wrapped) Held(ctx context.Context) (func(filecopy.Path) error, error) {
+	if h, ok := w.within.(filecopy.Holder); ok {
+		return h.Held(ctx)
+	}
+	return nil, nil
 }
 
 // Sweep does nothing where the target within leaves nothing.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/wire/hdfs"
 )
@@ -89,6 +90,55 @@ func (s *Store) Retire(ctx context.Context, p filecopy.Path, quarantine string) 
 		}
 	}
 	return fmt.Errorf("the quarantine holds %d things of the path %q already", maxTwins, string(p))
+}
+
+// Held asks for the directories of the tree that are snapshottable and have snapshots. Who is no superuser is told of his own only, and learns of others
+// from the call that they refuse.
+func (s *Store) Held(ctx context.Context) (func(filecopy.Path) error, error) {
+	all, err := s.client.SnapshottableDirs(ctx)
+	if errors.Is(err, hdfs.ErrUnsupported) || hdfs.IsPermission(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, tell(err)
+	}
+	all = slices.DeleteFunc(all, func(d hdfs.SnapshottableDir) bool { return d.Snapshots == 0 || !strings.HasPrefix(d.Path, s.root+"/") })
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return func(p filecopy.Path) error {
+		at := s.at(p)
+		for _, d := range all {
+			if d.Path == at || strings.HasPrefix(d.Path, at+"/") {
+				return held(d.Path, nil)
+			}
+		}
+		return nil
+	}, nil
+}
+
+// held says that a directory cannot be taken from its place, and what can be done about it.
+func held(dir string, err error) *understudy.Error {
+	return &understudy.Error{
+		Code: "US748", Kind: understudy.KindRefused, Op: "filecopy.hdfs", Err: err,
+		Summary: fmt.Sprintf("somebody took snapshots of %q at the target, so HDFS lets neither it nor a directory above it be removed or renamed", dir),
+		Fix: fmt.Sprintf("remove each that `hdfs dfs -ls '%[1]s/.snapshot'` lists by `hdfs dfs -deleteSnapshot '%[1]s' NAME`, have a superuser run `hdfs dfsadmin -disallowSnapshot '%[1]s'` so that no more are taken, "+
+			"and retry: what is staged is not copied again", dir),
+	}
+}
+
+// heldAt gives the directory with snapshots because of which a NameNode refused to remove or rename it, or one above it; empty for other refusals. It
+// speaks of a deletion in both cases (FSDirSnapshotOp.checkSnapshot).
+func heldAt(by *hdfs.RemoteError) string {
+	if by == nil || !errors.Is(by, hdfs.ErrSnapshot) {
+		return ""
+	}
+	_, why, _ := strings.Cut(by.Message, " cannot be deleted since ")
+	dir, _, found := strings.Cut(why, " is snapshottable and already has snapshots")
+	if !found {
+		return ""
+	}
+	return dir
 }
 
 // Quarantines lists the quarantines, and removes old ones.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -58,7 +59,40 @@ func (r *trial) alike() int {
 	return n
 }
 
-// TestEveryLegalByte copies names with every character that HDFS takes, below U+0250, and some from everywhere else.
+// leads gives, for each byte that begins a character of several in UTF-8, those whose other bytes are at either end of their ranges (RFC 3629, section 4),
+// which leave out surrogates.
+func leads() map[byte]string {
+	all := map[byte]string{}
+	for lead := byte(0xc2); lead <= 0xf4; lead++ {
+		low, high := byte(0x80), byte(0xbf)
+		switch lead {
+		case 0xe0:
+			low = 0xa0
+		case 0xed:
+			high = 0x9f
+		case 0xf0:
+			low = 0x90
+		case 0xf4:
+			high = 0x8f
+		}
+		chars := []string{string([]byte{lead, low}), string([]byte{lead, high})}
+		for _, longer := range []byte{0xe0, 0xf0} {
+			if lead < longer {
+				continue
+			}
+			var more []string
+			for _, c := range chars {
+				more = append(more, c+"\x80", c+"\xbf")
+			}
+			chars = more
+		}
+		all[lead] = strings.Join(chars, "")
+	}
+	return all
+}
+
+// TestEveryLegalByte copies names with every character that HDFS takes, below U+0250, with every byte that UTF-8 may begin or end with, and some from
+// everywhere else.
 func TestEveryLegalByte(t *testing.T) {
 	r := newTrial(t, wire.Options{}, wire.Options{})
 	// Sixteen in one name cost one file. Only '/', ':' and 0 are not in any (DFSUtil.isValidName).
@@ -70,6 +104,12 @@ func TestEveryLegalByte(t *testing.T) {
 			}
 		}
 		r.makes(name, name)
+	}
+	for lead, name := range leads() {
+		if !utf8.ValidString(name) {
+			t.Errorf("%x: %q", lead, name)
+		}
+		r.makes(fmt.Sprintf("u%02x-%s", lead, name), name)
 	}
 	if _, err := r.east.client.Create(t.Context(), r.from+"/a:b", wire.CreateOptions{}); err == nil {
 		t.Error("the NameNode takes a colon")

@@ -79,6 +79,7 @@ var (
 	_ filecopy.Snapshotter = &Store{}
 	_ filecopy.Builder     = &Store{}
 	_ filecopy.Giver       = &Store{}
+	_ filecopy.Holder      = &Store{}
 )
 
 // New gives the store of a directory. It asks nothing.
@@ -381,6 +382,8 @@ func peculiar(err error) error {
 		e := unfit(at, inZone)
 		e.Err = err
 		return e
+	case heldAt(by) != "":
+		return held(heldAt(by), err)
 	case errors.Is(err, hdfs.ErrSafeMode) && !errors.Is(err, hdfs.ErrRetriable):
 		return &understudy.Error{
 			Code: "US742", Kind: understudy.KindRetry, Op: "filecopy.hdfs", Summary: fmt.Sprintf("the NameNode is in safe mode, and changes nothing at %q", at), Err: err,

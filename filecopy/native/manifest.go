@@ -61,6 +61,8 @@ type ready struct {
 	Assembly string `json:"assembly,omitempty"`
 	// Plan is the one that made it; empty in sets of earlier versions.
 	Plan string `json:"plan,omitempty"`
+	// Clears is how many entries go from their places that may be directories, beside the moves; zero in sets of earlier versions.
+	Clears int64 `json:"clears,omitempty"`
 }
 
 // assembly gives where new directories are put together.

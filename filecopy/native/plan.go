@@ -21,6 +21,8 @@ type tally struct {
 	Deletes int64 `json:"deletes"`
 	// FileDeletes are those of them that are files of the published set.
 	FileDeletes int64 `json:"fileDeletes"`
+	// Clears counts directories that go at once, and whatever goes for an entry of another kind.
+	Clears int64 `json:"clears,omitempty"`
 	// Vanished counts entries that stay although the source no longer had them when it was listed again.
 	Vanished int64 `json:"vanished,omitempty"`
 	// Present counts entries of the target, where it was listed.
@@ -234,6 +236,7 @@ func (p *planner) put(it *item, seen sight) error {
 			return errDoubt
 		}
 		p.tally.Deletes++
+		p.tally.Clears++
 		p.retiring, p.collapsed = it.Path, true
 	}
 	if it.Kind == filecopy.Directory && !p.spares(it) {
@@ -281,6 +284,7 @@ func (p *planner) absent(seen sight) error {
 			return nil
 		}
 	} else if p.holdsDirectory(seen) {
+		p.tally.Clears++
 		p.retiring, p.collapsed = seen.path, true
 	}
 	p.tally.Items++

@@ -56,7 +56,10 @@ func (d *desk) publish(ctx context.Context, h head, rd ready, r *run) (filecopy.
 		defer r.closeViews()
 		p.again = func(ctx context.Context, it item) (item, error) { return r.restage(ctx, rd, it) }
 	}
-	err := p.mark(ctx)
+	err := p.clear(ctx)
+	if err == nil {
+		err = p.mark(ctx)
+	}
 	if err == nil {
 		err = d.at("show")
 	}
@@ -94,6 +97,49 @@ func (p *publisher) mark(ctx context.Context) error {
 		return failure("US614", understudy.KindBroken, "publish", "another member has claimed the set that was ready", filecopy.ErrGuard)
 	}
 	return p.vault.keepDocument(ctx, showingName(p.ready.Set.Number), p.ready)
+}
+
+// clear refuses a set that takes away what the target holds in its place, while readers see nothing of it. Of one that is shown in part, all that can
+// be is shown before the call fails that cannot succeed.
+func (p *publisher) clear(ctx context.Context) error {
+	at, ok := p.job.Target.(filecopy.Holder)
+	if !ok || p.ready.Clears+p.ready.Moves.Items == 0 {
+		return nil
+	}
+	if shown, err := p.vault.shown(ctx, p.ready); err != nil || shown {
+		return err
+	}
+	held, err := at.Held(ctx)
+	if err != nil || held == nil {
+		return err
+	}
+	for _, l := range []layer{p.ready.Moves, p.ready.Items} {
+		if err := p.unheld(ctx, l, held); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unheld wants nothing to be held of what a list takes from its place.
+func (p *publisher) unheld(ctx context.Context, l layer, held func(filecopy.Path) error) error {
+	in := p.vault.stream(ctx, l, &floor{})
+	defer in.close()
+	for {
+		it, ok, err := in.next()
+		if err != nil || !ok {
+			return err
+		}
+		switch {
+		case it.Op == opMove:
+			err = held(it.From)
+		case it.Op == opRetire || it.First:
+			err = held(it.Path)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // show does all that readers see, and gives the head that says so: renames, then directories, links and files in the order of

@@ -390,6 +390,7 @@ func (r *run) makeReady(ctx context.Context) (ready, error) {
 	rd := ready{
 		Format: formatVersion, Set: s.Set, Base: s.Base, Moves: s.Moves, Shift: s.Shift, Items: items, Dirs: s.Dirs,
 		Lot: r.lot(s.Set.Number), Quarantine: s.Quarantine, Assembly: s.Assembly, Plan: s.ID,
+		Clears: t.Clears,
 	}
 	if err := r.at("ready"); err != nil {
 		return ready{}, err
