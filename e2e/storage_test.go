@@ -21,6 +21,7 @@ func TestStorage(t *testing.T) {
 		tell func(*testing.T, *lake)
 	}{
 		{"standby secondary", standbySecondary},
+		{"killed at any moment", killedAnywhere},
 		{"object stores as secondaries", objectSecondaries},
 		{"distcp on yarn", distcpOnYARN},
 		{"a pair of NameNodes with Kerberos", securePair},

@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/adls"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest/scenery"
 	"github.com/understudy-dr/understudy/filecopy/local"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	lab "github.com/understudy-dr/understudy/lab/adls"
@@ -23,7 +24,7 @@ const killRoot = "killed/tree"
 
 // victim copies files into the file system, of which the last ones have several appends.
 func victim() filecopytest.Victim {
-	return filecopytest.Victim{Files: 4, Kills: 6, Least: 1, Span: 60, Readers: 4, Whole: true, Open: openKilled}
+	return filecopytest.Victim{Tree: scenery.Tree{Files: 4}, Kills: 6, Least: 1, Span: 60, Readers: 4, Whole: true, Open: openKilled}
 }
 
 func openKilled(_ context.Context, dir, url string, say func(string)) (filecopytest.Errand, error) {

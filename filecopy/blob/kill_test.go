@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/blob"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest/scenery"
 	"github.com/understudy-dr/understudy/filecopy/local"
 	"github.com/understudy-dr/understudy/filecopy/native"
 )
@@ -22,7 +23,7 @@ func where(account, root string) string { return account + " " + root }
 
 // victim copies files into the container, of which the last ones have several blocks.
 func victim() filecopytest.Victim {
-	return filecopytest.Victim{Files: 4, Kills: 6, Least: 1, Span: 60, Readers: 2, Open: openKilled}
+	return filecopytest.Victim{Tree: scenery.Tree{Files: 4}, Kills: 6, Least: 1, Span: 60, Readers: 2, Open: openKilled}
 }
 
 func openKilled(_ context.Context, dir, at string, say func(string)) (filecopytest.Errand, error) {

@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"github.com/understudy-dr/understudy"
-	"github.com/understudy-dr/understudy/filecopy"
-	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest/scenery"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	labhdfs "github.com/understudy-dr/understudy/lab/hdfs"
 	"github.com/understudy-dr/understudy/lab/proxy"
@@ -143,16 +142,16 @@ func (c *court) unlinks(theirs string, write func(int64)) {
 func (c *court) watch(root string) (stop func() (reads int, faults []string)) {
 	c.Helper()
 	paths := []string{"f0", "f1", "f2"}
-	course := filecopytest.Course{Scenes: []filecopytest.Scene{{}, {}}, Sets: true}
+	course := scenery.Course{Scenes: []scenery.Scene{{}, {}}, Sets: true}
 	for i, dir := range []string{root, c.from} {
 		for _, p := range paths {
-			course.Scenes[i][p] = filecopytest.Shown{Digest: filecopytest.Digest(c.content(1-i, dir+"/"+p))}
+			course.Scenes[i][p] = scenery.Shown{Digest: scenery.Digest(c.content(1-i, dir+"/"+p))}
 		}
 	}
-	w := filecopytest.Look(1, paths, func(ctx context.Context, path string) (string, error) {
+	w := scenery.Look(1, paths, func(ctx context.Context, path string) (string, error) {
 		b, err := c.judge.Read(ctx, c.sites[1].Access(), root+"/"+path)
 		if e := (*labhdfs.ClientError)(nil); errors.As(err, &e) && e.Class == "FileNotFoundException" {
-			err = filecopy.ErrNotFound
+			err = scenery.ErrAbsent
 		}
 		return string(b), err
 	})

@@ -6,25 +6,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/understudy-dr/understudy/filecopy"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest/scenery"
 )
 
-// Names of what a parent tells the process that it will kill, and what makes a test longer or repeats one.
+// Names of what a parent tells the process that it will kill.
 const (
-	killDir  = "UNDERSTUDY_KILL_DIR"
-	killAt   = "UNDERSTUDY_KILL_AT"
-	killRuns = "UNDERSTUDY_KILLS"
-	killSeed = "UNDERSTUDY_KILL_SEED"
+	killDir = "UNDERSTUDY_KILL_DIR"
+	killAt  = "UNDERSTUDY_KILL_AT"
 )
 
 // moverDir is the mover's own, in the directory of a victim.
@@ -69,7 +66,7 @@ type Setting struct {
 	// Dir is a directory of this machine, and At the address of the store.
 	Dir, At string
 	// Ground is the source; nil is the folder source in Dir.
-	Ground Ground
+	Ground scenery.Ground
 	// Read reads a file of the store as others do, by its path; filecopy.ErrNotFound when there is none.
 	Read func(ctx context.Context, path string) (string, error)
 }
@@ -116,36 +113,27 @@ func (k *Killed) run(version int) error {
 	if err != nil || version < 0 {
 		return err
 	}
-	if files := len(k.victim.takes(version)); set.Files != int64(files) {
+	if files := len(k.victim.Scene(-1, version)); set.Files != int64(files) {
 		return fmt.Errorf("the set has %d files, not %d", set.Files, files)
 	}
 	return nil
 }
 
 // Course is what the store went through so far.
-func (k *Killed) Course() Course { return k.victim.course(k.versions) }
-
-// Kills says how often to kill, and by which random numbers: as often as the test does and by new ones, unless the environment says
-// otherwise. It logs the seed, so that a run can be repeated.
-func Kills(t testing.TB, kills int) (int, *rand.Rand) {
-	t.Helper()
-	seed := rand.Uint64()
-	if n, err := strconv.Atoi(os.Getenv(killRuns)); err == nil {
-		kills = n
-	}
-	if n, err := strconv.ParseUint(os.Getenv(killSeed), 10, 64); err == nil {
-		seed = n
-	}
-	t.Logf("%s=%d", killSeed, seed)
-	return kills, rand.New(rand.NewPCG(seed, 0))
-}
+func (k *Killed) Course() scenery.Course { return k.victim.course(k.versions) }
 
 // Movers kills one mover after the other while readers look at the store, and lets each go on with what the one before left: one in three times what
 // it left at the store alone, as when the member is lost with its data directory. It gives the version that the store shows then.
 func (k *Killed) Movers() int {
 	k.Helper()
-	kills, random := Kills(k, k.victim.Kills)
-	w := Look(k.victim.Readers, k.victim.paths(), k.Read)
+	kills, random := scenery.Kills(k, k.victim.Kills)
+	w := scenery.Look(k.victim.Readers, k.victim.Paths(), func(ctx context.Context, path string) (string, error) {
+		got, err := k.Read(ctx, path)
+		if errors.Is(err, filecopy.ErrNotFound) {
+			err = scenery.ErrAbsent
+		}
+		return got, err
+	})
 	defer w.Stop()
 	died, lost := map[string]int{}, 0
 	for version := 1; version <= kills; version++ {
@@ -172,7 +160,7 @@ func (k *Killed) Movers() int {
 }
 
 // watched is what readers may have seen.
-func (k *Killed) watched(last int) Course {
+func (k *Killed) watched(last int) scenery.Course {
 	if k.victim.Still {
 		return k.Course()
 	}
@@ -185,7 +173,7 @@ func (k *Killed) watched(last int) Course {
 
 // settles looks which set the store shows now that nothing runs. Of a source that is held still it is one version of it, which a file that each
 // version replaces tells. A process shows one set at most.
-func (k *Killed) settles(w *Watch) {
+func (k *Killed) settles(w *scenery.Watch) {
 	k.Helper()
 	if !k.victim.Still {
 		return
@@ -202,7 +190,7 @@ func (k *Killed) settles(w *Watch) {
 		return
 	}
 	got, err := k.Read(k.Context(), k.victim.Path(0))
-	version, verr := k.victim.version(0, got)
+	version, verr := k.victim.Version(0, got)
 	if err = cmp.Or(err, verr); err != nil || number != len(k.versions)+1 {
 		k.Fatalf("set %d is shown, after %d: %v", number, len(k.versions), err)
 	}
@@ -252,20 +240,20 @@ func (k *Killed) killAfter(points int) (last string) {
 // shows wants the tree to be in one of the versions from first to last, path by path.
 func (k *Killed) shows(first, last int) {
 	k.Helper()
-	var scenes []Scene
+	var scenes []scenery.Scene
 	for n := first; n <= last; n++ {
 		scenes = append(scenes, k.victim.Scene(-1, n))
 	}
-	for _, p := range k.victim.paths() {
+	for _, p := range k.victim.Paths() {
 		got, err := k.Read(k.Context(), p)
 		now := ""
 		if err == nil {
-			now = Digest(got)
+			now = scenery.Digest(got)
 		} else if !errors.Is(err, filecopy.ErrNotFound) {
 			k.Error(err)
 			continue
 		}
-		if !slices.ContainsFunc(scenes, func(s Scene) bool { return s[p].Digest == now }) {
+		if !slices.ContainsFunc(scenes, func(s scenery.Scene) bool { return s[p].Digest == now }) {
 			k.Errorf("%s is %.40q (%s), %v; want version %d to %d", p, got, now, err, first, last)
 		}
 	}

@@ -10,12 +10,13 @@ import (
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest/scenery"
 	"github.com/understudy-dr/understudy/filecopy/local"
 )
 
 // victim copies one local tree to another. Two readers are as good as many, which would only slow down what they watch.
 func victim() filecopytest.Victim {
-	return filecopytest.Victim{Files: 5, Kills: 60, Span: 36, Readers: 2, Whole: true, Open: openKilled}
+	return filecopytest.Victim{Tree: scenery.Tree{Files: 5}, Kills: 60, Span: 36, Readers: 2, Whole: true, Open: openKilled}
 }
 
 // openKilled may be killed at any point of the mover.

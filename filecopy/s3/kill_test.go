@@ -12,6 +12,7 @@ import (
 
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest/scenery"
 	"github.com/understudy-dr/understudy/filecopy/local"
 	"github.com/understudy-dr/understudy/filecopy/native"
 	"github.com/understudy-dr/understudy/filecopy/s3"
@@ -27,7 +28,9 @@ const (
 // only keep the mover from the processor.
 func victim() filecopytest.Victim {
 	last := func(i int) int { return i / (killFiles - 1) * partSize / 8 }
-	return filecopytest.Victim{Files: killFiles, Pieces: last, Kills: 8, Least: 1, Span: 60, Readers: 3, Open: openKilled}
+	return filecopytest.Victim{
+		Tree: scenery.Tree{Files: killFiles, Pieces: last}, Kills: 8, Least: 1, Span: 60, Readers: 3, Open: openKilled,
+	}
 }
 
 func openKilled(_ context.Context, dir, url string, say func(string)) (filecopytest.Errand, error) {

@@ -68,6 +68,8 @@ type witness struct {
 	there map[string]bool
 	// gone says since which edit a path that had been there is missing.
 	gone map[string]int64
+	// back are those of them that an edit has brought back.
+	back map[string]bool
 	gaps []Gap
 }
 
@@ -75,7 +77,7 @@ type witness struct {
 // was missing and came back, or is missing at the end: what a reader could have noticed. No gap
 // means that whatever existed below root at any time exists from then on.
 func Gaps(before []string, events []Event, root string) []Gap {
-	w := &witness{there: make(map[string]bool), gone: make(map[string]int64)}
+	w := &witness{there: make(map[string]bool), gone: make(map[string]int64), back: make(map[string]bool)}
 	for _, p := range before {
 		w.there[p] = true
 	}
@@ -103,7 +105,7 @@ func Gaps(before []string, events []Event, root string) []Gap {
 func (w *witness) apply(e Event) {
 	switch e.Type {
 	case "create":
-		w.there[e.Path] = true
+		w.gain(e.Path)
 	case "unlink":
 		for _, p := range w.below(e.Path) {
 			w.lose(p, e.TxID)
@@ -115,7 +117,7 @@ func (w *witness) apply(e Event) {
 		}
 		for _, p := range moved {
 			w.lose(p, e.TxID)
-			w.there[e.To+strings.TrimPrefix(p, e.Path)] = true
+			w.gain(e.To + strings.TrimPrefix(p, e.Path))
 		}
 	}
 }
@@ -127,9 +129,16 @@ func (w *witness) lose(path string, at int64) {
 	}
 }
 
+func (w *witness) gain(path string) {
+	w.there[path] = true
+	if _, ok := w.gone[path]; ok {
+		w.back[path] = true
+	}
+}
+
 // settle ends the gaps of the paths that are back after an edit; one that began with the same edit was none.
 func (w *witness) settle(at int64) {
-	for _, p := range sorted(w.gone) {
+	for _, p := range sorted(w.back) {
 		if !w.there[p] {
 			continue
 		}
@@ -138,6 +147,7 @@ func (w *witness) settle(at int64) {
 		}
 		delete(w.gone, p)
 	}
+	clear(w.back)
 }
 
 // below are the existing paths at and below one.

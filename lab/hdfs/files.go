@@ -24,6 +24,32 @@ func (c *Client) Put(ctx context.Context, a Access, files ...File) error {
 	return c.call(ctx, a, "put", request{"files": files}, nil)
 }
 
+// Users change the tree below a root by Hadoop's own client.
+type Users struct {
+	*Client
+	Access Access
+	Root   string
+}
+
+// Put writes files over what is there, by their paths in the tree; missing directories are made.
+func (u Users) Put(ctx context.Context, files map[string]string) error {
+	var all []File
+	for p, content := range files {
+		all = append(all, File{Path: u.Root + "/" + p, Data: []byte(content)})
+	}
+	return u.Client.Put(ctx, u.Access, all...)
+}
+
+// Move renames a file or a directory to a free place.
+func (u Users) Move(ctx context.Context, from, to string) error {
+	return u.Rename(ctx, u.Access, u.Root+"/"+from, u.Root+"/"+to)
+}
+
+// Remove removes a path with all below it.
+func (u Users) Remove(ctx context.Context, path string) error {
+	return u.Client.Remove(ctx, u.Access, u.Root+"/"+path)
+}
+
 // Held is a file under construction.
 type Held struct {
 	client *Client

@@ -1,4 +1,4 @@
-package filecopytest_test
+package scenery_test
 
 import (
 	"context"
@@ -7,17 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/understudy-dr/understudy/filecopy"
-	"github.com/understudy-dr/understudy/filecopy/filecopytest"
+	"github.com/understudy-dr/understudy/filecopy/filecopytest/scenery"
 )
 
 // played has one reader see what a script says, path by path in turn, and gives what it must not have seen.
-func played(c filecopytest.Course, shown map[int]int, paths []string, script ...string) []string {
+func played(c scenery.Course, shown map[int]int, paths []string, script ...string) []string {
 	done := make(chan struct{})
 	n := 0
-	var w *filecopytest.Watch
+	var w *scenery.Watch
 	begun := make(chan struct{})
-	w = filecopytest.Look(1, paths, func(ctx context.Context, _ string) (string, error) {
+	w = scenery.Look(1, paths, func(ctx context.Context, _ string) (string, error) {
 		<-begun
 		if n == len(script) {
 			close(done)
@@ -30,7 +29,7 @@ func played(c filecopytest.Course, shown map[int]int, paths []string, script ...
 			w.Shown(set)
 		}
 		if got == "" {
-			return "", filecopy.ErrNotFound
+			return "", scenery.ErrAbsent
 		}
 		return got, nil
 	})
@@ -41,10 +40,10 @@ func played(c filecopytest.Course, shown map[int]int, paths []string, script ...
 }
 
 // scene has contents at paths.
-func scene(of map[string]string) filecopytest.Scene {
-	s := filecopytest.Scene{}
+func scene(of map[string]string) scenery.Scene {
+	s := scenery.Scene{}
 	for p, content := range of {
-		s[p] = filecopytest.Shown{Digest: filecopytest.Digest(content)}
+		s[p] = scenery.Shown{Digest: scenery.Digest(content)}
 	}
 	return s
 }
@@ -54,9 +53,9 @@ func TestWhatReadersMustNotSeeIsSeen(t *testing.T) {
 	first := map[string]string{"a": "a1", "old/b": "b1"}
 	second := map[string]string{"a": "a2", "old/b": "b1", "new/c": "c2", "new/d": "d2"}
 	third := map[string]string{"a": "a3", "new/c": "c2", "new/d": "d3"}
-	c := filecopytest.Course{Scenes: []filecopytest.Scene{scene(first), scene(second), scene(third)}, Sets: true, Whole: true}
+	c := scenery.Course{Scenes: []scenery.Scene{scene(first), scene(second), scene(third)}, Sets: true, Whole: true}
 	moved := c.Scenes[1]["new/d"]
-	moved.Moved = filecopytest.Digest("d1")
+	moved.Moved = scenery.Digest("d1")
 	c.Scenes[1]["new/d"] = moved
 	paths := []string{"a", "old/b", "new/c", "new/d"}
 	for _, good := range [][]string{
@@ -134,9 +133,9 @@ func (l ledge) Remove(_ context.Context, path string) error {
 	return nil
 }
 
-// TestVictimsChangeAsTheySay follows the changes of a source over a whole cycle, and beyond.
-func TestVictimsChangeAsTheySay(t *testing.T) {
-	v := filecopytest.Victim{Files: 3}
+// TestTreesChangeAsTheySay follows the changes of a source over a whole cycle, and beyond.
+func TestTreesChangeAsTheySay(t *testing.T) {
+	v := scenery.Tree{Files: 3}
 	tree := ledge{}
 	for n := range 30 {
 		if err := v.Change(t.Context(), tree, n); err != nil {
@@ -144,7 +143,7 @@ func TestVictimsChangeAsTheySay(t *testing.T) {
 		}
 		want := v.Scene(-1, n)
 		for p, content := range tree {
-			if want[p].Digest != filecopytest.Digest(content) {
+			if want[p].Digest != scenery.Digest(content) {
 				t.Errorf("version %d: %s is %.40q", n, p, content)
 			}
 		}

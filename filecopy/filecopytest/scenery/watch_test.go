@@ -1,4 +1,4 @@
-package filecopytest
+package scenery
 
 import (
 	"context"
