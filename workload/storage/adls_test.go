@@ -107,6 +107,7 @@ func TestADLS(t *testing.T) {
 	t.Run("nothing keeps writers out", func(t *testing.T) { unguarded(t, lakes(s.pair(t))) })
 	t.Run("what is wrong is told", func(t *testing.T) { wrongLake(t, lakes(s.pair(t))) })
 	t.Run("a file system that was made anew", func(t *testing.T) { anew(t, lakes(s.pair(t))) })
+	t.Run("a protection that began anew", func(t *testing.T) { protectedAgain(t, lakes(s.pair(t))) })
 }
 
 // wrongLake names a key, a file system and an account that will not do.

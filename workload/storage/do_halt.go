@@ -30,7 +30,11 @@ func halt(ctx context.Context, j *job) (understudy.Receipt, error) {
 			r.Warnings = append(r.Warnings, t.Path+" was half shown, and was finished")
 		}
 		for _, e := range j.args.Epochs {
-			if err := j.tree(t.Path).Bar(ctx, live(e), halted(e)); err != nil {
+			err := j.makeRoom(ctx, t.Path, e)
+			if err == nil {
+				err = j.tree(t.Path).Bar(ctx, live(e), halted(e))
+			}
+			if err != nil {
 				return r, j.failed(t.Path, "bar the link's folder of", err)
 			}
 		}
@@ -41,6 +45,38 @@ func halt(ctx context.Context, j *job) (understudy.Receipt, error) {
 		r.Warnings = append(r.Warnings, warnings...)
 	}
 	return r, nil
+}
+
+// makeRoom frees the name that a link's folder gets by its bar, by which alone it is found again. An unprotect leaves a folder there that keeps nothing but a
+// quarantine, and protect begins under the same role; retention finds that by its other name as well. What keeps more is the link's own, of a halt that was
+// cut off: what came back in its place since goes beside it.
+func (j *job) makeRoom(ctx context.Context, tree string, e understudy.RoleEpoch) error {
+	at := j.tree(tree)
+	folders, err := at.Folders(ctx)
+	if err != nil {
+		return err
+	}
+	there := func(name string) bool { return slices.Contains(folders, place.Folder{Name: name}) }
+	if !there(live(e)) || !there(halted(e)) {
+		return nil
+	}
+	store, err := at.Store(ctx, halted(e), false)
+	if err != nil {
+		return err
+	}
+	kept, err := store.KeptNames(ctx, "")
+	if err != nil || len(kept) > 0 {
+		return err
+	}
+	other := ""
+	for n := 1; other == "" || there(other); n++ {
+		other = fmt.Sprintf("%s.%d", halted(e), n)
+	}
+	done, err := at.Rename(ctx, halted(e), other)
+	if err == nil && !done {
+		err = fmt.Errorf("%s cannot be moved to %s", halted(e), other)
+	}
+	return err
 }
 
 // settleLinks finishes what is half shown of the last link that shows something.
@@ -320,6 +356,8 @@ func (j *job) leaveTree(ctx context.Context, tree string) (stay []string, err er
 	if err != nil {
 		return nil, err
 	}
+	// Bars go last: while one is there no protection begins anew under its name, beside what the link kept under it.
+	slices.SortStableFunc(folders, barsLast)
 	for _, f := range folders {
 		kept, err := j.leaveFolder(ctx, at, f)
 		if err != nil {
@@ -331,6 +369,17 @@ func (j *job) leaveTree(ctx context.Context, tree string) (stay []string, err er
 		return nil, at.Remove(ctx, "")
 	}
 	return stay, nil
+}
+
+// barsLast orders folders.
+func barsLast(a, b place.Folder) int {
+	switch {
+	case a.Barred == b.Barred:
+		return 0
+	case a.Barred:
+		return 1
+	}
+	return -1
 }
 
 // leaveFolder empties one folder but for its quarantines, which it names.

@@ -281,6 +281,7 @@ func TestObjectStores(t *testing.T) {
 			t.Run("a store that was made anew", func(t *testing.T) { anew(t, s.pair(t)) })
 			t.Run("a set that is shown in part", func(t *testing.T) { shownInPart(t, s.pair(t)) })
 			t.Run("a set that a later link has outlived", func(t *testing.T) { outlived(t, s.pair(t)) })
+			t.Run("a protection that began anew", func(t *testing.T) { protectedAgain(t, s.pair(t)) })
 		})
 	}
 }

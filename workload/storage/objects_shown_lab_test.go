@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/understudy-dr/understudy/filecopy"
 	"github.com/understudy-dr/understudy/filecopy/filecopytest"
 	"github.com/understudy-dr/understudy/filecopy/native"
+	"github.com/understudy-dr/understudy/lab/adls"
 	"github.com/understudy-dr/understudy/lab/azurite"
 	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage"
@@ -25,6 +27,10 @@ func (p *objectPair) site(s understudy.Site) place.Site {
 	case *storage.S3:
 		return place.S3(place.S3Config{
 			URL: e.URL, Region: e.Region, Bucket: e.Bucket, Prefix: e.Prefix, Keys: string(e.Secret), Secret: p.open.Secret,
+		})
+	case *storage.ADLS:
+		return place.ADLS(place.ADLSConfig{
+			URL: e.URL, Account: adls.AccountName, FileSystem: e.FileSystem, Prefix: e.Prefix, Key: string(e.Secret), Secret: p.open.Secret,
 		})
 	case *storage.Blob:
 		return place.Blob(place.BlobConfig{
@@ -142,6 +148,43 @@ func outlived(t *testing.T, p *objectPair) {
 		staged, err := p.store[west].list(t.Context(), "lake/data/.curated.understudy/e1/staging/")
 		if err != nil || len(staged) > 0 {
 			t.Errorf("still staged: %v, %v", staged, err)
+		}
+	}
+}
+
+// protectedAgain halts the link of a protection that began anew under the role of the one before, whose quarantine is still there.
+func protectedAgain(t *testing.T, p *objectPair) {
+	w := p.opened()
+	run := append(ready(), understudy.StagePublish)
+	must(t, p.write(t.Context(), east, 6))
+	p.runsUnder(w, 1, understudy.Replicate, "op-1", run...)
+	for _, tree := range trees() {
+		must(t, p.store[east].remove(t.Context(), "lake"+tree+"/latest"))
+	}
+	p.runsUnder(w, 1, understudy.Replicate, "op-2", run...)
+	if warnings := p.runsUnder(w, 1, understudy.Unprotect, "op-3", understudy.StageHalt, understudy.StageRelease); strings.Count(warnings, "quarantines stay in") != 2 {
+		t.Errorf("unprotect warns %q", warnings)
+	}
+	must(t, p.write(t.Context(), east, 4))
+	p.runsUnder(w, 1, understudy.Replicate, "op-4", run...)
+	// Decided anew, the halt finds the folder barred.
+	for range 2 {
+		p.runsUnder(w, 1, understudy.Failover, "op-5", understudy.StageHalt)
+	}
+	site := p.site(west)
+	defer func() { must(t, site.Close()) }()
+	for _, tree := range trees() {
+		folder, err := site.Tree(tree).Store(t.Context(), "halted-e1", false)
+		must(t, err)
+		if s, err := native.New(t.TempDir()).Standing(t.Context(), filecopy.Job{Name: "contoso.curated.east.west", Target: folder}); err != nil || s.Published == nil || s.Published.Run != "op-4" {
+			t.Errorf("%s: halted-e1 stands at %+v, %v", tree, s.Published, err)
+		}
+		kept, err := folder.Quarantines(t.Context(), time.Time{})
+		aside, err2 := site.Tree(tree).Store(t.Context(), "halted-e1.1", false)
+		must(t, errors.Join(err, err2))
+		more, err := aside.Quarantines(t.Context(), time.Time{})
+		if err != nil || len(kept)+len(more) == 0 {
+			t.Errorf("%s: nothing is in quarantine, %v", tree, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -143,13 +144,56 @@ func (w *Workload) job(ctx context.Context, r route, tree string, source bool) (
 	return j, nil
 }
 
-// newestHalted gives the folder of the last link that wrote a site's tree; empty when there is none.
+// newestHalted gives the folder of the last link that showed something in a site's tree, and was halted: one behind it that showed nothing changed nothing
+// there. Where none shows anything, or one cannot be read, it is that of the last; empty when there is none.
 func (w *Workload) newestHalted(ctx context.Context, s understudy.Site, tree string) (string, error) {
 	folders, err := w.at(s, tree).Folders(ctx)
 	if err != nil {
 		return "", w.failure(s, tree, "look at understudy's folder of", err)
 	}
-	return newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) }), nil
+	all := haltedFolders(folders)
+	if len(all) == 0 {
+		return "", nil
+	}
+	for _, folder := range all {
+		shown, err := w.showing(ctx, s, tree, folder)
+		switch {
+		case err == nil && !shown:
+		case err == nil || passable(ctx, err):
+			// Who reads it says what is wrong.
+			return folder, nil
+		default:
+			return "", w.failure(s, tree, "read the standing of", err)
+		}
+	}
+	return all[0], nil
+}
+
+// haltedFolders lists the folders of halted links, the last link's first. A link has more than one where its halt found the name taken.
+func haltedFolders(folders []place.Folder) (names []string) {
+	for _, f := range folders {
+		if !f.Barred && strings.HasPrefix(f.Name, haltedPrefix) && folderEpoch(f.Name) > 0 {
+			names = append(names, f.Name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(folderEpoch(b), folderEpoch(a)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	})
+	return names
+}
+
+// showing says whether the link whose folder this is shows a set in a site's tree, or a part of one, wherever it came from.
+func (w *Workload) showing(ctx context.Context, s understudy.Site, tree, folder string) (bool, error) {
+	for _, from := range w.siteNames() {
+		if from == s {
+			continue
+		}
+		standing, err := w.standing(ctx, route{From: from, To: s, Folder: folder}, tree)
+		if err != nil || shows(standing) {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // newest gives the folder of the highest epoch among those that are wanted.
