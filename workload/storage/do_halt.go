@@ -262,7 +262,7 @@ func proveLevel(_ context.Context, j *job) (understudy.Receipt, error) {
 }
 
 // adopt lets a link that was halted, or only lost its role, go on under the present one: its folder gets the new role's name, and a file stays in
-// the old one's place. Repeated, it finds the folder.
+// the old one's place. Repeated, it finds the folder, and looks that the file is there.
 func adopt(ctx context.Context, j *job) (understudy.Receipt, error) {
 	for _, t := range j.w.cfg.Trees {
 		at := j.tree(t.Path)
@@ -270,17 +270,48 @@ func adopt(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err != nil {
 			return understudy.Receipt{}, j.failed(t.Path, "look at understudy's folder of", err)
 		}
-		if from := newest(folders, isLive); from != "" && from != j.args.Folder {
-			err = at.Bar(ctx, from, j.args.Folder)
-		} else if from == "" {
-			last := newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
-			_, err = at.Rename(ctx, last, j.args.Folder)
-		}
-		if err != nil {
+		if err := handOn(ctx, at, folders, j.args.Folder); err != nil {
 			return understudy.Receipt{}, j.failed(t.Path, "hand on the link's folder of", err)
 		}
 	}
 	return understudy.Receipt{}, nil
+}
+
+// handOn gives the folder of the last link a name.
+func handOn(ctx context.Context, at place.Tree, folders []place.Folder, name string) error {
+	from := newest(folders, isLive)
+	last := newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
+	switch e := folderEpoch(last); {
+	case from == name:
+		return barAbsent(ctx, at, folders, name)
+	case folderEpoch(from) > e:
+		return at.Bar(ctx, from, name)
+	case e > 0:
+		// A halt may have been cut off before it put the file in its place.
+		err := at.Bar(ctx, live(e), last)
+		if err == nil {
+			_, err = at.Rename(ctx, last, name)
+		}
+		return err
+	}
+	return nil
+}
+
+// barAbsent bars the names of earlier links at which nothing stands, beside the folder of a link. It may have had one of them until an earlier attempt was cut off
+// between its rename and the file, and nothing says which. Where a bar is no file in a folder's place it came first, so none is missing.
+func barAbsent(ctx context.Context, at place.Tree, folders []place.Folder, folder string) error {
+	if _, first := at.(place.Stager); first {
+		return nil
+	}
+	for e := folderEpoch(folder) - 1; e > 0; e-- {
+		if slices.ContainsFunc(folders, func(f place.Folder) bool { return f.Name == live(e) }) {
+			continue
+		}
+		if err := at.Bar(ctx, live(e), folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // leave takes away all that understudy has at a site but the quarantines of links, in which deleted files wait for their time: the snapshots
