@@ -30,6 +30,12 @@ func cutOff(t *testing.T) map[string]func(place.Tree) {
 			renames(tree, "halted-e1")
 			must(t, keepsLate(t, tree))
 		},
+		"nothing is done where an unprotect left a folder": func(tree place.Tree) {
+			store, err := tree.Store(t.Context(), "halted-e1", false)
+			must(t, err)
+			must(t, store.Keep(t.Context(), "kept", strings.NewReader("kept")))
+			must(t, store.Forget(t.Context(), "kept"))
+		},
 	}
 }
 
@@ -54,8 +60,12 @@ func handedOn(t *testing.T, tree place.Tree) {
 			barred++
 		case f == place.Folder{Name: "e3"}:
 			live++
-		case f.Name == "halted-e1" || f.Name == "e1":
-			t.Errorf("%s is still there", f.Name)
+		case f.Name == "e1" || f.Name == "halted-e1":
+			store, err := tree.Store(t.Context(), f.Name, false)
+			must(t, err)
+			if left, err := store.KeptNames(t.Context(), ""); err != nil || len(left) > 0 {
+				t.Errorf("%s still keeps %q, %v", f.Name, left, err)
+			}
 		}
 	}
 	if barred != 1 || live != 1 {

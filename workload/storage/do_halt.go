@@ -278,23 +278,40 @@ func adopt(ctx context.Context, j *job) (understudy.Receipt, error) {
 }
 
 // handOn gives the folder of the last link a name.
-func handOn(ctx context.Context, at place.Tree, folders []place.Folder, name string) error {
+func handOn(ctx context.Context, at place.Tree, folders []place.Folder, name string) (err error) {
 	from := newest(folders, isLive)
 	last := newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
-	switch e := folderEpoch(last); {
-	case from == name:
+	if from == name {
 		return barAbsent(ctx, at, folders, name)
-	case folderEpoch(from) > e:
-		return at.Bar(ctx, from, name)
-	case e > 0:
-		// A halt may have been cut off before it put the file in its place.
-		err := at.Bar(ctx, live(e), last)
-		if err == nil {
+	}
+	e := folderEpoch(last)
+	halting := e > folderEpoch(from)
+	if e > 0 && e == folderEpoch(from) {
+		// Either a halt was cut off, and a late mover has made the other folder since, or an unprotect left this one for what is quarantined in it.
+		if halting, err = keepsAny(ctx, at, last); err != nil {
+			return err
+		}
+	}
+	switch {
+	case halting:
+		// The halt may have been cut off before it put the file in its place.
+		if err = at.Bar(ctx, live(e), last); err == nil {
 			_, err = at.Rename(ctx, last, name)
 		}
-		return err
+	case from != "":
+		err = at.Bar(ctx, from, name)
 	}
-	return nil
+	return err
+}
+
+// keepsAny says whether a folder keeps anything of a link.
+func keepsAny(ctx context.Context, at place.Tree, folder string) (bool, error) {
+	store, err := at.Store(ctx, folder, false)
+	if err != nil {
+		return false, err
+	}
+	kept, err := store.KeptNames(ctx, "")
+	return len(kept) > 0, err
 }
 
 // barAbsent bars the names of earlier links at which nothing stands, beside the folder of a link. It may have had one of them until an earlier attempt was cut off
