@@ -298,7 +298,7 @@ func proveLevel(_ context.Context, j *job) (understudy.Receipt, error) {
 }
 
 // adopt lets a link that was halted, or only lost its role, go on under the present one: its folder gets the new role's name, and a file stays in
-// the old one's place. Repeated, it finds the folder.
+// the old one's place. Repeated, it finds the folder, and looks that the file is there.
 func adopt(ctx context.Context, j *job) (understudy.Receipt, error) {
 	for _, t := range j.w.cfg.Trees {
 		at := j.tree(t.Path)
@@ -306,17 +306,65 @@ func adopt(ctx context.Context, j *job) (understudy.Receipt, error) {
 		if err != nil {
 			return understudy.Receipt{}, j.failed(t.Path, "look at understudy's folder of", err)
 		}
-		if from := newest(folders, isLive); from != "" && from != j.args.Folder {
-			err = at.Bar(ctx, from, j.args.Folder)
-		} else if from == "" {
-			last := newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
-			_, err = at.Rename(ctx, last, j.args.Folder)
-		}
-		if err != nil {
+		if err := handOn(ctx, at, folders, j.args.Folder); err != nil {
 			return understudy.Receipt{}, j.failed(t.Path, "hand on the link's folder of", err)
 		}
 	}
 	return understudy.Receipt{}, nil
+}
+
+// handOn gives the folder of the last link a name.
+func handOn(ctx context.Context, at place.Tree, folders []place.Folder, name string) (err error) {
+	from := newest(folders, isLive)
+	last := newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
+	if from == name {
+		return barAbsent(ctx, at, folders, name)
+	}
+	e := folderEpoch(last)
+	halting := e > folderEpoch(from)
+	if e > 0 && e == folderEpoch(from) {
+		// Either a halt was cut off, and a late mover has made the other folder since, or an unprotect left this one for what is quarantined in it.
+		if halting, err = keepsAny(ctx, at, last); err != nil {
+			return err
+		}
+	}
+	switch {
+	case halting:
+		// The halt may have been cut off before it put the file in its place.
+		if err = at.Bar(ctx, live(e), last); err == nil {
+			_, err = at.Rename(ctx, last, name)
+		}
+	case from != "":
+		err = at.Bar(ctx, from, name)
+	}
+	return err
+}
+
+// keepsAny says whether a folder keeps anything of a link.
+func keepsAny(ctx context.Context, at place.Tree, folder string) (bool, error) {
+	store, err := at.Store(ctx, folder, false)
+	if err != nil {
+		return false, err
+	}
+	kept, err := store.KeptNames(ctx, "")
+	return len(kept) > 0, err
+}
+
+// barAbsent bars the names of earlier links at which nothing stands, beside the folder of a link. It may have had one of them until an earlier attempt was cut off
+// between its rename and the file, and nothing says which. Where a bar is no file in a folder's place it came first, so none is missing.
+func barAbsent(ctx context.Context, at place.Tree, folders []place.Folder, folder string) error {
+	if _, first := at.(place.Stager); first {
+		return nil
+	}
+	for e := folderEpoch(folder) - 1; e > 0; e-- {
+		if slices.ContainsFunc(folders, func(f place.Folder) bool { return f.Name == live(e) }) {
+			continue
+		}
+		if err := at.Bar(ctx, live(e), folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // leave takes away all that understudy has at a site but the quarantines of links, in which deleted files wait for their time: the snapshots

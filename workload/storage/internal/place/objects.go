@@ -167,7 +167,7 @@ func (s *objectSite) Tree(p string) Tree {
 //	.curated.understudy/e3/staging/…   what it stages
 //	.curated.understudy/e5/stages      the name under which the folder e5 stages, where that is another
 //	.curated.understudy/bars/e3        the folder e3 is barred: "begun", or "done"
-//	.curated.understudy/moving/e5      the folder e5 is being made of another one, and does not count yet
+//	.curated.understudy/moving/e5      the folder e5 is being made of the one that is named, and does not count before that is barred, or this is gone
 //	.curated.understudy/quarantine/…   of all links
 type objectTree struct {
 	site *objectSite
@@ -198,6 +198,9 @@ func (t objectTree) Store(ctx context.Context, folder string, _ bool) (filecopy.
 	base, err := sh.Tree(t.root, t.at())
 	if err != nil || folder == "" {
 		return base, err
+	}
+	if err := t.forsake(ctx, sh, folder); err != nil {
+		return nil, err
 	}
 	from, err := t.stages(ctx, sh, folder)
 	if err != nil {
@@ -230,12 +233,13 @@ func (t objectTree) Folders(ctx context.Context) ([]Folder, error) {
 	if err != nil {
 		return nil, tellObject(err)
 	}
-	var moving, bars []string
+	var moves map[string]string
 	if slices.Contains(names, movingDir) {
-		if moving, err = sh.Names(ctx, t.at(movingDir)+"/"); err != nil {
-			return nil, tellObject(err)
+		if moves, err = t.moves(ctx, sh); err != nil {
+			return nil, err
 		}
 	}
+	var bars []string
 	if slices.Contains(names, barsDir) {
 		if bars, err = sh.Names(ctx, t.at(barsDir)+"/"); err != nil {
 			return nil, tellObject(err)
@@ -249,8 +253,11 @@ func (t objectTree) Folders(ctx context.Context) ([]Folder, error) {
 		}
 		out = append(out, Folder{Name: b, Barred: state == barDone})
 	}
+	barred := out
 	for _, n := range names {
-		if n != barsDir && n != movingDir && !slices.Contains(bars, n) && !slices.Contains(moving, n) {
+		from, moving := moves[n]
+		whole := !moving || slices.Contains(barred, Folder{Name: from, Barred: true})
+		if n != barsDir && n != movingDir && !slices.Contains(bars, n) && whole {
 			out = append(out, Folder{Name: n})
 		}
 	}
@@ -267,12 +274,81 @@ func (t objectTree) bar(ctx context.Context, sh shelf, folder string) (string, e
 	return string(state), tellObject(err)
 }
 
+// moves gives the folders that are being made of another one, each with the name of that.
+func (t objectTree) moves(ctx context.Context, sh shelf) (map[string]string, error) {
+	names, err := sh.Names(ctx, t.at(movingDir)+"/")
+	if err != nil {
+		return nil, tellObject(err)
+	}
+	out := map[string]string{}
+	for _, to := range names {
+		from, err := sh.Get(ctx, t.at(movingDir, to))
+		switch {
+		case err == nil:
+			out[to] = string(from)
+		case !errors.Is(err, filecopy.ErrNotFound):
+			return nil, tellObject(err)
+		}
+	}
+	return out, nil
+}
+
+// settle ends the moves that were cut off, before a folder gets another name, and says whether this very move was begun: it is left to go on. Once a folder is
+// barred, what it kept is whole under the other name. Before that the other name has a part of it at best, which would be mixed with what is to stand there.
+func (t objectTree) settle(ctx context.Context, sh shelf, folder, aside string) (begun bool, err error) {
+	moves, err := t.moves(ctx, sh)
+	if err != nil {
+		return false, err
+	}
+	for to, from := range moves {
+		state, err := t.bar(ctx, sh, from)
+		switch {
+		case err != nil:
+			return false, err
+		case from == folder && to == aside:
+			begun = true
+		case state == barDone:
+			err = t.empty(ctx, sh, from, to)
+		case from == folder, to == folder, to == aside:
+			err = t.empty(ctx, sh, to, to)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return begun, nil
+}
+
+// forsake gives up the move that was to make a folder, if it was cut off and who did it has not come back by now.
+func (t objectTree) forsake(ctx context.Context, sh shelf, folder string) error {
+	from, err := sh.Get(ctx, t.at(movingDir, folder))
+	if err != nil {
+		return tellObject(filecopy.AbsentIsFine(err))
+	}
+	state, err := t.bar(ctx, sh, string(from))
+	if err != nil || state == barDone {
+		return err
+	}
+	return t.empty(ctx, sh, folder, folder)
+}
+
+// empty removes what a folder keeps, and then the note of a move.
+func (t objectTree) empty(ctx context.Context, sh shelf, folder, to string) error {
+	if err := errors.Join(sh.Remove(ctx, t.at(folder, keptDir)+"/"), sh.Remove(ctx, t.at(folder, stagesName))); err != nil {
+		return tellObject(err)
+	}
+	return tellObject(sh.Remove(ctx, t.at(movingDir, to)))
+}
+
 // Bar puts an object where movers look before each change, waits until all of them have looked, and copies what the folder kept. Movers that go
 // by the bar change nothing after that; the one request that each of their workers may have had in flight finds nothing to show once Unstage has
-// removed what was staged.
+// removed what was staged. The folder counts under its new name from the moment when the bar is done.
 func (t objectTree) Bar(ctx context.Context, folder, aside string) error {
 	sh, _, err := t.site.open(ctx)
 	if err != nil {
+		return err
+	}
+	if _, err := t.settle(ctx, sh, folder, aside); err != nil {
 		return err
 	}
 	state, err := t.bar(ctx, sh, folder)
@@ -291,11 +367,8 @@ func (t objectTree) Bar(ctx context.Context, folder, aside string) error {
 		if err := sh.Put(ctx, t.at(barsDir, folder), []byte(barDone), false); err != nil {
 			return tellObject(err)
 		}
-		if err := sh.Remove(ctx, t.at(movingDir, aside)); err != nil {
-			return tellObject(err)
-		}
 	}
-	return tellObject(errors.Join(sh.Remove(ctx, t.at(folder, keptDir)+"/"), sh.Remove(ctx, t.at(folder, stagesName))))
+	return t.empty(ctx, sh, folder, aside)
 }
 
 // hand copies what a folder keeps to another name, under which it does not count before it is complete.
@@ -332,28 +405,31 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Rename gives a folder that no mover uses another name.
+// Rename gives a folder that no mover uses another name. It counts there when the note of the move is gone, and the old one is removed after that only.
 func (t objectTree) Rename(ctx context.Context, from, to string) (bool, error) {
 	sh, _, err := t.site.open(ctx)
+	if err != nil || from == "" {
+		return false, err
+	}
+	begun, err := t.settle(ctx, sh, from, to)
 	if err != nil {
 		return false, err
 	}
-	moving, err := sh.Names(ctx, t.at(movingDir)+"/")
-	if err != nil {
-		return false, tellObject(err)
-	}
 	taken, err := sh.Names(ctx, t.at(to)+"/")
-	if err != nil || len(taken) > 0 && !slices.Contains(moving, to) {
+	if err != nil || len(taken) > 0 && !begun {
 		return false, tellObject(err)
 	}
 	there, err := sh.Names(ctx, t.at(from)+"/")
-	if err != nil || from == "" || len(there) == 0 {
+	if err != nil || len(there) == 0 {
 		return false, tellObject(err)
 	}
 	if err := t.hand(ctx, sh, from, to); err != nil {
 		return false, err
 	}
-	return true, tellObject(errors.Join(sh.Remove(ctx, t.at(movingDir, to)), sh.Remove(ctx, t.at(from)+"/")))
+	if err := sh.Remove(ctx, t.at(movingDir, to)); err != nil {
+		return false, tellObject(err)
+	}
+	return true, tellObject(sh.Remove(ctx, t.at(from)+"/"))
 }
 
 // Remove removes a folder. Of one that is emptied but for its quarantine, which lies elsewhere, the kept objects go with the notes.
@@ -370,6 +446,10 @@ func (t objectTree) Remove(ctx context.Context, folder string) error {
 	}
 	if folder == "" {
 		return tellObject(sh.Remove(ctx, t.at()+"/"))
+	}
+	// Without its bar, nothing would tell that the folder was moved whole.
+	if _, err := t.settle(ctx, sh, folder, ""); err != nil {
+		return err
 	}
 	if err := t.Unstage(ctx, folder); err != nil {
 		return err
