@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
@@ -110,6 +111,18 @@ func (p *plan) checkLeft(sites ...understudy.Site) {
 			e.Why = "a takeover would show what lies there, over files that are newer"
 			p.refuse(e)
 		}
+	}
+}
+
+// checkKnown refuses to go on to a silent site of which something is not remembered. When it is back, its store could not be told from another, nor what a run
+// stages there from what somebody else has left, so nobody could take over.
+func (p *plan) checkKnown(s understudy.Site) {
+	if p.seen.Sites[s].Presence == workload.Absent {
+		return
+	}
+	store, _ := remembered[string](p.stage.Kept, keepStore(s))
+	if store == "" || slices.ContainsFunc(p.w.cfg.Trees, func(t Tree) bool { ours, _ := p.known(s, t.Path); return !ours }) {
+		p.mustAnswer(s, "the target does not answer, and not all of it is known as protected", "bring it back, and retry")
 	}
 }
 

@@ -154,6 +154,7 @@ func (p *plan) checkFit(s understudy.Site) {
 // checkTarget refuses a target into which the mover could not write, or that is open to its users although it was closed.
 func (p *plan) checkTarget() {
 	p.mustLetIn(p.stage.To)
+	p.checkKnown(p.stage.To)
 	p.checkEngine()
 	p.checkFit(p.stage.To)
 	id := p.facts.Sites[p.stage.To].Identity
