@@ -201,6 +201,7 @@ func (p *plan) protect() {
 	case understudy.StageCheck:
 		p.checkSource()
 		p.checkLeft(p.stage.Old, p.stage.To)
+		p.checkBar(p.stage.To)
 	case understudy.StageProvision:
 		p.checkTarget()
 		p.checkFirst()
@@ -225,6 +226,7 @@ func (p *plan) checkFirst() {
 		p.mustAnswer(p.stage.To, "the target does not answer, and nothing is known of what lies there", "bring it back, and retry")
 	}
 	p.checkLeft(p.stage.To)
+	p.checkBar(p.stage.To)
 }
 
 // forwardable says whether every tree of the target has the same run's set, ready or shown already, and at least one of them is not shown.
