@@ -171,6 +171,10 @@ func (p *plan) add(kind understudy.StepKind, class understudy.Class, site unders
 	if a.From != "" {
 		a.Source = p.facts.Sites[a.From].Identity.Name
 	}
+	if a.Store == "" && (a.Folder != "" || len(a.Epochs) > 0) {
+		// Movers and halts make what is missing, so where the store is silent they must find the one that was protected, and not make another in its place.
+		a.Store, _ = remembered[string](p.stage.Kept, keepStore(site))
+	}
 	id := string(kind) + "@" + string(site)
 	if a.Tree != "" {
 		id += a.Tree

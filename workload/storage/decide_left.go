@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/understudy-dr/understudy"
+	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
@@ -110,6 +111,33 @@ func (p *plan) checkLeft(sites ...understudy.Site) {
 			e.Why = "a takeover would show what lies there, over files that are newer"
 			p.refuse(e)
 		}
+	}
+}
+
+// checkBar refuses a protect whose link would work in a folder that is barred: an unprotect halted the link and was then aborted, or let the site go, and the
+// role is still the one under which the folder was made. Only an unprotect that comes to its end takes the bar away.
+func (p *plan) checkBar(s understudy.Site) {
+	folder := p.liveFolder(s)
+	for _, t := range p.facts.Sites[s].Trees {
+		if !slices.Contains(t.Barred, folder) {
+			continue
+		}
+		e := p.w.refuse("US749", s, t.Path, fmt.Sprintf("an unprotect that did not come to its end has barred %s/%s, in which the link would work", place.FolderOf(t.Path), folder),
+			fmt.Sprintf("abort this protect, then `understudy unprotect %[1]s`, and `understudy protect %[1]s`", p.stage.Plan))
+		e.Why = "a mover of before may be late, and the bar is what refuses it"
+		p.refuse(e)
+	}
+}
+
+// checkKnown refuses to go on to a silent site of which something is not remembered. When it is back, its store could not be told from another, nor what a run
+// stages there from what somebody else has left, so nobody could take over.
+func (p *plan) checkKnown(s understudy.Site) {
+	if p.seen.Sites[s].Presence == workload.Absent {
+		return
+	}
+	store, _ := remembered[string](p.stage.Kept, keepStore(s))
+	if store == "" || slices.ContainsFunc(p.w.cfg.Trees, func(t Tree) bool { ours, _ := p.known(s, t.Path); return !ours }) {
+		p.mustAnswer(s, "the target does not answer, and not all of it is known as protected", "bring it back, and retry")
 	}
 }
 

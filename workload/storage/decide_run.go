@@ -159,6 +159,7 @@ func (p *plan) checkFit(s understudy.Site) {
 // checkTarget refuses a target into which the mover could not write, or that is open to its users although it was closed.
 func (p *plan) checkTarget() {
 	p.mustLetIn(p.stage.To)
+	p.checkKnown(p.stage.To)
 	p.checkEngine()
 	p.checkFit(p.stage.To)
 	id := p.facts.Sites[p.stage.To].Identity
@@ -208,6 +209,7 @@ func (p *plan) protect() {
 		}
 		p.checkSource()
 		p.checkLeft(p.stage.Old, p.stage.To)
+		p.checkBar(p.stage.To)
 	case understudy.StageProvision:
 		p.checkTarget()
 		p.checkFirst()
@@ -232,6 +234,7 @@ func (p *plan) checkFirst() {
 		p.mustAnswer(p.stage.To, "the target does not answer, and nothing is known of what lies there", "bring it back, and retry")
 	}
 	p.checkLeft(p.stage.To)
+	p.checkBar(p.stage.To)
 }
 
 // forwardable says whether every tree of the target has the same run's set, ready or shown already, and at least one of them is not shown.

@@ -66,6 +66,8 @@ type treeFacts struct {
 	// Live and Halted are the folders of links into the tree: those in which a mover may work, and the newest that was halted.
 	Live   []string `json:"live,omitempty"`
 	Halted string   `json:"halted,omitempty"`
+	// Barred are the names of links' folders in whose place a file stands.
+	Barred []string `json:"barred,omitempty"`
 	// Left are the live folders that hold a set which is ready, or shown in part; of an older link also one that cannot be read. Parts are those of them of
 	// whose set a part is shown.
 	Left  []string `json:"left,omitempty"`
@@ -312,6 +314,9 @@ func (w *Workload) lookBeside(ctx context.Context, site understudy.Site, t *tree
 	for _, f := range folders {
 		if isLive(f) {
 			t.Live = append(t.Live, f.Name)
+		}
+		if f.Barred && folderEpoch(f.Name) > 0 {
+			t.Barred = append(t.Barred, f.Name)
 		}
 	}
 	t.Halted = newest(folders, func(f place.Folder) bool { return f.Name == halted(folderEpoch(f.Name)) })
