@@ -1,6 +1,7 @@
 package filecopy_test
 
 import (
+	"encoding/json"
 	"hash/crc32"
 	"slices"
 	"strings"
@@ -52,6 +53,51 @@ func split(p filecopy.Path) []string {
 		return nil
 	}
 	return strings.Split(string(p), "/")
+}
+
+func TestPathsThatAreNoTextAreEscaped(t *testing.T) {
+	for p, want := range map[filecopy.Path]string{
+		"": "", "a/b": "a/b", `a\xff`: `a\xff`, `a\`: `a\`, "a\nü\ufffd": "a\nü\ufffd",
+		"L2\xffbytes": `L2\xffbytes`, "\xfe\xff/a": `\xfe\xff/a`, `\xff\` + "\xff": `\\xff\\\xff`, "ü\xc3": `ü\xc3`, "\ufffd\xff": "\ufffd" + `\xff`,
+		"\xed\xa0\x80": `\xed\xa0\x80`, "\xff\n\"": `\xff` + "\n\"",
+	} {
+		if got := p.Text(); got != want {
+			t.Errorf("the text of %q is %s, want %s", string(p), got, want)
+		}
+	}
+	for _, text := range []string{`\`, `a\`, `\x`, `\xf`, `\xfg`, `\x+f`, `\n`, `\\\`, `a//\xff`, `\x00`, `a\x2f`} {
+		if p, err := filecopy.FromText(text); err == nil {
+			t.Errorf("FromText(%q) = %q", text, p)
+		}
+	}
+}
+
+// FuzzPathsAsText takes paths through JSON as text, and back.
+func FuzzPathsAsText(f *testing.F) {
+	for _, p := range []string{"", "a/b", `\xff`, "L2\xffbytes", `\xff\` + "\xff", "\xed\xa0\x80/\ufffd", "\n\u2028<&>\xc3"} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		p := filecopy.Path(name)
+		raw, err := json.Marshal(p.Text())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			t.Fatal(err)
+		}
+		if p.Check() != nil {
+			return
+		}
+		back := filecopy.Path(text)
+		if !p.IsText() {
+			back, err = filecopy.FromText(text)
+		}
+		if err != nil || back != p {
+			t.Fatalf("%q became %s, and that %q: %v", name, text, string(back), err)
+		}
+	})
 }
 
 func TestPathsAreChecked(t *testing.T) {

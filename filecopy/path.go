@@ -2,7 +2,9 @@ package filecopy
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Path names an entry below a store's root: elements separated by '/', without one at either end. The root is the empty
@@ -20,6 +22,59 @@ func (p Path) Check() error {
 		}
 	}
 	return nil
+}
+
+// IsText says whether the path is UTF-8, as JSON and people can have it. encoding/json puts U+FFFD in the place of other bytes, and says nothing.
+func (p Path) IsText() bool { return utf8.ValidString(string(p)) }
+
+// Text gives the path as text. One that IsText is as it stands. In another each byte that is no UTF-8 is \xHH and each backslash \\, as Go and
+// printf %b of bash read it, and FromText gives it back; whoever keeps the text keeps beside it which of the two it is.
+func (p Path) Text() string {
+	if p.IsText() {
+		return string(p)
+	}
+	var out strings.Builder
+	for rest := string(p); rest != ""; {
+		r, n := utf8.DecodeRuneInString(rest)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&out, `\x%02x`, rest[0])
+		case r == '\\':
+			out.WriteString(`\\`)
+		default:
+			out.WriteString(rest[:n])
+		}
+		rest = rest[n:]
+	}
+	return out.String()
+}
+
+// FromText gives the path whose Text is an escaped one, and refuses what is none.
+func FromText(escaped string) (Path, error) {
+	var out strings.Builder
+	for rest := escaped; rest != ""; {
+		plain, after, more := strings.Cut(rest, `\`)
+		out.WriteString(plain)
+		if !more {
+			break
+		}
+		switch {
+		case strings.HasPrefix(after, `\`):
+			out.WriteByte('\\')
+			rest = after[1:]
+		case len(after) >= 3 && after[0] == 'x':
+			b, err := strconv.ParseUint(after[1:3], 16, 8)
+			if err != nil {
+				return "", fmt.Errorf("%q is no escaped path: %w", escaped, err)
+			}
+			out.WriteByte(byte(b))
+			rest = after[3:]
+		default:
+			return "", fmt.Errorf("%q is no escaped path", escaped)
+		}
+	}
+	p := Path(out.String())
+	return p, p.Check()
 }
 
 // Base gives the last element; empty for the root.

@@ -111,7 +111,7 @@ func (j *job) foreign(ctx context.Context, tree string) (string, error) {
 func (j *job) compared(ctx context.Context, m filecopy.Job, tree string) (string, error) {
 	var differ []string
 	_, err := j.w.mover(tree, "run").Compare(ctx, m, false, func(d filecopy.Difference) error {
-		differ = append(differ, fmt.Sprintf("%s is %s", d.Path, d.Kind))
+		differ = append(differ, fmt.Sprintf("%s is %s", d.Path.Text(), d.Kind))
 		return nil
 	})
 	if err != nil || len(differ) == 0 {

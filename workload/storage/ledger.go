@@ -36,6 +36,43 @@ type divergent struct {
 	Kept string `json:"kept,omitempty"`
 }
 
+// plain is a line whose names are text already.
+type plain divergent
+
+// written is a line as JSON: names are bytes, and where they are no text, Escaped says that Path and Kept are as filecopy.Path.Text gives them.
+type written struct {
+	plain
+	Escaped bool `json:"escaped,omitempty"`
+}
+
+// MarshalJSON keeps every byte of a name.
+func (d divergent) MarshalJSON() ([]byte, error) {
+	w := written{plain: plain(d), Escaped: !d.Path.IsText()}
+	if w.Escaped {
+		w.Path, w.Kept = filecopy.Path(d.Path.Text()), filecopy.Path(d.Kept).Text()
+	}
+	return json.Marshal(w)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, and lines of versions that escaped nothing.
+func (d *divergent) UnmarshalJSON(b []byte) error {
+	var w written
+	if err := json.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	*d = divergent(w.plain)
+	if !w.Escaped {
+		return nil
+	}
+	path, err := filecopy.FromText(string(w.Path))
+	kept := filecopy.Path("")
+	if err == nil && w.Kept != "" {
+		kept, err = filecopy.FromText(w.Kept)
+	}
+	d.Path, d.Kept = path, string(kept)
+	return err
+}
+
 // sums is what a ledger adds up to.
 type sums struct {
 	Lines       int64

@@ -86,7 +86,7 @@ func (w *Workload) verifyTree(ctx context.Context, scope understudy.Scope, tree 
 		return nil
 	}
 	c, err := w.mover(tree, "verify").Compare(ctx, j, !scope.Quick, func(d filecopy.Difference) error {
-		note(v, tree, understudy.Different, fmt.Sprintf("%s: %s at %s", d.Path, d.Kind, scope.To))
+		note(v, tree, understudy.Different, fmt.Sprintf("%s: %s at %s", d.Path.Text(), d.Kind, scope.To))
 		return nil
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func (w *Workload) verifySource(ctx context.Context, scope understudy.Scope, j f
 	}
 	back := filecopy.Job{Name: "verify." + j.Name, Origin: j.Name, Source: j.Target, Target: from, LeaveRoot: true}
 	_, err = w.mover(tree, "verify").Compare(ctx, back, false, func(d filecopy.Difference) error {
-		note(v, tree, understudy.Lagging, fmt.Sprintf("%s: %s at %s since the set was captured", d.Path, since(d.Kind), scope.From))
+		note(v, tree, understudy.Lagging, fmt.Sprintf("%s: %s at %s since the set was captured", d.Path.Text(), since(d.Kind), scope.From))
 		return nil
 	})
 	return w.failure(scope.From, tree, "compare", err)
