@@ -52,8 +52,7 @@ func (c Course) Faults(w *Watch) []string {
 		r := c.reader(w.paths)
 		for _, s := range seen {
 			if f := r.sees(s); f != "" && len(out) < mostFaults {
-				begin, _ := w.begins.Load(s.digest)
-				out = append(out, fmt.Sprintf("%s, %q", f, begin))
+				out = append(out, f+w.begin(s.digest))
 			}
 		}
 	}

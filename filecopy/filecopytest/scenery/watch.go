@@ -84,3 +84,12 @@ func (w *Watch) Stop() (reads int) {
 	}
 	return reads
 }
+
+// begin tells how a content begins that was seen.
+func (w *Watch) begin(digest string) string {
+	begin, ok := w.begins.Load(digest)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(", %q", begin)
+}
