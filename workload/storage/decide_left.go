@@ -132,7 +132,7 @@ func (p *plan) checkBar(s understudy.Site) {
 // checkKnown refuses to go on to a silent site of which something is not remembered. When it is back, its store could not be told from another, nor what a run
 // stages there from what somebody else has left, so nobody could take over.
 func (p *plan) checkKnown(s understudy.Site) {
-	if p.seen.Sites[s].Presence == workload.Absent {
+	if p.seen.Sites[s].Presence != workload.Unreachable {
 		return
 	}
 	store, _ := remembered[string](p.stage.Kept, keepStore(s))
