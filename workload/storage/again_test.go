@@ -11,6 +11,7 @@ import (
 	"github.com/understudy-dr/understudy"
 	"github.com/understudy-dr/understudy/control"
 	"github.com/understudy-dr/understudy/control/controltest"
+	"github.com/understudy-dr/understudy/workload"
 	"github.com/understudy-dr/understudy/workload/storage/internal/place"
 )
 
@@ -186,13 +187,19 @@ func TestRoomForAHaltedFolder(t *testing.T) {
 					}
 				}
 			}
-			cut := p.under(2, understudy.Failover, understudy.StageCut)
-			steps, err = p.decided(w, cut)
-			must(t, err)
-			if r, err := w.Do(t.Context(), steps[0], p.runOf(cut)); err != nil || !strings.HasPrefix(r.Summary, "2 trees show ") {
-				t.Errorf("the cut: %q, %v", r.Summary, err)
-			}
+			p.cutShowsBoth(w)
 		})
+	}
+}
+
+// cutShowsBoth reads the cut: each tree shows a set.
+func (p *pair) cutShowsBoth(w workload.Workload) {
+	p.t.Helper()
+	cut := p.under(2, understudy.Failover, understudy.StageCut)
+	steps, err := p.decided(w, cut)
+	must(p.t, err)
+	if r, err := w.Do(p.t.Context(), steps[0], p.runOf(cut)); err != nil || !strings.HasPrefix(r.Summary, "2 trees show ") {
+		p.t.Errorf("the cut: %q, %v", r.Summary, err)
 	}
 }
 
