@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -84,6 +85,18 @@ func TestErrorsKeepCodeKindAndFix(t *testing.T) {
 				t.Fatalf("got %+v", got)
 			}
 		})
+	}
+}
+
+// TestAnAnswerThatIsCutOffIsNoFault stops serve while somebody waits for its answer: that is no error to report.
+func TestAnAnswerThatIsCutOffIsNoFault(t *testing.T) {
+	p := problem(fmt.Errorf("waiting: %w", context.Canceled)).(*Problem)
+	if p.Fault.Code != "US502" || p.Fault.Kind != understudy.KindUnreachable || p.Fault.Fix == "" {
+		t.Errorf("it is %+v", p.Fault)
+	}
+	refused := &understudy.Error{Code: "US142", Kind: understudy.KindRefused, Err: context.Canceled}
+	if p := problem(refused).(*Problem); p.Fault.Code != "US142" {
+		t.Errorf("an error that has a meaning became %+v", p.Fault)
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -49,6 +50,11 @@ func problem(err error) error {
 		return nil
 	}
 	e := *understudy.AsError(err)
+	if e.Code == "US001" && errors.Is(err, context.Canceled) {
+		// Who asked has gone, or serve goes: to him it is as if nobody had answered.
+		e = understudy.Error{Code: "US502", Kind: understudy.KindUnreachable, Op: "api.serve", Summary: "understudy serve is stopping, and gave no answer any more",
+			Fix: "start it again: what was begun goes on where it was, and `understudy status` shows it"}
+	}
 	if e.Err != nil && e.Why == "" {
 		e.Why = e.Err.Error()
 	}
