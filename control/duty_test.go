@@ -145,6 +145,28 @@ func TestAnOldPrimaryIsFencedWhileAReprotectWaitsForIt(t *testing.T) {
 	})
 }
 
+// A site that was fenced once, and was the primary again since, does not count as fenced when it is lost the next time.
+func TestAFenceOfAnEarlierTakeoverDoesNotCount(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		s := returned(t, true)
+		s.do(understudy.Reprotect, control.Committed)
+		s.do(understudy.Failback, control.CommitWindow)
+		s.do(understudy.Commit, control.Committed)
+		s.world.SetUp("east", false)
+		s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
+		st, err := s.Status(t.Context(), "contoso")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range st.Workloads[0].Old {
+			if o.State == "fenced" {
+				t.Errorf("status says %s", o)
+			}
+		}
+	})
+}
+
 // Documents are applied although a step of the duty does not come to an end.
 func TestApplyCutsOffTheStandingDuty(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,11 @@ func (w *walk) moveRoles(moves []roleMove, also func(*Operation, *change) error)
 	if len(moves) == 0 {
 		return nil
 	}
+	for _, m := range moves {
+		if err := w.s.forgetFences(m.p, m.to); err != nil {
+			return err
+		}
+	}
 	return w.amend(func(op *Operation, t *change) ([]Event, error) {
 		var events []Event
 		for _, m := range moves {
@@ -31,6 +36,27 @@ func (w *walk) moveRoles(moves []roleMove, also func(*Operation, *change) error)
 		}
 		return events, nil
 	})
+}
+
+// forgetFences drops what is known of the fences of sites that become active: when one of them is an old side again, that is another fence. It comes before the
+// role, so that a crash in between leaves a fence to be proved again, and none that is believed.
+func (s *session) forgetFences(p workload.Planned, to understudy.Role) error {
+	defer s.locks.lock(string(p.Plan))()
+	for _, site := range p.Sites {
+		_, version, err := read[OldSite](s.hard, s.opt.Journal, keyOld(objectOf(p), site))
+		if err != nil {
+			return err
+		}
+		if version == 0 || !to.IsActive(site) {
+			continue
+		}
+		var t change
+		t.drop(keyOld(objectOf(p), site))
+		if err := s.commit(&t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fenceRoles makes nobody active, for all workloads and before the first effect of the stage.
