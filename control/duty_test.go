@@ -9,9 +9,8 @@ import (
 	"github.com/understudy-dr/understudy/control"
 )
 
-// returned is a failover after which the old primary came back: the standing duty has begun to fence it, and its first
-// step does not come to an end. With commit, the takeover was made final before.
-func returned(t *testing.T, commit bool) *scene {
+// lost is a failover after which the old primary is still away. With commit, the takeover was made final.
+func lost(t *testing.T, commit bool) *scene {
 	t.Helper()
 	s := protectedScene(t, nil)
 	s.protected()
@@ -21,6 +20,14 @@ func returned(t *testing.T, commit bool) *scene {
 	if commit {
 		s.do(understudy.Commit, control.Committed)
 	}
+	return s
+}
+
+// returned is a failover after which the old primary came back: the standing duty has begun to fence it, and its first
+// step does not come to an end. With commit, the takeover was made final before.
+func returned(t *testing.T, commit bool) *scene {
+	t.Helper()
+	s := lost(t, commit)
 	stalled := s.world.Stall("fence.close")
 	s.world.SetUp("east", true)
 	<-stalled
@@ -121,12 +128,7 @@ func TestTheStandingDutyEndsWhenThereIsNothingToFenceAnyMore(t *testing.T) {
 func TestAnOldPrimaryIsFencedWhileAReprotectWaitsForIt(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {
-		s := protectedScene(t, nil)
-		s.protected()
-		s.world.SetUp("east", false)
-		<-time.After(5 * time.Second)
-		s.Do(control.StartRequest{Verb: understudy.Failover, AcceptFence: []understudy.Site{"east"}}, control.CommitWindow)
-		s.do(understudy.Commit, control.Committed)
+		s := lost(t, true)
 		rep := s.Rest(s.Begin(control.StartRequest{Verb: understudy.Reprotect}).ID)
 		if rep.Stage != understudy.StageFence || !rep.State.Resting() {
 			t.Fatalf("reprotect is %s at %s: %v", rep.State, rep.Stage, rep.Error)

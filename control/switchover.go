@@ -43,11 +43,7 @@ func (w *walk) moveRoles(moves []roleMove, also func(*Operation, *change) error)
 func (s *session) forgetFences(p workload.Planned, to understudy.Role) error {
 	defer s.locks.lock(string(p.Plan))()
 	for _, site := range p.Sites {
-		_, version, err := read[OldSite](s.hard, s.opt.Journal, keyOld(objectOf(p), site))
-		if err != nil {
-			return err
-		}
-		if version == 0 || !to.IsActive(site) {
+		if !to.IsActive(site) {
 			continue
 		}
 		var t change
